@@ -1,0 +1,1 @@
+"""YAML presets, by room: generate, train, policy, simulate, cameras, grippers."""

@@ -1,0 +1,1 @@
+"""MuJoCo bodies, hands, and one physical pick."""

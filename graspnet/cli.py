@@ -1,0 +1,69 @@
+"""The command `graspnet`: a group that knows no subcommand, and imports one only when it is called.
+
+Every package declares its commands under the entry-point group `graspnet.commands`; so `--help` answers at once and an
+outside package can add a command of its own. Exit status: 0 done, 1 internal error, 2 bad input, 3 nothing found.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Any
+
+import click
+
+from graspnet.errors import InputError
+
+__all__ = ["NOTHING_FOUND", "main"]
+
+NOTHING_FOUND = 3  # exit status of a command that did its work and found nothing, such as a plan without a grasp
+
+
+class LazyGroup(click.Group):
+    """Commands from entry points; their modules stay unloaded until one of them is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all installed commands."""
+        return sorted(_commands())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command and return it."""
+        entry = _commands().get(cmd_name)
+        return entry.load() if entry else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES.get(name, "")) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what a person can mend becomes one line on standard error and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"graspnet: {error}", err=True)
+            sys.exit(2)
+
+
+_SUMMARIES = {
+    "benchmark": "Measure a part against a reference, side by side.",
+    "demo": "The whole loop in minutes: meshes, dataset, network, plans, picks, report.",
+    "generate": "Meshes to a dataset of depth images and labelled grasps.",
+    "plan": "A depth image to ranked grasps.",
+    "simulate": "Pick objects in a physics simulator with one or more policies.",
+    "train": "A dataset to a grasp quality network.",
+}
+
+
+def _commands() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="graspnet.commands")}
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(version("graspnet"), prog_name="graspnet")
+def main() -> None:
+    """Grasp planning on depth images: mesh, dataset, network, plan, pick, report.
+
+    \b
+    graspnet demo                                    # the whole loop, in minutes
+    graspnet plan --depth d.npy --camera c.intr --gripper yumi --output plan.json --image plan.png
+    graspnet COMMAND --help                          # what a command takes, with an example
+    """

@@ -1,0 +1,91 @@
+"""A parallel-jaw gripper: two boxes for fingers and one for the palm, in the grasp frame (z approach, y closing)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float64
+
+from graspnet.config import parse_config, preset_path
+from graspnet.errors import InputError
+
+__all__ = ["ParallelJawGripper", "load_gripper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelJawGripper:
+    """Sizes in metres. The pads' centre is z = 0 of the grasp frame, the fingertips z = +pad_to_tip."""
+
+    name: str = "gripper"
+    max_width: float  # largest opening between the pads
+    min_width: float = 0.0
+    finger_length: float  # from the palm's face to the fingertip
+    finger_thickness: float  # along the closing axis
+    finger_breadth: float  # across the closing axis
+    pad_to_tip: float  # from the pads' centre to the fingertip, along the approach
+    palm: tuple[float, float, float]  # full sizes along x, y, z of the box behind the palm's face
+    force: float = 20.0  # N, each finger's closing force
+    friction: float = 0.5
+
+    def __post_init__(self) -> None:
+        for field in ("max_width", "finger_length", "finger_thickness", "finger_breadth", "pad_to_tip", "force"):
+            if not 0 < getattr(self, field) < np.inf:
+                raise InputError(f"{field} is {getattr(self, field)}; it must be positive (metres, newtons)")
+        if self.max_width > 1:
+            raise InputError(f"max_width is {self.max_width} m; expected metres below 1. Millimetres? max_width_mm")
+        if not 0 <= self.min_width < self.max_width:
+            raise InputError(f"min_width is {self.min_width}; it must lie in [0, max_width = {self.max_width})")
+        if self.pad_to_tip >= self.finger_length:
+            raise InputError(f"pad_to_tip is {self.pad_to_tip}; it must be less than finger_length")
+        if min(self.palm) <= 0:
+            raise InputError(f"palm is {self.palm}; its three sizes must be positive (metres)")
+        if self.friction < 0:
+            raise InputError(f"friction is {self.friction}; it must not be negative")
+
+    @property
+    def palm_face(self) -> float:
+        """z of the palm's face in the grasp frame (negative: behind the pads)."""
+        return self.pad_to_tip - self.finger_length
+
+    def boxes(
+        self, width: Float64[np.ndarray, "N"]
+    ) -> tuple[Float64[np.ndarray, "N 3 3"], Float64[np.ndarray, "N 3 3"]]:
+        """Lower and upper corners in the grasp frame of three boxes: the fingers at −y and at +y, the palm.
+
+        `width` is the opening between the pads, in metres. Corners are (N, box, xyz).
+        """
+        count = len(width)
+        half, x = width / 2, np.full(count, self.finger_breadth / 2)
+        root, tip = np.full(count, self.palm_face), np.full(count, self.pad_to_tip)
+        outer = half + self.finger_thickness
+        palm_x, palm_y, palm_z = np.array(self.palm) * [0.5, 0.5, 1.0]
+        palm_low = np.tile([-palm_x, -palm_y, self.palm_face - palm_z], (count, 1))
+        palm_high = np.tile([palm_x, palm_y, self.palm_face], (count, 1))
+        low = np.stack([np.stack([-x, -outer, root], 1), np.stack([-x, half, root], 1), palm_low], axis=1)
+        high = np.stack([np.stack([x, -half, tip], 1), np.stack([x, outer, tip], 1), palm_high], axis=1)
+        return low, high
+
+    def sizes(self) -> Float64[np.ndarray, "8"]:
+        """(max_width, thickness, breadth, length, pad_to_tip, palm half sizes x, y, z): what a network may know."""
+        half_palm = np.array(self.palm) / 2
+        return np.array(
+            [self.max_width, self.finger_thickness, self.finger_breadth, self.finger_length, self.pad_to_tip, *half_palm],
+            dtype=np.float64,
+        )
+
+
+def load_gripper(source: str | Path) -> ParallelJawGripper:
+    """A gripper from a preset's name (`yumi`, `panda` …) or a YAML or JSON file (docs/formats.md)."""
+    path = preset_path("grippers", source)
+    try:
+        data: Any = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML or JSON file ({str(error).splitlines()[0]})") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected keys such as kind, max_width, finger_length; found {type(data).__name__}")
+    kind = data.pop("kind", None)
+    if kind != "parallel_jaw":
+        raise InputError(f"{path}: kind is {kind!r}; this version knows parallel_jaw")
+    return parse_config(ParallelJawGripper, {"name": path.stem} | data, str(path))

@@ -1,0 +1,1 @@
+"""Grasp quality networks and their checkpoints."""

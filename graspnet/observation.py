@@ -1,0 +1,180 @@
+"""What a policy may see: a depth image, its camera, the gripper, and optionally an object mask and the camera's pose."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64
+from PIL import Image
+
+from graspnet.camera import Camera
+from graspnet.errors import InputError
+from graspnet.gripper import ParallelJawGripper
+from graspnet.transforms import invert, is_rigid, unit
+
+__all__ = ["Observation", "Plane", "read_depth", "read_mask"]
+
+MAX_TILT = np.deg2rad(30)  # a table tilted further from the optical axis than this is not taken for one
+MASK_HEIGHT = 0.005  # m above the table: what counts as an object where no mask is given (sensor noise is 1-2 mm)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The points p of the camera frame with normal · p = offset; the normal points into the table (away from us)."""
+
+    normal: Float64[np.ndarray, "3"]
+    offset: float
+
+    def height(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
+        """Metres above the table (towards the camera)."""
+        return self.offset - points_in_camera @ self.normal
+
+
+@dataclass(frozen=True)
+class Observation:
+    """depth: (H, W), metres along z, 0 or NaN = missing. segmask: (H, W), True on what may be grasped.
+
+    world_from_camera: (4, 4) where known; the table is then the world's plane z = 0.
+    """
+
+    depth: Float32[np.ndarray, "H W"]
+    camera: Camera
+    gripper: ParallelJawGripper
+    segmask: Bool[np.ndarray, "H W"] | None = None
+    world_from_camera: Float64[np.ndarray, "4 4"] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
+        if self.segmask is not None and self.segmask.shape != self.depth.shape:
+            raise InputError(f"segmask is {_size(self.segmask)}; the depth image is {_size(self.depth)}")
+        if self.segmask is not None and not self.segmask.any():
+            raise InputError("segmask is empty: no pixel is marked as an object")
+        if self.world_from_camera is not None and not is_rigid(self.world_from_camera, tolerance=1e-4):
+            raise InputError("world_from_camera must be a rigid transform: a 4x4 matrix with a proper rotation")
+
+    @cached_property
+    def points(self) -> Float64[np.ndarray, "H W 3"]:
+        """Measured points in the camera frame, NaN where missing."""
+        return self.camera.deproject_image(self.depth)
+
+    @cached_property
+    def table(self) -> Plane | None:
+        """The table: the world's plane z = 0 where the camera's pose is known, else fitted to what is no object."""
+        if self.world_from_camera is not None:
+            camera_from_world = invert(self.world_from_camera)
+            normal = -camera_from_world[:3, 2]
+            return Plane(normal, float(normal @ camera_from_world[:3, 3]))
+        background = np.isfinite(self.depth)
+        if self.segmask is not None:
+            background &= ~self.segmask
+        return fit_plane(self.points[background])
+
+    @cached_property
+    def approach(self) -> Float64[np.ndarray, "3"]:
+        """The approach of every image grasp: the table's normal where within 30° of the optical axis, else that."""
+        if self.table is not None and self.table.normal[2] >= np.cos(MAX_TILT):
+            return self.table.normal
+        return np.array([0.0, 0.0, 1.0])
+
+    @cached_property
+    def object_mask(self) -> Bool[np.ndarray, "H W"]:
+        """Measured pixels that may be grasped: the segmask, else what rises above the table."""
+        measured = np.isfinite(self.depth)
+        if self.segmask is not None:
+            return self.segmask & measured
+        if self.table is None:
+            return measured
+        return measured & (self.table.height(np.nan_to_num(self.points)) > MASK_HEIGHT)
+
+
+def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:
+    """The plane that most points lie on, within 30° of the optical axis; None if too few agree.
+
+    RANSAC over 256 triples (Fischler & Bolles 1981) on at most 4096 points, then least squares on the inliers. The
+    triples come from a fixed generator, so that the same image always has the same table.
+    """
+    if len(points_in_camera) < 100:
+        return None
+    rng = np.random.default_rng(0)
+    sample = points_in_camera[rng.choice(len(points_in_camera), min(4096, len(points_in_camera)), replace=False)]
+    a, b, c = np.moveaxis(sample[rng.integers(len(sample), size=(256, 3))], 1, 0)
+    normals = np.cross(b - a, c - a)
+    sound = np.linalg.norm(normals, axis=1) > 1e-12
+    normals = unit(normals[sound])
+    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
+    upright = normals[:, 2] >= np.cos(MAX_TILT)
+    normals, anchors = normals[upright], a[sound][upright]
+    if not len(normals):
+        return None
+    distances = np.abs(sample @ normals.T - np.sum(anchors * normals, axis=1))
+    tolerance = 0.003 + 0.002 * np.median(sample[:, 2])  # depth noise grows with distance
+    inliers = distances < tolerance
+    best = int(np.argmax(inliers.sum(axis=0)))
+    if inliers[:, best].mean() < 0.2:
+        return None
+    return _least_squares_plane(sample[inliers[:, best]])
+
+
+def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
+    center = points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points - center, full_matrices=False)
+    normal = axes[2] * (1.0 if axes[2, 2] > 0 else -1.0)
+    return Plane(normal, float(normal @ center))
+
+
+def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H W"]:
+    """A depth image in metres from `.npy` (float) or a 16-bit PNG or TIFF.
+
+    `scale` turns the file's unit into metres (0.001 for millimetres); integers need it, since their unit is unknown.
+    InputError: unreadable, not one channel, integers without a scale.
+    """
+    array = _read_array(path)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"{path}: depth image has shape {array.shape}; expected (height, width), one channel")
+    if scale is None and not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{path}: depth is {array.dtype}, in an unknown unit. Millimetres? --depth-scale 0.001")
+    depth = array.astype(np.float32) * np.float32(1.0 if scale is None else scale)
+    finite = depth[np.isfinite(depth) & (depth != 0)]
+    if len(finite) and np.median(finite) > 10:
+        raise InputError(
+            f"{path}: median depth is {np.median(finite):.0f}; expected metres below 10. Millimetres? --depth-scale 0.001"
+        )
+    return depth
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "H W"]:
+    """An object mask from an image or `.npy`: nonzero = object."""
+    array = _read_array(path)
+    if array.ndim == 3:
+        array = array[:, :, :3].max(axis=2)  # the same in every channel; an alpha channel says nothing
+    if array.ndim != 2:
+        raise InputError(f"{path}: segmask has shape {array.shape}; expected (height, width)")
+    return np.asarray(array > 0)
+
+
+def _read_array(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(Image.open(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({str(error).splitlines()[0]})") from None
+
+
+def _checked_depth(depth: Float32[np.ndarray, "H W"], camera: Camera) -> Float32[np.ndarray, "H W"]:
+    if depth.shape != (camera.height, camera.width):
+        raise InputError(f"depth image is {_size(depth)}; the camera says {camera.size_text}")
+    depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))
+    if not np.isfinite(depth).any():
+        raise InputError("depth image is empty: every pixel is 0 or NaN")
+    median = float(np.nanmedian(depth))
+    if median > 10:
+        raise InputError(f"median depth is {median:.0f}; expected metres below 10. Millimetres? --depth-scale 0.001")
+    return depth
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

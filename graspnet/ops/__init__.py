@@ -1,0 +1,1 @@
+"""Tensor operations: patches, affine sampling, the grasp-aligned crop."""

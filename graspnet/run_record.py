@@ -1,0 +1,80 @@
+"""`run.json`: what a command was asked, with what, where, when, and what it made."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import graspnet
+
+__all__ = ["machine", "package_versions", "write_json", "write_run_record"]
+
+PACKAGES = ("graspnet", "torch", "numpy", "scipy", "trimesh", "open3d", "pyrender", "mujoco", "manifold3d", "zarr")
+
+
+def write_run_record(folder: Path, command: str, config: dict[str, Any], seed: int, started: float, made: Any) -> None:
+    """Write `run.json` into a run's folder. `started` is time.time() at its start; `made` is JSON-ready."""
+    record = {
+        "command": command, "arguments": sys.argv[1:], "config": config, "seed": seed, "made": made,
+        "packages": package_versions(), "git": _git_state(), "machine": machine(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+    }  # fmt: skip
+    write_json(folder / "run.json", record)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(data, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that a result depends on."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+def machine() -> dict[str, Any]:
+    """Processor and operating system, for reading a measurement."""
+    return {
+        "processor": _processor_name(), "cores": os.cpu_count(),
+        "system": platform.platform(), "python": platform.python_version(),
+    }  # fmt: skip
+
+
+def _processor_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git_state() -> dict[str, Any]:
+    """Commit and cleanness of the checkout that the package runs from; empty when it was installed from a wheel."""
+    root = Path(graspnet.__file__).parent.parent
+    if not (root / ".git").exists():
+        return {}
+    commit = _git(root, "rev-parse", "HEAD")
+    return {"commit": commit, "clean": _git(root, "status", "--porcelain") == ""}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

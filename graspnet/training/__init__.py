@@ -1,0 +1,1 @@
+"""Training a grasp quality network on a dataset."""

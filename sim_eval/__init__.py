@@ -1,0 +1,1 @@
+"""A policy in the loop: picking trials, statistics, reports."""
