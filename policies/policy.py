@@ -1,0 +1,134 @@
+"""The seam of all planners: a Policy turns an Observation into one ranked GraspPlan; a Quality scores grasps for it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspnet.config import load_config
+from graspnet.errors import InputError, unknown_name
+from graspnet.grasps import Grasps, image_from_grasps
+from graspnet.observation import Observation
+
+__all__ = ["POLICIES", "GraspPlan", "Policy", "Quality", "make_policy", "policy_class"]
+
+PLAN_VERSION = 1
+PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
+
+
+class Quality(Protocol):
+    """Scores grasps: the probability, in [0, 1], that each one holds. A network's, or any function of this form."""
+
+    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """One quality for each grasp; never negative, never NaN."""
+        ...
+
+
+@dataclass(frozen=True)
+class GraspPlan:
+    """Ranked grasps in the camera frame, best first; none, and a `reason`, where nothing can be grasped.
+
+    qualities: (N,), descending. seconds: what each stage took, with the `total`.
+    """
+
+    grasps_in_camera: Grasps
+    qualities: Float64[np.ndarray, "N"]
+    reason: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    policy: str = ""
+
+    def __post_init__(self) -> None:
+        assert len(self.grasps_in_camera) == len(self.qualities)
+        assert np.all(np.diff(self.qualities) <= 0), "a plan is sorted, best first"
+        assert bool(self.reason) == (len(self) == 0), "no grasps and a reason, or grasps and none"
+
+    def __len__(self) -> int:
+        return len(self.qualities)
+
+    def to_json(self, observation: Observation, model: str, seed: int) -> dict[str, Any]:
+        """The plan as the JSON object of docs/formats.md, version 1; world poses where the camera's pose is known."""
+        plan: dict[str, Any] = {"version": PLAN_VERSION, "grasps": self._grasps_as_json(observation)}
+        if self.reason:
+            plan["reason"] = self.reason
+        names = {"policy": self.policy, "model": model, "gripper": observation.gripper.name, "seed": seed}
+        return plan | names | {"seconds": {name: round(seconds, 6) for name, seconds in self.seconds.items()}}
+
+    def _grasps_as_json(self, observation: Observation) -> list[dict[str, Any]]:
+        image = image_from_grasps(self.grasps_in_camera, observation.camera)
+        rows = []
+        for i in range(len(self)):
+            pose = self.grasps_in_camera.poses[i]
+            row = {
+                "kind": "parallel_jaw", "quality": float(self.qualities[i]), "camera_from_grasp": pose.tolist(),
+                "width": float(self.grasps_in_camera.width[i]),
+                "image": {
+                    "center": image.center[i].tolist(), "angle": float(image.angle[i]), "depth": float(image.depth[i])
+                },
+            }  # fmt: skip
+            if observation.world_from_camera is not None:
+                world_from_grasp = observation.world_from_camera @ pose
+                row["world_from_grasp"] = world_from_grasp.tolist()
+                row["pregrasp"] = _backed_off(world_from_grasp, PREGRASP_DISTANCE).tolist()
+            rows.append(row)
+        return rows
+
+
+def _backed_off(frame_from_grasp: Float64[np.ndarray, "4 4"], distance: float) -> Float64[np.ndarray, "4 4"]:
+    back = np.eye(4)
+    back[2, 3] = -distance
+    return np.asarray(frame_from_grasp @ back, dtype=np.float64)
+
+
+class Policy(ABC):
+    """From what is seen to ranked grasps. Its config is a dataclass that `configs/policy/*.yaml` fill in."""
+
+    name: ClassVar[str]
+    config_type: ClassVar[type]
+    needs_quality: ClassVar[bool] = True
+
+    @abstractmethod
+    def __init__(self, config: Any, quality: Quality | None = None) -> None:
+        """Keep the config and the quality (which is None where `needs_quality` is False)."""
+
+    @abstractmethod
+    def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
+        """The ranked grasps; the same observation and generator state give the same plan."""
+
+
+# where each policy lives: its module is imported only when it is asked for; entry points `graspnet.policies` add more
+POLICIES: dict[str, str] = {
+    "antipodal": "policies.ranking:RandomAntipodalPolicy",
+    "ranking": "policies.ranking:RankingPolicy",
+    "cross_entropy": "policies.cross_entropy:CrossEntropyPolicy",
+}
+
+
+def policy_class(name: str) -> type[Policy]:
+    """The Policy class of that name: ours, or an installed package's (entry-point group `graspnet.policies`)."""
+    group = "graspnet.policies"
+    entries = {entry.name: entry for entry in entry_points(group=group)}
+    entries |= {key: EntryPoint(key, value, group) for key, value in POLICIES.items()}
+    if name not in entries:
+        raise unknown_name("policy", name, entries)
+    loaded: type[Policy] = entries[name].load()
+    return loaded
+
+
+def make_policy(
+    name: str,
+    config: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    quality: Quality | None = None,
+) -> Policy:
+    """The policy of that name, configured by a preset of `configs/policy/` or a file (default: the preset `name`).
+
+    InputError: unknown policy, preset or key; no quality where the policy needs one.
+    """
+    policy = policy_class(name)
+    if policy.needs_quality and quality is None:
+        raise InputError(f"policy {name!r} ranks grasps by a quality and got none: give it a model")
+    return policy(load_config(policy.config_type, "policy", name if config is None else config, overrides), quality)
