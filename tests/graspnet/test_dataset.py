@@ -1,0 +1,167 @@
+"""The dataset on disk: what is written is read back, and nothing half-written or damaged is ever read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import zarr
+
+from graspnet.camera import Camera
+from graspnet.dataset import (
+    Dataset,
+    DatasetHeader,
+    DatasetWriter,
+    DepthImages,
+    GraspTable,
+    MetricColumns,
+    Shard,
+    quantised,
+)
+from graspnet.errors import InputError
+from graspnet.gripper import load_gripper
+
+
+def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7) -> Shard:
+    depth = rng.uniform(0.4, 1.2, (images, 6, 8)).astype(np.float32)
+    depth[0, 0, :3] = np.nan
+    camera = Camera(10.0, 11.0, 3.5, 2.5, 8, 6)
+    poses = np.tile(np.eye(4), (grasps, 1, 1))
+    poses[:, :3, 3] = rng.normal(size=(grasps, 3))
+    values = {name: rng.normal(size=grasps) for name in ("angle", "depth")}
+    clearances = {f"clearance_{part}": rng.normal(size=grasps) for part in ("fingers", "palm", "table")}
+    return Shard(
+        DepthImages(
+            quantised(depth), (depth > 0.8).astype(np.uint8), (camera,) * images, np.tile(np.eye(4), (images, 1, 1)),
+            np.tile(np.eye(4), (images, 1, 1)), ("cube",) * images, np.arange(images),
+        ),
+        GraspTable(
+            image=rng.integers(images, size=grasps), camera_from_grasp=poses, width=np.full(grasps, 0.05),
+            center=rng.uniform(0, 8, (grasps, 2)), contacts=rng.normal(size=(grasps, 2, 3)),
+            contact_found=rng.random(grasps) > 0.5, origin=("antipodal",) * grasps, gripper=("yumi",) * grasps,
+            metrics={"robust_force_closure": MetricColumns(*rng.random((2, grasps)), np.full(grasps, 25))},
+            **values, **clearances,
+        ),
+    )  # fmt: skip
+
+
+def make_header(units: int = 2) -> DatasetHeader:
+    gripper = load_gripper("yumi")
+    return DatasetHeader(
+        name="tiny", seed=3, config={"views": 2}, packages={}, units=units,
+        grippers={"yumi": {**vars(gripper), "palm": list(gripper.palm)}},
+        splits={"train": ["cube"], "validation": ["ball"]},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    writer = DatasetWriter(tmp_path / "data", make_header())
+    for unit in range(2):
+        writer.write(unit, make_shard(np.random.default_rng(unit)))
+    writer.finish()
+    return tmp_path / "data"
+
+
+def assert_equal_shards(a: Shard, b: Shard) -> None:
+    for part in ("images", "grasps"):
+        for name, value in vars(getattr(a, part)).items():
+            other = getattr(getattr(b, part), name)
+            if isinstance(value, np.ndarray):
+                np.testing.assert_array_equal(value, other)
+            elif name == "metrics":
+                for metric, columns in value.items():
+                    np.testing.assert_array_equal(columns.mean, other[metric].mean)
+                    np.testing.assert_array_equal(columns.samples, other[metric].samples)
+            else:
+                assert value == other
+
+
+def test_a_shard_is_read_back_as_it_was_written(folder):
+    assert_equal_shards(Dataset.open(folder).read(1), make_shard(np.random.default_rng(1)))
+
+
+def test_depth_is_kept_to_a_twentieth_of_a_millimetre():
+    depth = np.random.default_rng(0).uniform(0.2, 6.5, (1, 50, 50)).astype(np.float32)
+    assert np.abs(quantised(depth) - depth).max() < 0.51e-4
+
+
+def test_missing_depth_stays_missing_and_beyond_range_becomes_missing():
+    depth = np.array([[[np.nan, 7.0, 0.0, 1.0]]], dtype=np.float32)
+    np.testing.assert_array_equal(np.isfinite(quantised(depth)), [[[False, False, False, True]]])
+
+
+def test_files_open_without_graspnet(folder):
+    shard = folder / "shards" / "00000"
+    assert pq.read_table(shard / "grasps.parquet").num_rows == 7
+    depth = zarr.open_array(str(shard / "depth.zarr"), mode="r")[:]
+    assert depth.dtype == np.uint16
+    assert 4000 <= depth.max() <= 12000  # 0.4 to 1.2 m in units of 0.1 mm
+
+
+def test_the_same_shards_make_the_same_bytes(folder, tmp_path):
+    writer = DatasetWriter(tmp_path / "again", make_header())
+    for unit in (1, 0):
+        writer.write(unit, make_shard(np.random.default_rng(unit)))
+    writer.finish()
+    first = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    second = {p.relative_to(tmp_path / "again"): p.read_bytes() for p in (tmp_path / "again").rglob("*") if p.is_file()}
+    assert first == second
+
+
+def test_robustness_is_zero_in_collision(folder):
+    grasps = Dataset.open(folder).read(0).grasps
+    free = (grasps.clearance_fingers >= 0) & (grasps.clearance_palm >= 0) & (grasps.clearance_table >= 0)
+    expected = np.where(free, grasps.metrics["robust_force_closure"].mean, 0)
+    np.testing.assert_array_equal(grasps.robustness("robust_force_closure"), expected)
+    with pytest.raises(InputError, match=r"no metric 'epsilon'.*robust_force_closure"):
+        grasps.robustness("epsilon")
+
+
+def test_a_truncated_file_is_named(folder):
+    path = folder / "shards" / "00001" / "grasps.parquet"
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(InputError, match=r"00001/grasps\.parquet: truncated or changed.*--resume"):
+        Dataset.open(folder).read(1)
+
+
+def test_an_unfinished_dataset_is_refused(tmp_path):
+    DatasetWriter(tmp_path, make_header()).write(0, make_shard(np.random.default_rng(0)))
+    with pytest.raises(InputError, match=r"unfinished.*--resume"):
+        Dataset.open(tmp_path)
+
+
+def test_resuming_keeps_whole_shards_and_removes_half_written_ones(tmp_path):
+    DatasetWriter(tmp_path, make_header()).write(0, make_shard(np.random.default_rng(0)))
+    (tmp_path / "shards" / "00001.tmp").mkdir()
+    writer = DatasetWriter(tmp_path, make_header(), resume=True)
+    assert writer.finished() == {0}
+    writer.skip(1, "ball", "open mesh")
+    assert writer.finished() == {0, 1}
+    header = writer.finish()
+    assert header.skipped == {"ball": "open mesh"}
+    assert header.counts == {"objects": 1, "images": 2, "grasps": 7}
+
+
+def test_an_existing_dataset_is_not_overwritten(folder):
+    with pytest.raises(InputError, match="holds a dataset already"):
+        DatasetWriter(folder, make_header())
+
+
+def test_resuming_with_another_seed_is_refused(tmp_path):
+    DatasetWriter(tmp_path, make_header())
+    data = vars(make_header()) | {"seed": 4}
+    with pytest.raises(InputError, match="another seed"):
+        DatasetWriter(tmp_path, DatasetHeader(**data), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "not JSON"), ("[]", "schema version"), (json.dumps({"version": 99}), "schema version 99")],
+)
+def test_a_damaged_header_is_refused_in_one_line(tmp_path, text, message):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        Dataset.open(tmp_path)
+    assert "\n" not in str(error.value)
