@@ -1,0 +1,51 @@
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import click
+
+__all__ = ["track"]
+
+T = TypeVar("T")
+LOG_INTERVAL = 10.0  # seconds between the lines of a log
+
+
+def track(items: Iterable[T], total: int, description: str, unit: str = "it") -> Iterator[T]:
+    """The same items, with progress shown on standard error while they are taken."""
+    show = _bar if sys.stderr.isatty() else _lines
+    yield from show(items, total, description, unit)
+
+
+def _bar(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=total, rate="")
+        for done, item in enumerate(items, start=1):
+            yield item
+            progress.update(task, completed=done, rate=f"{_rate(done, start):.3g} {unit}/s")
+
+
+def _lines(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+    start = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_INTERVAL or done == total:
+            rate = _rate(done, start)
+            left = (total - done) / rate
+            click.echo(f"{description}: {done}/{total}, {rate:.3g} {unit}/s, {left:.0f} s left", err=True)
+            last = now
+
+
+def _rate(done: int, start: float) -> float:
+    return done / max(time.monotonic() - start, 1e-9)
