@@ -214,18 +214,23 @@ def _merged(vertices: Vertices, faces: Faces, tolerance: float) -> tuple[Vertice
 def _filled(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> tuple[Vertices, Faces]:
     """With fans over holes, if these are small (a share FILLABLE of the surface); otherwise InputError."""
     faces = _distinct_faces(_proper_faces(faces, []))
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    trimesh.repair.fix_winding(mesh)  # a hole's rim can be followed only if the faces along it agree
+    faces = np.array(mesh.faces, dtype=np.int64)
     edges = _open_edges(faces)
     loops = _loops(edges)
-    caps, centers = [], []
-    for loop in loops or []:
-        centers.append(vertices[loop].mean(axis=0))
-        caps.append(np.stack([np.roll(loop, -1), loop, np.full_like(loop, len(vertices) + len(centers) - 1)], axis=1))
-    if caps:
-        all_vertices, all_faces = np.concatenate([vertices, np.stack(centers)]), np.concatenate([faces, *caps])
-        area = trimesh.triangles.area(all_vertices[all_faces])
-        if _is_closed(all_faces) and area[len(faces) :].sum() <= FILLABLE * area.sum():
-            notes.append(f"filled {len(caps)} holes ({len(edges)} open edges)")
-            return all_vertices, all_faces
+    if loops:
+        centers = np.stack([vertices[loop].mean(axis=0) for loop in loops])
+        tips = len(vertices) + np.arange(len(loops))
+        caps = [
+            np.stack([np.roll(loop, -1), loop, np.full_like(loop, tip)], axis=1)
+            for loop, tip in zip(loops, tips, strict=True)
+        ]
+        vertices, filled = np.concatenate([vertices, centers]), np.concatenate([faces, *caps])
+        area = trimesh.triangles.area(vertices[filled])
+        if _is_closed(filled) and area[len(faces) :].sum() <= FILLABLE * area.sum():
+            notes.append(f"filled {len(loops)} holes ({len(edges)} open edges)")
+            return vertices, filled
     raise InputError(
         f"{where}: the surface is open: {len(edges)} open edges of {len(faces)} faces; "
         "close it (fill the holes, give walls a thickness) in a mesh editor, or leave the file out"
@@ -233,18 +238,23 @@ def _filled(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> t
 
 
 def _loops(edges: Int64[np.ndarray, "E 2"]) -> list[Int64[np.ndarray, "L"]] | None:
-    """The directed edges as closed loops of vertices; None where they do not chain up one by one."""
-    following = dict(edges.tolist())
-    if len(following) < len(edges) or set(following) != set(following.values()):
-        return None
+    """The directed edges as closed loops that pass no vertex twice; None where they do not close."""
+    following: dict[int, list[int]] = {}
+    for start, end in edges.tolist():
+        following.setdefault(start, []).append(end)
     loops = []
     while following:
-        start, vertex = following.popitem()
-        loop = [start]
-        while vertex != start:
-            loop.append(vertex)
-            vertex = following.pop(vertex)
-        loops.append(np.array(loop))
+        path = [next(iter(following))]
+        while len(path) != 1 or not loops or path[0] in following:
+            if path[-1] not in following:
+                return None
+            vertex = following[path[-1]].pop()
+            if not following[path[-1]]:
+                del following[path[-1]]
+            if vertex in path:  # two holes that meet in a vertex come apart there
+                loops.append(np.array(path[path.index(vertex) :]))
+                path = path[: path.index(vertex)]
+            path.append(vertex)
     return loops
 
 
@@ -282,6 +292,8 @@ def _united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
     for shell in (b for b, f in zip(flipped, inside_out, strict=True) if f):
         inside = (shell ^ whole).volume() > 0.99 * shell.volume()
         whole = whole - shell if inside else whole + shell
+        if not inside:
+            notes.append("flipped a piece that was inside out")
     notes.append(f"united {len(pieces)} pieces")
     result = whole.to_mesh64()
     return trimesh.Trimesh(result.vert_properties[:, :3], result.tri_verts.astype(np.int64), process=False)
