@@ -1,0 +1,166 @@
+"""A trained network on disk: `model.safetensors` (weights, normalisation) and `model.json` (what they are of).
+
+    {"version": 1, "network": "compact", "config": {…}, "gripper": "yumi", "metric": "robust_force_closure",
+     "threshold": 0.5, "temperature": 1.07, "parameters": 463682, "weights": "sha256 of model.safetensors",
+     "details": {"grippers": {…}, "camera": {…}, "dataset": {…}, "training": {…}, "evaluation": {…}}}
+
+No pickle: a checkpoint from a stranger can be loaded without running the stranger's code.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float32
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from graspnet.config import config_to_dict, parse_config
+from graspnet.errors import InputError, unknown_name
+from graspnet.models import NETWORKS
+from graspnet.models.network import GraspNetwork
+from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+from graspnet.run_record import write_json
+
+__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint"]
+
+VERSION = 1
+WEIGHTS, RECORD = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and what one must know to use it.
+
+    gripper_name: the hand(s) it was trained with. metric, threshold: what "holds" meant in training (robustness above
+    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. details: what
+    `model.json` tells besides (grippers, camera range, dataset, training), for people; nothing computes with it.
+    """
+
+    network: GraspNetwork
+    name: str
+    gripper_name: str
+    metric: str
+    threshold: float
+    temperature: float = 1.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def crop(self) -> MetricCropConfig | PixelCropConfig:
+        """What `graspnet.ops.grasp_crops` must cut for this network."""
+        return self.network.crop
+
+    def quality(self, logits: Float32[Tensor, "N 2"]) -> Float32[Tensor, "N"]:
+        """softmax(logits / temperature)[1]: the probability that each grasp holds."""
+        return torch.softmax(logits / self.temperature, dim=1)[:, 1]
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write both files into the folder (made if need be), each under a temporary name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in checkpoint.network.state_dict().items()}
+    weights = save(tensors)
+    temporary = folder / (WEIGHTS + ".tmp")
+    temporary.write_bytes(weights)
+    temporary.replace(folder / WEIGHTS)
+    record = {
+        "version": VERSION, "network": checkpoint.name, "config": config_to_dict(checkpoint.network.config),
+        "gripper": checkpoint.gripper_name, "metric": checkpoint.metric, "threshold": checkpoint.threshold,
+        "temperature": checkpoint.temperature, "parameters": checkpoint.network.parameter_count(),
+        "weights": hashlib.sha256(weights).hexdigest(), "details": checkpoint.details,
+    }  # fmt: skip
+    write_json(folder / RECORD, record)
+
+
+def load_checkpoint(source: str | Path) -> Checkpoint:
+    """The checkpoint in a folder, or the one that ships under a bare name (`parallel_jaw`); on the CPU, in eval mode.
+
+    InputError: nothing there; a file that is truncated, changed, of another version or another network.
+    """
+    folder = _folder_of(source)
+    record = _read_record(folder / RECORD)
+    network = _built(record, folder / RECORD)
+    _load_weights(network, folder / WEIGHTS, record["weights"])
+    return Checkpoint(
+        network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
+        threshold=float(record["threshold"]), temperature=float(record["temperature"]), details=record["details"],
+    )  # fmt: skip
+
+
+def _folder_of(source: str | Path) -> Path:
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    shipped = Path(str(resources.files("graspnet.weights")))
+    names = sorted(path.parent.name for path in shipped.glob(f"*/{RECORD}"))
+    if folder.parent != Path(".") or folder.is_absolute():
+        raise InputError(f"{folder}: no such folder; a model is a folder that `graspnet train --output` made")
+    if str(source) not in names:
+        raise unknown_name("model", str(source), names, "neither a folder nor a model that ships")
+    return shipped / str(source)
+
+
+_KEYS = {
+    "network": str, "config": dict, "gripper": str, "metric": str, "threshold": int | float,
+    "temperature": int | float, "weights": str, "details": dict,
+}  # fmt: skip
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a model is a folder that `graspnet train --output` made")
+    try:
+        record = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from None
+    version = record.get("version") if isinstance(record, dict) else None
+    if version != VERSION:
+        raise InputError(f"{path}: version {version} of the format; this graspnet reads version {VERSION}")
+    for key, kind in _KEYS.items():
+        if not isinstance(record.get(key), kind):
+            raise InputError(f"{path}: key {key!r} is {record.get(key, 'missing')!r}; {_REMEDY}")
+    if not record["temperature"] > 0:
+        raise InputError(f"{path}: temperature is {record['temperature']}; it must be positive")
+    return record
+
+
+def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
+    name = record["network"]
+    if name not in NETWORKS:
+        raise unknown_name("network", name, NETWORKS, str(path))
+    config = parse_config(type(NETWORKS[name].config), record["config"], f"{path}: config")
+    return NETWORKS[name](config=config)
+
+
+def _load_weights(network: GraspNetwork, path: Path, checksum: str) -> None:
+    tensors = load_tensors(path)
+    expected = network.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        found, asked = tensors.get(name), expected.get(name)
+        if found is None or asked is None or found.shape != asked.shape:
+            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (found, asked)]
+            raise InputError(f"{path}: {name} is {shapes[0]}, {RECORD} asks for {shapes[1]}; {_REMEDY}")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+        raise InputError(f"{path}: not the weights that {RECORD} was written with; {_REMEDY}")
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise InputError(f"{path}: {broken[0]} holds values that are not finite; train the network again")
+    network.load_state_dict(tensors)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. InputError: no such file, or a truncated one."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {_REMEDY}")
+    try:
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        raise InputError(f"{path}: truncated or no safetensors file ({error}); {_REMEDY}") from None
+
+
+_REMEDY = "copy the model's folder again, or make it with `graspnet train`"

@@ -1,0 +1,58 @@
+"""What every grasp quality network is: crops and pose numbers in, two logits out; it normalises its own input.
+
+The normalisation is part of the network (buffers, saved with the weights), so that no file of means can be lost or
+belong to another model.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+
+__all__ = ["GraspNetwork", "he_initialise"]
+
+
+class GraspNetwork(nn.Module):
+    """The seam of all networks. `crop` is what their images are cut with, `config` what rebuilds them.
+
+    Missing pixels are NaN or 0 in a pixel crop, and (0, 0) in a metric one, whose second channel says so.
+    """
+
+    image_mean: Tensor  # (C, 1, 1)
+    image_deviation: Tensor
+    pose_mean: Tensor  # (F,)
+    pose_deviation: Tensor
+
+    def __init__(self, config: Any, crop: MetricCropConfig | PixelCropConfig, channels: int, pose_inputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.crop = crop
+        self.register_buffer("image_mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("image_deviation", torch.ones(channels, 1, 1))
+        self.register_buffer("pose_mean", torch.zeros(pose_inputs))
+        self.register_buffer("pose_deviation", torch.ones(pose_inputs))
+
+    @abstractmethod
+    def forward(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> Float32[Tensor, "N 2"]:
+        """Logits; class 1 = the grasp holds."""
+
+    @abstractmethod
+    def fit_normalisation(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> None:
+        """Set the normalisation from crops as the network will see them (noise included)."""
+
+    def parameter_count(self) -> int:
+        """Number of trainable values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def he_initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Weights from N(0, 2 / fan_in), biases 0, all drawn from `generator`. He et al., ICCV 2015."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
