@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from scipy.special import ndtr
 from zarr.codecs import BloscCodec
 
 from graspnet.camera import Camera
@@ -95,15 +96,25 @@ class GraspTable:
         return len(self.image)
 
     @property
+    def clearance(self) -> Float64[np.ndarray, "N"]:
+        """The smallest of the three clearances, in metres."""
+        return np.minimum.reduce([self.clearance_fingers, self.clearance_palm, self.clearance_table])
+
+    @property
     def collision_free(self) -> Bool[np.ndarray, "N"]:
         """Whether fingers, palm and table stay clear of each other along the whole approach."""
-        return np.minimum.reduce([self.clearance_fingers, self.clearance_palm, self.clearance_table]) >= 0
+        return self.clearance >= 0
 
-    def robustness(self, metric: str) -> Float64[np.ndarray, "N"]:
-        """The label: the metric's mean where the approach is free of collisions, else 0."""
+    def robustness(self, metric: str, clearance_sigma: float = 0.0) -> Float64[np.ndarray, "N"]:
+        """The label: the metric's mean × the probability that the approach is free of collisions.
+
+        That is 1 or 0 by the sign of the clearance c, or with `clearance_sigma` > 0 (metres) the Φ(c/σ) of a hand
+        whose pose is known up to N(0, σ²): grasps that barely touch often lift all the same.
+        """
         if metric not in self.metrics:
             raise InputError(f"the dataset has no metric {metric!r}; it has {', '.join(self.metrics) or 'none'}")
-        return np.where(self.collision_free, self.metrics[metric].mean, 0.0)
+        free = ndtr(self.clearance / clearance_sigma) if clearance_sigma > 0 else self.collision_free
+        return np.asarray(self.metrics[metric].mean * free, dtype=np.float64)
 
 
 @dataclass(frozen=True)

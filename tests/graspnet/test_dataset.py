@@ -1,6 +1,7 @@
 """The dataset on disk: what is written is read back, and nothing half-written or damaged is ever read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +116,16 @@ def test_robustness_is_zero_in_collision(folder):
     free = (grasps.clearance_fingers >= 0) & (grasps.clearance_palm >= 0) & (grasps.clearance_table >= 0)
     expected = np.where(free, grasps.metrics["robust_force_closure"].mean, 0)
     np.testing.assert_array_equal(grasps.robustness("robust_force_closure"), expected)
+    assert np.all(grasps.robustness("robust_force_closure", clearance_sigma=1e-9)[~free] < 1e-6)
     with pytest.raises(InputError, match=r"no metric 'epsilon'.*robust_force_closure"):
         grasps.robustness("epsilon")
+
+
+def test_a_soft_label_halves_where_the_hand_just_touches(folder):
+    grasps = replace(Dataset.open(folder).read(0).grasps, clearance_table=np.zeros(7), clearance_palm=np.ones(7))
+    touching = replace(grasps, clearance_fingers=np.ones(7))
+    soft = touching.robustness("robust_force_closure", clearance_sigma=0.002)
+    np.testing.assert_allclose(soft, grasps.metrics["robust_force_closure"].mean / 2)
 
 
 def test_a_truncated_file_is_named(folder):
