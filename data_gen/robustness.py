@@ -1,0 +1,246 @@
+"""Robustness: the mean of a metric over what we do not know (pose, friction, centre of mass): ρ(u, x) = E[S(u, x′)].
+
+Each grasp gets samples of its own. A sample moves grasp and object a little, closes the jaws again (contacts.py) and
+judges the new contacts (closure.py); where the jaws meet on nothing it counts as 0. Mahler et al., RSS 2017, III.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import ndtr, ndtri
+
+from data_gen.closure import antipodal, epsilon
+from data_gen.contacts import Contacts, contact_finder
+from data_gen.meshes import Solid
+from data_gen.wrenches import WrenchConfig
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.gripper import ParallelJawGripper
+
+__all__ = [
+    "METRICS",
+    "GraspMetric",
+    "MetricEstimate",
+    "PerturbedGrasps",
+    "RobustEpsilon",
+    "RobustForceClosure",
+    "UncertaintyConfig",
+    "perturbed",
+]
+
+_CHUNK = 3200  # samples at a time: their arrays stay in the processor's cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertaintyConfig:
+    """Standard deviations of what is uncertain, each independent and normal; turns are rotation vectors.
+
+    The defaults are DESIGN §4's; the preset `dexnet_2.0` sets them to the released ones.
+    """
+
+    samples: int = 25  # of each grasp
+    grasp_translation: float = 0.0025  # metres, along each axis
+    grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
+    object_translation: float = 0.0  # metres; the originals move grasp and object apart
+    object_rotation: float = 0.0  # about each axis through the object's origin
+    center_of_mass: float = 0.1  # along each axis, in units of the object's radius
+    center_of_mass_offset: float = 0.0  # metres, added: an object of unknown size
+    friction_mean: float = 0.5
+    friction_deviation: float = 0.1
+    friction_low: float = 0.2  # the normal is truncated here (drawn anew, not clipped) …
+    friction_high: float = 1.0  # … and here
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise InputError(f"samples is {self.samples}; it must be at least 1")
+        for name in (
+            "grasp_translation", "grasp_rotation", "object_translation", "object_rotation", "center_of_mass",
+            "center_of_mass_offset", "friction_deviation",
+        ):  # fmt: skip
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; a standard deviation must not be negative")
+        if not 0 <= self.friction_low <= self.friction_mean <= self.friction_high:
+            limits = f"[{self.friction_low}, {self.friction_high}]"
+            raise InputError(
+                f"friction_mean is {self.friction_mean}; it must lie in {limits}, which must not be negative"
+            )
+
+
+@dataclass(frozen=True)
+class MetricEstimate:
+    """Of N grasps: mean and variance of the metric over `samples` samples each (of one sample, not of the mean)."""
+
+    mean: Float64[np.ndarray, "N"]
+    variance: Float64[np.ndarray, "N"]
+    samples: int
+
+
+@dataclass(frozen=True)
+class PerturbedGrasps:
+    """K samples of each grasp, in the frame of the (moved) object. across and closing: x and y of the grasp frame."""
+
+    origin: Float64[np.ndarray, "N K 3"]
+    across: Float64[np.ndarray, "N K 3"]
+    closing: Float64[np.ndarray, "N K 3"]
+    width: Float64[np.ndarray, "N 1"]
+    friction: Float64[np.ndarray, "N K"]
+    center_of_mass: Float64[np.ndarray, "N K 3"]
+
+
+class GraspMetric(ABC):
+    """Judges grasps on a solid, in its frame. What a metric has no use for (gravity, say) it ignores."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        solid: Solid,
+        grasps_in_object: Grasps,
+        gripper: ParallelJawGripper,
+        gravity_in_object: Float64[np.ndarray, "3"],
+        uncertainty: UncertaintyConfig,
+        rng: np.random.Generator,
+    ) -> MetricEstimate:
+        """The metric's mean over perturbed grasps. `gravity_in_object` is a unit vector."""
+
+
+class RobustForceClosure(GraspMetric):
+    """The share of samples that are antipodal: Nguyen's condition of force closure for two soft fingers.
+
+    As in Dex-Net's metric of this name. It is stricter than `closure.force_closure`, which see.
+    """
+
+    def __call__(
+        self,
+        solid: Solid,
+        grasps_in_object: Grasps,
+        gripper: ParallelJawGripper,
+        gravity_in_object: Float64[np.ndarray, "3"],
+        uncertainty: UncertaintyConfig,
+        rng: np.random.Generator,
+    ) -> MetricEstimate:
+        """Mean and variance over samples of 1 (closed) or 0."""
+        values = [
+            antipodal(contacts, samples.friction).astype(np.float64)
+            for samples, contacts in _closed_samples(solid, grasps_in_object, gripper, uncertainty, rng)
+        ]
+        return _estimate(values, uncertainty)
+
+
+@dataclass(frozen=True)
+class RobustEpsilon(GraspMetric):
+    """The mean epsilon of the samples (Ferrari-Canny, L1): the label of Dex-Net 2.0."""
+
+    wrenches: WrenchConfig = field(default_factory=WrenchConfig)
+
+    def __call__(
+        self,
+        solid: Solid,
+        grasps_in_object: Grasps,
+        gripper: ParallelJawGripper,
+        gravity_in_object: Float64[np.ndarray, "3"],
+        uncertainty: UncertaintyConfig,
+        rng: np.random.Generator,
+    ) -> MetricEstimate:
+        """Mean and variance of epsilon over the samples."""
+        values = [
+            epsilon(contacts, samples.across, samples.center_of_mass, samples.friction, self.wrenches)
+            for samples, contacts in _closed_samples(solid, grasps_in_object, gripper, uncertainty, rng)
+        ]
+        return _estimate(values, uncertainty)
+
+
+METRICS: dict[str, type[GraspMetric]] = {
+    "robust_force_closure": RobustForceClosure,
+    "robust_epsilon": RobustEpsilon,
+}
+
+
+def perturbed(
+    grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig, rng: np.random.Generator
+) -> PerturbedGrasps:
+    """Samples of grasp pose, object pose, friction and centre of mass; an equal generator gives every metric the same.
+
+    The grasp turns about its own origin; the object turns about its origin and shifts, which in its own frame moves
+    the grasp the other way.
+    """
+    count, samples = len(grasps_in_object), uncertainty.samples
+    normal = rng.standard_normal((count, samples, 9))
+    friction = _truncated_normal(rng.random((count, samples)), uncertainty)
+    shift, turn = normal[..., :3] * uncertainty.grasp_translation, normal[..., 3:6] * uncertainty.grasp_rotation
+    # x and y of the turned grasp frame and its shifted origin, in the grasp frame; then to the object frame
+    local = np.stack([*_turned_axes(turn), shift], axis=-2).reshape(count, 3 * samples, 3)
+    rotation = grasps_in_object.poses[:, :3, :3]
+    across, closing, origin = np.moveaxis((local @ np.swapaxes(rotation, 1, 2)).reshape(count, samples, 3, 3), 2, 0)
+    origin = origin + grasps_in_object.origin[:, None]
+    if uncertainty.object_translation or uncertainty.object_rotation:
+        moved = rng.standard_normal((count, samples, 6))
+        turn = -moved[..., 3:] * uncertainty.object_rotation
+        origin = _rotated(origin - moved[..., :3] * uncertainty.object_translation, turn)
+        across, closing = _rotated(across, turn), _rotated(closing, turn)
+    spread = uncertainty.center_of_mass * solid.radius + uncertainty.center_of_mass_offset
+    center = solid.center_of_mass + normal[..., 6:] * spread
+    return PerturbedGrasps(origin, across, closing, grasps_in_object.width[:, None], friction, center)
+
+
+def _closed_samples(
+    solid: Solid,
+    grasps_in_object: Grasps,
+    gripper: ParallelJawGripper,
+    uncertainty: UncertaintyConfig,
+    rng: np.random.Generator,
+) -> Iterator[tuple[PerturbedGrasps, Contacts]]:
+    """Perturbed grasps and their contacts, some thousand samples at a time."""
+    finder = contact_finder(solid)
+    step = max(1, _CHUNK // uncertainty.samples)
+    for start in range(0, len(grasps_in_object), step):
+        samples = perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
+        contacts = finder.close(samples.origin, samples.closing, samples.width)
+        if gripper.min_width > 0:
+            with np.errstate(invalid="ignore"):
+                reached = contacts.distance >= gripper.min_width
+            contacts = Contacts(contacts.points, contacts.normals, contacts.found & reached)
+        yield samples, contacts
+
+
+def _estimate(values: list[np.ndarray], uncertainty: UncertaintyConfig) -> MetricEstimate:
+    every = np.concatenate([np.zeros((0, uncertainty.samples)), *values])
+    return MetricEstimate(every.mean(axis=1), every.var(axis=1), uncertainty.samples)
+
+
+def _truncated_normal(
+    uniform: Float64[np.ndarray, "N K"], uncertainty: UncertaintyConfig
+) -> Float64[np.ndarray, "N K"]:
+    """Frictions by the inverse of the truncated normal's distribution function."""
+    mean, deviation = uncertainty.friction_mean, uncertainty.friction_deviation
+    if deviation == 0:
+        return np.full(uniform.shape, mean)
+    low, high = (ndtr((limit - mean) / deviation) for limit in (uncertainty.friction_low, uncertainty.friction_high))
+    return np.asarray(mean + deviation * ndtri(low + uniform * (high - low)))
+
+
+def _turned_axes(
+    turn: Float64[np.ndarray, "N K 3"],
+) -> tuple[Float64[np.ndarray, "N K 3"], Float64[np.ndarray, "N K 3"]]:
+    """The first two columns of the rotation matrices of rotation vectors: where the axes x and y go (Rodrigues)."""
+    x, y, z = np.moveaxis(turn, -1, 0)
+    a, b = _rodrigues(turn)
+    first = np.stack([1 - b * (y * y + z * z), b * x * y + a * z, b * x * z - a * y], axis=-1)
+    second = np.stack([b * x * y - a * z, 1 - b * (x * x + z * z), b * y * z + a * x], axis=-1)
+    return first, second
+
+
+def _rotated(vectors: Float64[np.ndarray, "N K 3"], turn: Float64[np.ndarray, "N K 3"]) -> Float64[np.ndarray, "N K 3"]:
+    """v + a ω × v + b ω × (ω × v) for rotation vectors ω."""
+    a, b = _rodrigues(turn)
+    sideways = np.cross(turn, vectors)
+    return np.asarray(vectors + a[..., None] * sideways + b[..., None] * np.cross(turn, sideways))
+
+
+def _rodrigues(turn: Float64[np.ndarray, "N K 3"]) -> tuple[Float64[np.ndarray, "N K"], Float64[np.ndarray, "N K"]]:
+    """sin θ / θ and (1 − cos θ) / θ² of rotation vectors of length θ; exact at 0 too."""
+    half = 0.5 * np.sqrt(np.einsum("...i,...i->...", turn, turn))
+    half_sinc = np.sinc(half / np.pi)
+    return np.asarray(half_sinc * np.cos(half)), np.asarray(0.5 * half_sinc**2)
