@@ -21,6 +21,7 @@ MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".off", ".ply", ".stl")
 SMALLEST, LARGEST = 0.001, 2.0  # longest side that a hand of 4 to 15 cm could have to do with; else the unit is wrong
 UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "metres": 1.0, "kilometres": 1000.0}
 FILLABLE = 0.05  # share of the surface that holes may have and be filled; more (a bowl without walls) changes the shape
+SPECK = 1e-9  # share of the volume below which a piece is debris of some modeller's rounding
 FLAT = 1e-6  # volume over (longest side)³ below which a surface encloses nothing: a sheet, not a thin plate
 
 Vertices = Float64[np.ndarray, "V 3"]
@@ -120,8 +121,9 @@ def _solid(
     mesh = _moved(mesh, -center, 1.0)
     if parts is not None:
         parts = tuple(_moved(part, -center, 1.0) for part in parts)
-    elif mesh.convex_hull.volume < 1.001 * mesh.volume:
-        parts = (mesh.convex_hull,)
+    else:
+        hull = trimesh.convex.convex_hull(mesh)
+        parts = (hull,) if _volume(hull) < 1.001 * _volume(mesh) else None
     return Solid(name, mesh, parts, tuple(notes))
 
 
@@ -242,7 +244,7 @@ def _loops(edges: Int64[np.ndarray, "E 2"]) -> list[Int64[np.ndarray, "L"]] | No
     following: dict[int, list[int]] = {}
     for start, end in edges.tolist():
         following.setdefault(start, []).append(end)
-    loops = []
+    loops: list[Int64[np.ndarray, "L"]] = []
     while following:
         path = [next(iter(following))]
         while len(path) != 1 or not loops or path[0] in following:
@@ -266,8 +268,8 @@ def _outward(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
         turned = int(np.any(before != mesh.faces, axis=1).sum())
         if turned:
             notes.append(f"wound {turned} faces like their neighbours")
-    if mesh.volume < 0:
-        mesh = trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1], process=False)
+    if _volume(mesh) < 0:
+        mesh = _flipped(mesh)
         notes.append("was inside out: flipped")
     return mesh
 
@@ -275,26 +277,29 @@ def _outward(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
 def _united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
     """One body of pieces that touch or overlap; shells wound inward stay cavities only where they lie inside."""
     pieces = _pieces(mesh)
-    if len(pieces) == 1:
+    whole_volume = _volume(mesh)
+    solid = [piece for piece in pieces if abs(_volume(piece)) > SPECK * whole_volume]
+    if not solid or len(pieces) == 1:
         return mesh
-    bodies = [manifold_from_mesh(piece) for piece in pieces]
-    inside_out = [piece.volume < 0 for piece in pieces]
-    flipped = [
-        manifold_from_mesh(trimesh.Trimesh(p.vertices, p.faces[:, ::-1], process=False)) if f else b
-        for p, b, f in zip(pieces, bodies, inside_out, strict=True)
-    ]
-    if any(body is None for body in flipped):
-        notes.append(f"kept {len(pieces)} pieces: some are not manifold")
-        return mesh
-    whole = manifold3d.Manifold.batch_boolean(
-        [b for b, f in zip(flipped, inside_out, strict=True) if not f], manifold3d.OpType.Add
-    )
-    for shell in (b for b, f in zip(flipped, inside_out, strict=True) if f):
-        inside = (shell ^ whole).volume() > 0.99 * shell.volume()
-        whole = whole - shell if inside else whole + shell
-        if not inside:
+    if len(solid) < len(pieces):
+        notes.append(f"dropped {len(pieces) - len(solid)} pieces without volume")
+    bodies = [manifold_from_mesh(piece if _volume(piece) > 0 else _flipped(piece)) for piece in solid]
+    outward = [body for body, piece in zip(bodies, solid, strict=True) if body is not None and _volume(piece) > 0]
+    inward = [body for body, piece in zip(bodies, solid, strict=True) if body is not None and _volume(piece) < 0]
+    if len(outward) + len(inward) < len(solid):
+        notes.append(f"kept {len(solid)} pieces apart: some have edges with more than two faces")
+        offsets = np.cumsum([0] + [len(piece.vertices) for piece in solid[:-1]])
+        faces = np.concatenate([piece.faces + offset for piece, offset in zip(solid, offsets, strict=True)])
+        return trimesh.Trimesh(np.concatenate([piece.vertices for piece in solid]), faces, process=False)
+    whole = manifold3d.Manifold.batch_boolean(outward, manifold3d.OpType.Add)
+    for shell in inward:
+        if (shell ^ whole).volume() > 0.99 * shell.volume():
+            whole = whole - shell
+        else:
+            whole = whole + shell
             notes.append("flipped a piece that was inside out")
-    notes.append(f"united {len(pieces)} pieces")
+    if len(solid) > 1:
+        notes.append(f"united {len(solid)} pieces")
     result = whole.to_mesh64()
     return trimesh.Trimesh(result.vert_properties[:, :3], result.tri_verts.astype(np.int64), process=False)
 
@@ -302,17 +307,28 @@ def _united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
 def _pieces(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     """Connected by edges with exactly two faces: pieces that touch along an edge come apart."""
     label = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
-    pieces = [_used(np.asarray(mesh.vertices), np.asarray(mesh.faces)[label == k]) for k in range(label.max() + 1)]
+    order = np.argsort(label, kind="stable")
+    groups = np.split(np.asarray(mesh.faces)[order], np.flatnonzero(np.diff(label[order])) + 1)
+    pieces = [_used(np.asarray(mesh.vertices), faces) for faces in groups]
     return [trimesh.Trimesh(vertices, faces, process=False) for vertices, faces in pieces]
+
+
+def _flipped(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    return trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1], process=False)
+
+
+def _volume(mesh: trimesh.Trimesh) -> float:
+    """Σ a·(b × c) / 6; trimesh's own divides by it on the way and warns where it is 0."""
+    a, b, c = np.moveaxis(mesh.vertices[mesh.faces] - mesh.vertices[0], 1, 0)
+    return float(np.sum(a * np.cross(b, c)) / 6)
 
 
 def _check_volume(mesh: trimesh.Trimesh, where: str) -> None:
     """Refuses a closed surface that encloses nothing."""
     longest = float(np.max(mesh.extents)) if len(mesh.faces) else 0.0
-    if not mesh.volume > FLAT * longest**3:
-        raise InputError(
-            f"{where}: encloses no volume ({mesh.volume:.3g} m³ at {longest:.3g} m); a sheet needs a thickness"
-        )
+    volume = _volume(mesh)
+    if not volume > FLAT * longest**3:
+        raise InputError(f"{where}: encloses no volume ({volume:.3g} m³ at {longest:.3g} m); a sheet needs a thickness")
 
 
 def _moved(mesh: trimesh.Trimesh, shift: Float64[np.ndarray, "3"], factor: float) -> trimesh.Trimesh:

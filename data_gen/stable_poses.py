@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 
 from data_gen.meshes import Solid
 from graspnet.errors import InputError
@@ -21,6 +21,7 @@ from graspnet.transforms import perpendicular_to, rigid
 __all__ = ["StablePoses", "stable_poses"]
 
 COPLANAR = 1e-3  # radians between neighbouring triangles of the hull that count as one facet
+SAME = np.radians(1.0)  # between two poses that count as one: a scanned flat side has several facets that all but agree
 BALANCED = 1e-6  # over the radius: a centre of mass this far outside of an edge still rests (rounding of coordinates)
 
 
@@ -55,6 +56,7 @@ def stable_poses(solid: Solid, minimum_probability: float = 0.01) -> StablePoses
         raise InputError(f"minimum_probability is {minimum_probability}; it must lie in [0, 1)")
     hull = _hull(np.asarray(solid.mesh.vertices, dtype=np.float64))
     probability = _settle(_landing_probability(hull), _toppling(hull), hull.height)
+    probability = _without_twins(probability, hull.normal)
     order = np.argsort(-probability, kind="stable")
     kept = order[probability[order] >= max(minimum_probability, 1e-12)]
     kept = kept if len(kept) else order[:1]
@@ -136,6 +138,21 @@ def _settle(
             probability[target[facet]] += probability[facet]
             probability[facet] = 0.0
     return probability
+
+
+def _without_twins(
+    probability: Float64[np.ndarray, "F"], normal: Float64[np.ndarray, "F 3"]
+) -> Float64[np.ndarray, "F"]:
+    """The likelier of two poses within SAME of each other takes the other's probability."""
+    stable = np.nonzero(probability > 0)[0]
+    stable = stable[np.argsort(-probability[stable], kind="stable")]
+    joined = probability.copy()
+    for first, second in sorted(cKDTree(normal[stable]).query_pairs(SAME)):  # ranks: the likelier one comes first
+        keeper, twin = stable[first], stable[second]
+        if joined[keeper] > 0:
+            joined[keeper] += joined[twin]
+            joined[twin] = 0.0
+    return joined
 
 
 def _resting(
