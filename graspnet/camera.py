@@ -1,15 +1,16 @@
-"""A pinhole camera in the OpenCV convention: x right, y down, z forward; integer pixel coordinates are pixel centres."""
+"""A pinhole camera as OpenCV has it: x right, y down, z forward; integer pixel coordinates are pixel centres."""
 
 import json
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float, Float64
 
-from graspnet.config import preset_path
+from graspnet.config import parse_config, preset_path, read_mapping
 from graspnet.errors import InputError
 
 __all__ = ["Camera", "load_camera", "save_camera"]
@@ -29,10 +30,10 @@ class Camera:
     def __post_init__(self) -> None:
         for name in ("fx", "fy", "cx", "cy"):
             if not np.isfinite(getattr(self, name)):
-                raise InputError(f"camera: {name} is {getattr(self, name)}; it must be a finite number of pixels")
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a finite number of pixels")
         for name in ("fx", "fy", "width", "height"):
             if getattr(self, name) <= 0:
-                raise InputError(f"camera: {name} is {getattr(self, name)}; it must be positive (pixels)")
+                raise InputError(f"{name} is {getattr(self, name)}; it must be positive (pixels)")
 
     @property
     def matrix(self) -> Float64[np.ndarray, "3 3"]:
@@ -44,9 +45,7 @@ class Camera:
         x, y, z = np.moveaxis(np.asarray(points_in_camera, dtype=np.float64), -1, 0)
         return np.stack([self.fx * x / z + self.cx, self.fy * y / z + self.cy], axis=-1)
 
-    def deproject(
-        self, uv: Float[np.ndarray, "*B 2"], depth: Float[np.ndarray, "*B"]
-    ) -> Float64[np.ndarray, "*B 3"]:
+    def deproject(self, uv: Float[np.ndarray, "*B 2"], depth: Float[np.ndarray, "*B"]) -> Float64[np.ndarray, "*B 3"]:
         """Points in the camera frame of pixels (u, v) at depth z (metres); undoes `project`."""
         return self.rays(uv) * np.asarray(depth, dtype=np.float64)[..., None]
 
@@ -77,58 +76,56 @@ class Camera:
 
 
 def load_camera(source: str | Path) -> Camera:
-    """A camera from a preset's name or a file: our YAML or JSON, autolab's `.intr`, or a ROS camera_info YAML."""
+    """A camera from a preset's name or a file: our YAML or JSON, autolab's `.intr`, or a ROS camera_info YAML.
+
+    Lens distortion is not modelled: the images of a camera_info with distortion must be rectified (a warning says so).
+    """
     path = preset_path("cameras", source)
-    fields = _camera_fields(_read_mapping(path), path)
-    try:
-        return Camera(**fields)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    data = read_mapping(path, "keys fx, fy, cx, cy, width, height")
+    if any(f"_{name}" in data for name in _FIELDS):
+        data = _from_intr(data, path)
+    elif any(name in data for name in _CAMERA_INFO_MATRIX):
+        data = _from_camera_info(data, path)
+    return parse_config(Camera, data, str(path))
 
 
 def save_camera(camera: Camera, path: Path) -> None:
     """Write the six intrinsics as JSON, in the format that `load_camera` reads."""
-    fields = {name: getattr(camera, name) for name in ("fx", "fy", "cx", "cy", "width", "height")}
+    fields = {name: getattr(camera, name) for name in _FIELDS}
     path.write_text(json.dumps(fields, indent=1) + "\n")
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text())  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML or JSON file ({str(error).splitlines()[0]})") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected keys fx, fy, cx, cy, width, height; found {type(data).__name__}")
-    return data
-
-
-def _camera_fields(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    if "image_width" in data:  # ROS camera_info
-        data = _from_camera_info(data, path)
-    elif "_fx" in data:  # autolab_core's .intr; its skew is zero in every file that we know of
-        data = {name: data[f"_{name}"] for name in _FIELDS if f"_{name}" in data}
-    missing = [name for name in _FIELDS if name not in data]
-    if missing:
-        raise InputError(f"{path}: missing key {missing[0]!r}; a camera file needs {', '.join(_FIELDS)} (pixels)")
-    unknown = [name for name in data if name not in _FIELDS]
-    if unknown:
-        raise InputError(f"{path}: unknown key {unknown[0]!r}; a camera file has {', '.join(_FIELDS)}")
-    try:
-        floats = {name: float(data[name]) for name in ("fx", "fy", "cx", "cy")}
-        return floats | {name: int(data[name]) for name in ("width", "height")}
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: every value must be a number of pixels") from None
+def _from_intr(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """autolab_core's JSON: `_fx` … and a skew, which is zero in every file that we know of."""
+    if data.get("_skew"):
+        raise InputError(f"{path}: _skew is {data['_skew']}; a camera here has square corners (0)")
+    return _renamed(data, {f"_{name}": name for name in _FIELDS}, path)
 
 
 def _from_camera_info(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    matrix = data.get("camera_matrix", data.get("K", data.get("k")))
-    entries = matrix.get("data") if isinstance(matrix, dict) else matrix
-    if not isinstance(entries, list) or len(entries) != 9:
+    """sensor_msgs/CameraInfo, as calibration files write it (`camera_matrix`) or as a message (`K`, in ROS 2 `k`)."""
+    entries = _numbers(next(data[name] for name in _CAMERA_INFO_MATRIX if name in data))
+    if len(entries) != 9:
         raise InputError(f"{path}: a camera_info file needs camera_matrix: data: [9 numbers]")
-    return {
-        "fx": entries[0], "fy": entries[4], "cx": entries[2], "cy": entries[5],
-        "width": data["image_width"], "height": data.get("image_height"),
-    }  # fmt: skip
+    if any(_numbers(next((data[name] for name in ("distortion_coefficients", "D", "d") if name in data), None))):
+        warnings.warn(f"{path}: lens distortion is not modelled; the images must be rectified", stacklevel=3)
+    size = {"image_width": "width", "image_height": "height"}
+    size = size if "image_width" in data or "image_height" in data else {name: name for name in size.values()}
+    matrix = dict(zip(("fx", "cx", "fy", "cy"), (entries[0], entries[2], entries[4], entries[5]), strict=True))
+    return matrix | _renamed(data, size, path)
+
+
+def _numbers(matrix: Any) -> Sequence[Any]:
+    entries = matrix.get("data") if isinstance(matrix, dict) else matrix
+    return entries if isinstance(entries, list) else []
+
+
+def _renamed(data: dict[str, Any], names: dict[str, str], path: Path) -> dict[str, Any]:
+    missing = [name for name in names if name not in data]
+    if missing:
+        raise InputError(f"{path}: missing key {missing[0]!r}; this kind of camera file needs {', '.join(names)}")
+    return {ours: data[theirs] for theirs, ours in names.items()}
 
 
 _FIELDS = ("fx", "fy", "cx", "cy", "width", "height")
+_CAMERA_INFO_MATRIX = ("camera_matrix", "K", "k")

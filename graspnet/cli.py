@@ -5,6 +5,7 @@ outside package can add a command of its own. Exit status: 0 done, 1 internal er
 """
 
 import sys
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any
 
@@ -29,6 +30,16 @@ class LazyGroup(click.Group):
         entry = _commands().get(cmd_name)
         return entry.load() if entry else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, or a usage error with the nearest name."""
+        if args and not args[0].startswith("-") and args[0] not in _commands():
+            near = get_close_matches(args[0], _commands(), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any of them."""
         with formatter.section("Commands"):
@@ -39,7 +50,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"graspnet: {error}", err=True)
+            click.echo(f"graspnet: {' '.join(str(error).split())}", err=True)
             sys.exit(2)
 
 

@@ -6,48 +6,40 @@ only dataclasses in SI units.
 """
 
 import dataclasses
+import json
+import math
 import types
+from collections.abc import Hashable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import dacite
-import numpy as np
 import yaml
 
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["config_to_dict", "load_config", "parse_config", "preset_names", "preset_path"]
+__all__ = ["config_to_dict", "load_config", "parse_config", "preset_names", "preset_path", "read_mapping"]
 
 C = TypeVar("C")
-_UNITS = {"_deg": np.pi / 180, "_mm": 1e-3}
+UNITS = {"_deg": math.pi / 180, "_mm": 1e-3}
+FILE_SUFFIXES = {".yaml", ".yml", ".json", ".intr"}  # a name that ends otherwise is a preset's: `gqcnn_2.0`
 
 
-def load_config(cls: type[C], room: str, source: str | Path, overrides: tuple[str, ...] = ()) -> C:
+def load_config(cls: type[C], room: str, source: str | Path, overrides: Iterable[str] = ()) -> C:
     """The config of dataclass `cls` from a preset of `configs/<room>/` or a file, with `key=value` overrides.
 
     Keys of overrides may be dotted (`scene.camera_height=0.6`). InputError: unknown name or key, wrong type, bad value.
     """
     path = preset_path(room, source)
-    data = _read_with_base(path, room, seen=())
+    data = _read_with_base(cls, path, room, seen=())
     for override in overrides:
-        _apply_override(data, override)
+        data = _merged(data, _to_si(cls, _parse_override(override), f"override {override!r}"))
     return parse_config(cls, data, str(path))
 
 
-def parse_config(cls: type[C], data: dict[str, Any], where: str) -> C:
+def parse_config(cls: type[C], data: Mapping[str, Any], where: str) -> C:
     """The dataclass `cls` from plain data (parsed YAML or JSON); `where` names the source in error messages."""
-    try:
-        converted = _to_si(cls, data, where)
-        config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: _number, int: _integer})
-        return dacite.from_dict(cls, converted, config)
-    except dacite.MissingValueError as error:
-        raise InputError(f"{where}: missing key {error.field_path!r}") from None
-    except dacite.DaciteError as error:
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
-    except InputError as error:
-        message = str(error)
-        raise InputError(message if message.startswith(where) else f"{where}: {message}") from None
+    return _dataclass(cls, _to_si(cls, data, where), where, path="")
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -57,15 +49,14 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 def preset_path(room: str, source: str | Path) -> Path:
     """The file of a preset NAME of `configs/<room>/`, or `source` itself where it is a file."""
-    path = Path(source)
-    if path.suffix or path.parent != Path("."):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
+    path, names = Path(source), preset_names(room)
+    if str(source) in names:
+        return names[str(source)]
+    if path.is_file():
         return path
-    names = preset_names(room)
-    if str(source) not in names:
-        raise unknown_name(f"{room} preset", str(source), names)
-    return names[str(source)]
+    if path.suffix in FILE_SUFFIXES or path.parent != Path("."):
+        raise InputError(f"{path}: no such file")
+    raise unknown_name(f"{room} preset", str(source), names)
 
 
 def preset_names(room: str) -> dict[str, Path]:
@@ -74,21 +65,58 @@ def preset_names(room: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def _read_with_base(path: Path, room: str, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path in seen:
-        raise InputError(f"{path}: `base` leads back to this file")
+def read_mapping(path: Path, expected: str) -> dict[str, Any]:
+    """Keys and values of a YAML or JSON file; `expected` says in the error what it should hold.
+
+    Refuses a key that is given twice, which plain YAML would let the last one win.
+    """
     try:
-        data = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected keys and values, found {type(data).__name__}")
+        text = path.read_text()
+        documents = [json.loads(text)] if path.suffix == ".json" else list(yaml.load_all(text, _StrictLoader))
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not a YAML or JSON file ({_one_line(error)})") from None
+    documents = [document for document in documents if document is not None]  # `ros2 topic echo` ends with a bare ---
+    if not documents:
+        return {}
+    if len(documents) > 1 or not isinstance(documents[0], dict):
+        found = type(documents[0]).__name__ if len(documents) == 1 else f"{len(documents)} documents"
+        raise InputError(f"{path}: expected {expected}; found {found}")
+    return documents[0]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without repeated keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping of a node, unless a key stands in it twice."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if isinstance(key, str) and key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read_with_base(cls: Any, path: Path, room: str, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's keys over those of its bases, each layer in SI units before it meets the next."""
+    if path.resolve() in seen:
+        raise InputError(f"{path}: `base` leads back to this file")
+    data = read_mapping(path, "keys and values")
     base = data.pop("base", None)
+    own = _to_si(cls, data, str(path))
     if base is None:
-        return data
-    return _merged(_read_with_base(preset_path(room, base), room, (*seen, path)), data)
+        return own
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base is {base!r}; expected a preset's name or a file")
+    beside = path.parent / base
+    base_path = beside if beside.is_file() else preset_path(room, base)
+    return _merged(_read_with_base(cls, base_path, room, (*seen, path.resolve())), own)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -99,33 +127,34 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _apply_override(data: dict[str, Any], override: str) -> None:
+def _parse_override(override: str) -> dict[str, Any]:
+    """`scene.camera_height=0.6` as nested keys."""
     key, equals, text = override.partition("=")
-    if not equals:
+    if not equals or not key:
         raise InputError(f"override {override!r}: expected key=value")
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys")
-    data[last] = yaml.safe_load(text)
+    try:
+        value = yaml.load(text, _StrictLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"override {override!r}: not a YAML value ({_one_line(error)})") from None
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
 
 
 def _to_si(cls: Any, data: Any, where: str) -> dict[str, Any]:
     """Keys checked against the dataclass's fields (recursively), `_deg` and `_mm` turned into SI."""
-    if not isinstance(data, dict):
+    if not isinstance(data, Mapping):
         raise InputError(f"{where}: expected keys and values, found {data!r}")
-    hints = get_type_hints(cls)
-    fields = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    hints = _fields(cls)
     result: dict[str, Any] = {}
     for key, value in data.items():
-        name, factor = _si_name(str(key), fields)
-        if name not in fields:
-            raise unknown_name("key", str(key), fields, where)
+        name, factor = _si_name(str(key), hints)
+        if name not in hints:
+            raise unknown_name("key", str(key), hints, where)
         if name in result:
             raise InputError(f"{where}: {name!r} is given twice, in two units")
-        nested = _dataclass_in(fields[name])
-        if factor is not None:
+        nested = _dataclass_in(hints[name])
+        if factor is not None and value is not None:
             value = _scaled(value, factor, f"{where}: {key}")
         elif nested is not None and value is not None:
             value = _to_si(nested, value, f"{where}: {key}")
@@ -133,42 +162,100 @@ def _to_si(cls: Any, data: Any, where: str) -> dict[str, Any]:
     return result
 
 
-def _si_name(key: str, fields: dict[str, Any]) -> tuple[str, float | None]:
-    for suffix, factor in _UNITS.items():
-        if key.endswith(suffix) and key not in fields and key.removesuffix(suffix) in fields:
+def _fields(cls: Any) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+def _si_name(key: str, hints: dict[str, Any]) -> tuple[str, float | None]:
+    for suffix, factor in UNITS.items():
+        if key.endswith(suffix) and key not in hints and key.removesuffix(suffix) in hints:
             return key.removesuffix(suffix), factor
     return key, None
 
 
 def _scaled(value: Any, factor: float, where: str) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_scaled(entry, factor, where) for entry in value]
-    try:
-        return _number(value) * factor
-    except ValueError:
-        raise InputError(f"{where} is {value!r}; expected a number") from None
+    return _number(value, where) * factor
 
 
 def _dataclass_in(hint: Any) -> Any:
     """The dataclass that a field holds, itself or as `X | None`; None for any other field."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return next((option for option in options if dataclasses.is_dataclass(option)), None)
+    return next((option for option in _options(hint) if dataclasses.is_dataclass(option)), None)
 
 
-def _number(value: Any) -> float:
-    """A float from YAML's int, float or '1e-3' (a string in YAML 1.1); never from a boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InputError(f"{value!r} is not a number")
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _dataclass(cls: Any, data: dict[str, Any], where: str, path: str) -> Any:
+    """An instance of `cls`; `path` ("scene.", or nothing at the top) leads to it in the file."""
+    hints = _fields(cls)
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and field.name not in data:
+            raise InputError(f"{where}: missing key {path + field.name!r}")
+    values = {name: _value(hints[name], value, where, path + name) for name, value in data.items()}
     try:
-        return float(value)
-    except ValueError:
-        raise InputError(f"{value!r} is not a number") from None
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {path}{error}") from None
 
 
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{value!r} is not a whole number")
+def _value(hint: Any, value: Any, where: str, path: str) -> Any:
+    """What YAML gave, as the field's type."""
+    options = _options(hint)
+    if value is None and type(None) in options:
+        return None
+    kind = next(option for option in options if option is not type(None))
+    here = f"{where}: {path}"
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise InputError(f"{here} is {value!r}; expected keys and values")
+        return _dataclass(kind, value, where, path + ".")
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if value not in arguments or isinstance(value, bool) not in {isinstance(a, bool) for a in arguments}:
+            raise unknown_name(path, str(value), map(str, arguments), where)
+        return value
+    if origin is tuple:
+        return _sequence(arguments, value, where, path)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise InputError(f"{here} is {value!r}; expected keys and values")
+        return {str(key): _value(arguments[1], entry, where, f"{path}.{key}") for key, entry in value.items()}
+    if kind is float:
+        return _number(value, here)
+    names = {int: "a whole number", bool: "true or false", str: "a text"}
+    if type(value) is not kind:
+        raise InputError(f"{here} is {value!r}; expected {names[kind]}")
     return value
+
+
+def _sequence(arguments: tuple[Any, ...], value: Any, where: str, path: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{where}: {path} is {value!r}; expected a list")
+    kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+    if len(kinds) != len(value):
+        raise InputError(f"{where}: {path} has {len(value)} entries; expected {len(kinds)}")
+    return tuple(
+        _value(kind, entry, where, f"{path}[{i}]") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def _number(value: Any, where: str) -> float:
+    """A float from YAML's int, float or '1e-3' (a string in YAML 1.1); never from a boolean, never NaN."""
+    refusal = InputError(f"{where} is {value!r}; expected a number")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise refusal
+    try:
+        number = float(value)
+    except ValueError:
+        raise refusal from None
+    if math.isnan(number):
+        raise refusal
+    return number
 
 
 def _plain(value: Any) -> Any:
@@ -176,4 +263,6 @@ def _plain(value: Any) -> Any:
         return config_to_dict(value)
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
     return value

@@ -14,6 +14,6 @@ def unknown_name(kind: str, name: str, valid: Iterable[str], where: str = "") ->
     """An InputError for a name that does not exist, with the nearest one that does."""
     names = sorted(valid)
     near = get_close_matches(name, names, n=1)
-    hint = f" did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     prefix = f"{where}: " if where else ""
-    return InputError(f"{prefix}unknown {kind} {name!r};{hint} Valid: {', '.join(names)}")
+    return InputError(f"{prefix}unknown {kind} {name!r}{hint} Valid: {', '.join(names) or 'none'}")

@@ -32,8 +32,8 @@ class Grasps:
     def __post_init__(self) -> None:
         if len(self.poses) and not is_rigid(self.poses, tolerance=1e-4):
             raise InputError("grasp poses must be rigid transforms: a rotation, a translation, and (0, 0, 0, 1)")
-        if not np.all(self.width > 0):
-            raise InputError("every grasp's width must be positive (metres)")
+        if not np.all((self.width > 0) & (self.width < np.inf)):
+            raise InputError("every grasp's width must be positive and finite (metres)")
 
     @staticmethod
     def none() -> "Grasps":
@@ -94,9 +94,7 @@ class ImageGrasps:
         return ImageGrasps(self.center[index], self.angle[index], self.depth[index], self.width[index])
 
 
-def grasps_from_image(
-    image_grasps: ImageGrasps, camera: Camera, approach_in_camera: Float[np.ndarray, "3"]
-) -> Grasps:
+def grasps_from_image(image_grasps: ImageGrasps, camera: Camera, approach_in_camera: Float[np.ndarray, "3"]) -> Grasps:
     """Grasps in the camera frame that look like `image_grasps` and share one approach direction.
 
     The closing axis is perpendicular to the approach a and projects along the angle θ: it lies in the plane of the
@@ -118,4 +116,5 @@ def image_from_grasps(grasps_in_camera: Grasps, camera: Camera) -> ImageGrasps:
     du = camera.fx * (closing[:, 0] - rays[:, 0] * closing[:, 2])
     dv = camera.fy * (closing[:, 1] - rays[:, 1] * closing[:, 2])
     angle = (np.arctan2(dv, du) + np.pi / 2) % np.pi - np.pi / 2
+    angle = np.where(angle >= np.pi / 2, -np.pi / 2, angle)  # a tiny negative number modulo π rounds to π
     return ImageGrasps(camera.project(origin), angle, origin[:, 2].copy(), grasps_in_camera.width)

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float64
 
-from graspnet.config import parse_config, preset_path
+from graspnet.config import parse_config, preset_path, read_mapping
 from graspnet.errors import InputError
 
 __all__ = ["ParallelJawGripper", "load_gripper"]
@@ -39,10 +37,10 @@ class ParallelJawGripper:
             raise InputError(f"min_width is {self.min_width}; it must lie in [0, max_width = {self.max_width})")
         if self.pad_to_tip >= self.finger_length:
             raise InputError(f"pad_to_tip is {self.pad_to_tip}; it must be less than finger_length")
-        if min(self.palm) <= 0:
+        if not all(0 < size < np.inf for size in self.palm):
             raise InputError(f"palm is {self.palm}; its three sizes must be positive (metres)")
-        if self.friction < 0:
-            raise InputError(f"friction is {self.friction}; it must not be negative")
+        if not 0 <= self.friction < np.inf:
+            raise InputError(f"friction is {self.friction}; it must be zero or positive")
 
     @property
     def palm_face(self) -> float:
@@ -69,22 +67,14 @@ class ParallelJawGripper:
 
     def sizes(self) -> Float64[np.ndarray, "8"]:
         """(max_width, thickness, breadth, length, pad_to_tip, palm half sizes x, y, z): what a network may know."""
-        half_palm = np.array(self.palm) / 2
-        return np.array(
-            [self.max_width, self.finger_thickness, self.finger_breadth, self.finger_length, self.pad_to_tip, *half_palm],
-            dtype=np.float64,
-        )
+        finger = (self.finger_thickness, self.finger_breadth, self.finger_length, self.pad_to_tip)
+        return np.array([self.max_width, *finger, *(size / 2 for size in self.palm)], dtype=np.float64)
 
 
 def load_gripper(source: str | Path) -> ParallelJawGripper:
     """A gripper from a preset's name (`yumi`, `panda` …) or a YAML or JSON file (docs/formats.md)."""
     path = preset_path("grippers", source)
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML or JSON file ({str(error).splitlines()[0]})") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected keys such as kind, max_width, finger_length; found {type(data).__name__}")
+    data = read_mapping(path, "keys such as kind, max_width, finger_length")
     kind = data.pop("kind", None)
     if kind != "parallel_jaw":
         raise InputError(f"{path}: kind is {kind!r}; this version knows parallel_jaw")

@@ -1,7 +1,7 @@
 """Rigid transforms: 4x4 float64 arrays named `target_from_source`, so that inner names meet when they compose.
 
-    camera_from_object = camera_from_world @ world_from_object
-    points_in_camera = transform_points(camera_from_object, points_in_object)
+>>> camera_from_object = camera_from_world @ world_from_object
+>>> points_in_camera = transform_points(camera_from_object, points_in_object)
 """
 
 import numpy as np

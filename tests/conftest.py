@@ -1,0 +1,23 @@
+"""What every test shares: one thread for each process, reproducible Hypothesis examples, and the shared data."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and torch load: two threads on a busy machine are slower
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("graspnet", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("graspnet")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real images and meshes beside the checkout, which are not ours to ship."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent")
+    return folder
