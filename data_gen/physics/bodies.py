@@ -6,6 +6,7 @@ SIGGRAPH 2022), which takes 0.1 to 100 s; its answer is kept on disk under a has
 
 import hashlib
 import os
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -101,9 +102,8 @@ def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:
 
 
 def _decompose(solid: Solid, config: DecompositionConfig) -> list[trimesh.Trimesh]:
+    import coacd
     import open3d  # noqa: F401  before coacd: the other order makes open3d's own import fail (std::bad_cast)
-
-    import coacd  # noqa: I001  see above
 
     coacd.set_log_level("error")
     pieces = coacd.run_coacd(
@@ -120,7 +120,7 @@ def _decompose(solid: Solid, config: DecompositionConfig) -> list[trimesh.Trimes
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:
     """One file of all pieces' vertices; a reader never sees half of it, whichever process writes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    counts: Int64[np.ndarray, "parts"] = np.array([len(part.vertices) for part in parts], dtype=np.int64)
+    counts: Int64[np.ndarray, parts] = np.array([len(part.vertices) for part in parts], dtype=np.int64)
     vertices: Float64[np.ndarray, "P 3"] = np.concatenate([part.vertices for part in parts])
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, vertices=vertices, counts=counts)
@@ -131,6 +131,6 @@ def _read_parts(path: Path) -> tuple[trimesh.Trimesh, ...]:
     try:
         with np.load(path, allow_pickle=False) as file:
             clouds = np.split(file["vertices"], np.cumsum(file["counts"])[:-1])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         raise InputError(f"{path}: damaged cache file; delete it and run again") from None
     return tuple(trimesh.convex.convex_hull(cloud) for cloud in clouds)

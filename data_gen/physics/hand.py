@@ -17,10 +17,11 @@ from data_gen.physics.bodies import HAND, OBJECT, load_mujoco
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import transform_points
 
-__all__ = ["CARRIAGE", "JAWS", "HandConfig", "add_hand", "lowest_corner"]
+__all__ = ["CARRIAGE", "JAWS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
 
 CARRIAGE = ("carriage_x", "carriage_y", "carriage_z")  # joints and actuators, along the world's axes
 JAWS = ("jaw_left", "jaw_right")  # joints and actuators; each position is half the opening; left is at -y
+STIFF = {"solref": [0.004, 1.0], "solimp": [0.99, 0.999, 0.001, 0.5, 2.0]}  # two time steps, as hard as the contacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class HandConfig:
     pad_radius: float = 0.010  # r of the soft finger's torsion ⅔ μ r; 10 mm: Dex-Net's finger radius (DESIGN §4)
     closing_time: float = 0.4  # s from the widest opening to none
     force_error: float = 0.002  # m of position error at which a jaw pushes with its full force
-    carriage_mass: float = 10.0  # kg of arm behind the hand: what it hits does not stop it
-    carriage_rate: float = 150.0  # rad/s, natural frequency of the position servo
+    carriage_mass: float = 100.0  # kg of arm behind the hand: what it hits or lifts hardly moves it
+    carriage_rate: float = 30.0  # rad/s of the position servo; see carriage_feedforward
 
 
 def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None:
@@ -53,12 +54,24 @@ def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None
         jaw.actuator.forcelimited = True
         jaw.joint.range = [gripper.min_width / 2, gripper.max_width / 2 + 0.001]
         jaw.joint.limited = True
+        jaw.joint.solref_limit, jaw.joint.solimp_limit = STIFF["solref"], STIFF["solimp"]
         _add_box(spec, finger, name, low[0, side], high[0, side], mass=0.05)
     coupling = spec.add_equality(
         name="coupling", type=mujoco.mjtEq.mjEQ_JOINT, objtype=mujoco.mjtObj.mjOBJ_JOINT, name1=JAWS[0], name2=JAWS[1],
-        solref=[0.004, 1.0], solimp=[0.99, 0.999, 0.001, 0.5, 2.0],
+        **STIFF,
     )  # fmt: skip
     coupling.data[:5] = [0, 1, 0, 0, 0]  # jaw_left = 0 + 1 jaw_right
+
+
+def carriage_feedforward(
+    config: HandConfig, velocity: Float64[np.ndarray, "3"], acceleration: Float64[np.ndarray, "3"]
+) -> Float64[np.ndarray, "3"]:
+    """Force (N) with which the carriage follows a motion by itself, so that the servo need not be stiff.
+
+    A stiff, strongly damped servo would be the shorter way; but the solver of contacts does not know the implicit
+    integration of its damping, and an object in the hand then creeps by a millimetre a second as the hand accelerates.
+    """
+    return config.carriage_mass * (acceleration + 2 * config.carriage_rate * velocity)
 
 
 def lowest_corner(gripper: ParallelJawGripper, world_from_grasp: Float64[np.ndarray, "4 4"], width: float) -> float:

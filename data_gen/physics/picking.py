@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from data_gen.meshes import Solid
 from data_gen.physics.bodies import OBJECT, TABLE, add_object, convex_parts, load_mujoco
-from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, lowest_corner
+from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
@@ -27,6 +27,7 @@ Outcome = Literal[
 OUTCOMES: tuple[Outcome, ...] = (
     "success", "no_plan", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift", "dropped_in_shake"
 )  # fmt: skip
+UP = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +204,7 @@ class _Run:
         self.peak_force, self.pushed, self.contact_distance = 0.0, 0.0, float("nan")
         self.frame_steps = None if frame_interval is None else max(1, round(frame_interval / self.step_time))
         self.frames: list[PickFrame] = []
-        self.watch = watch
+        self.watch, self.velocity = watch, np.zeros(3)
 
     def approach(self) -> Outcome | None:
         """Straight to the grasp with open jaws; any firm touch or push ends the pick."""
@@ -219,8 +220,7 @@ class _Run:
         hand, gripper = self.config.hand, self.world.gripper
         self.phase = "close"
         speed = gripper.max_width / 2 / hand.closing_time
-        # beyond the object by the error of full force, or to the stop
-        end = gripper.min_width / 2 - 2 * hand.force_error
+        end = gripper.min_width / 2 - 2 * hand.force_error  # beyond the stop, so that it pushes on the thinnest object
         half, still, gripped = self.width / 2, 0, False
         for _ in range(round((self.width / 2 / speed + 0.3) / self.step_time)):
             half = max(half - speed * self.step_time, end)
@@ -228,8 +228,9 @@ class _Run:
             gripped = gripped or self._both_touch
             if not gripped and self._displacement() > self.config.push_limit:
                 return "pushed"
-            still = still + 1 if self._both_touch and np.abs(self.data.qvel[9:]).max() < 2e-3 else 0
-            if still == 15:  # 30 ms
+            pushing = half <= self.data.qpos[10] - hand.force_error  # the servo has come to its full force
+            still = still + 1 if pushing and self._both_touch and np.abs(self.data.qvel[10:]).max() < 2e-3 else 0
+            if still == 10:
                 break
         if not self._both_touch:
             return "missed"
@@ -240,7 +241,7 @@ class _Run:
         """Straight up; the object comes along between both pads."""
         self.phase = "lift"
         for share in _shares(self.config.lift_time, self.step_time, hold=0.05):
-            self._step(self.goal + [0, 0, share * self.config.lift_height])
+            self._step(self.goal + share * self.config.lift_height * UP)
             if self._lost():
                 return "slipped_in_lift"
         return None if self._rise > self.config.lift_height / 2 else "slipped_in_lift"
@@ -248,7 +249,7 @@ class _Run:
     def shake(self) -> Outcome | None:
         """To and fro once along the hand's x, y and z: x = A/2 (1 − cos ωt), from rest to rest."""
         self.phase = "shake"
-        top = self.goal + [0, 0, self.config.lift_height]
+        top = self.goal + self.config.lift_height * UP
         phases = np.arange(0, 1, self.config.shake_frequency * self.step_time)
         for axis in self.rotation.T:
             for offset in self.config.shake_amplitude / 2 * (1 - np.cos(2 * np.pi * phases)):
@@ -270,7 +271,10 @@ class _Run:
     def _step(self, carriage: Float64[np.ndarray, "3"], half_opening: float | None = None) -> None:
         if self.frame_steps is not None and self.steps % self.frame_steps == 0:
             self._keep_frame()
-        self.data.ctrl[:3] = carriage
+        velocity = (carriage - self.data.ctrl[:3]) / self.step_time
+        acceleration = (velocity - self.velocity) / self.step_time
+        self.data.qfrc_applied[6:9] = carriage_feedforward(self.config.hand, velocity, acceleration)
+        self.data.ctrl[:3], self.velocity = carriage, velocity
         if half_opening is not None:
             self.data.ctrl[3:] = half_opening
         self.world._mujoco.mj_step(self.world.model, self.data)

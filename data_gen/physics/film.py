@@ -1,0 +1,109 @@
+"""Film strips of a pick: the object, the hand's boxes and the table, shaded by ray casting (no display, no GPU)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import trimesh
+from jaxtyping import Float64, UInt8
+
+from data_gen.meshes import Solid
+from data_gen.physics.picking import PickFrame
+from graspnet.camera import Camera
+from graspnet.gripper import ParallelJawGripper
+from graspnet.transforms import rigid, rotate_directions, unit
+
+__all__ = ["draw_frame", "film_strip"]
+
+OBJECT_COLOUR, PALM_COLOUR = (214, 128, 40), (90, 95, 105)
+FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one sees when the hand is turned round
+TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
+SKY_COLOUR = (245, 247, 250)
+LIGHT = np.array([0.4, -0.5, 0.8])
+
+
+def film_strip(
+    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, count: int = 6, size: int = 200
+) -> UInt8[np.ndarray, "H W 3"]:
+    """`count` pictures of a pick, evenly spread over its frames, side by side; the eye moves along with the hand."""
+    if not frames:
+        return np.zeros((size, 0, 3), dtype=np.uint8)
+    telling = [frame for frame in frames[:-1] if frame.phase != "shake"] + [frames[-1]]  # shaking looks like standing
+    chosen = [telling[i] for i in np.linspace(0, len(telling) - 1, min(count, len(telling))).round().astype(int)]
+    camera = Camera(1.25 * size, 1.25 * size, (size - 1) / 2, (size - 1) / 2, size, size)
+    closing = frames[-1].world_from_grasp[:3, 1]
+    distance = 0.1 + 3.0 * gripper.max_width
+    eyes = [_looking(frame.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02], closing, distance) for frame in chosen]
+    pictures = [draw_frame(f, solid, gripper, camera, eye) for f, eye in zip(chosen, eyes, strict=True)]
+    return np.concatenate([_framed(picture) for picture in pictures], axis=1)
+
+
+def draw_frame(
+    frame: PickFrame,
+    solid: Solid,
+    gripper: ParallelJawGripper,
+    camera: Camera,
+    world_from_camera: Float64[np.ndarray, "4 4"],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """One picture, seen by that camera: what each ray meets first, by its colour and its angle to the light."""
+    import open3d
+
+    to_tensor = open3d.core.Tensor.from_numpy
+    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
+    for mesh in _meshes(frame, solid, gripper):
+        scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
+    directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
+    origins = np.broadcast_to(world_from_camera[:3, 3], directions.shape)
+    rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
+    hit = scene.cast_rays(to_tensor(rays), nthreads=1)
+    geometry, normals = hit["geometry_ids"].numpy(), hit["primitive_normals"].numpy()
+    palette = np.array([OBJECT_COLOUR, *FINGER_COLOURS, PALM_COLOUR], dtype=np.float64)
+    found = geometry < len(palette)
+    facing = np.where(np.sum(normals * directions, axis=1) > 0, -1.0, 1.0)
+    shade = 0.45 + 0.55 * np.clip(facing * (normals @ unit(LIGHT)), 0, 1)
+    colours = palette[np.minimum(geometry, len(palette) - 1)] * shade[:, None]
+    image = np.where(found[:, None], colours, _background(origins, directions, scene, to_tensor))
+    return image.reshape(camera.height, camera.width, 3).astype(np.uint8)
+
+
+def _meshes(frame: PickFrame, solid: Solid, gripper: ParallelJawGripper) -> list[trimesh.Trimesh]:
+    """The object, the left finger, the right finger and the palm, in the world."""
+    low, high = gripper.boxes(np.array([max(frame.opening, 0.0)]))
+    boxes = [trimesh.creation.box(bounds=np.stack([low[0, i], high[0, i]])) for i in range(3)]
+    posed = [solid.mesh.copy().apply_transform(frame.world_from_object)]
+    return posed + [box.apply_transform(frame.world_from_grasp) for box in boxes]
+
+
+def _background(
+    origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"], scene: Any, to_tensor: Callable
+) -> Float64[np.ndarray, "R 3"]:
+    """The chequered table z = 0, darker in the shadow of a lamp straight above, and the sky."""
+    down = directions[:, 2] < -1e-9
+    reach = np.where(down, -origins[:, 2] / np.where(down, directions[:, 2], -1.0), 0.0)
+    points = origins + reach[:, None] * directions
+    squares = np.array(TABLE_COLOURS, dtype=np.float64)
+    chequered = squares[np.floor(points[:, :2] / 0.05).sum(axis=1).astype(int) % 2]
+    blur = np.clip(reach / 1.5, 0, 1)[:, None]  # far squares are finer than the pixels
+    table = (1 - blur) * chequered + blur * squares.mean(axis=0)
+    up = np.concatenate([points, np.tile([0.0, 0.0, 1.0], (len(points), 1))], axis=1).astype(np.float32)
+    covered = scene.test_occlusions(to_tensor(up), nthreads=1).numpy()
+    return np.where(
+        down[:, None], table * np.where(covered, 0.75, 1.0)[:, None], np.array(SKY_COLOUR, dtype=np.float64)
+    )
+
+
+def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
+    """With a white line on the right, between one picture and the next."""
+    framed = picture.copy()
+    framed[:, -2:] = 255
+    return framed
+
+
+def _looking(
+    focus: Float64[np.ndarray, "3"], closing: Float64[np.ndarray, "3"], distance: float
+) -> Float64[np.ndarray, "4 4"]:
+    """world_from_camera of an eye 25° above the table that sees the jaws close sideways."""
+    aside = unit(np.array([-closing[1] + 1e-9, closing[0], 0.0]))  # any direction does for a vertical closing axis
+    forward = unit(aside * np.cos(np.deg2rad(25)) - [0.0, 0.0, np.sin(np.deg2rad(25))])
+    right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
+    return rigid(np.stack([right, np.cross(forward, right), forward], axis=1), focus - distance * forward)
