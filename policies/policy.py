@@ -4,17 +4,22 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from time import perf_counter
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from graspnet.config import load_config
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps import Grasps, image_from_grasps
+from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation
+from graspnet.ops.grasp_crops import grasp_crops
 
-__all__ = ["POLICIES", "GraspPlan", "Policy", "Quality", "make_policy", "policy_class"]
+__all__ = ["POLICIES", "GraspPlan", "NetworkQuality", "Policy", "Quality", "make_policy", "policy_class"]
 
 PLAN_VERSION = 1
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
@@ -45,6 +50,17 @@ class GraspPlan:
         assert len(self.grasps_in_camera) == len(self.qualities)
         assert np.all(np.diff(self.qualities) <= 0), "a plan is sorted, best first"
         assert bool(self.reason) == (len(self) == 0), "no grasps and a reason, or grasps and none"
+
+    @staticmethod
+    def nothing(policy: str, observation: Observation, seconds: dict[str, float]) -> "GraspPlan":
+        """The plan without a grasp, and why."""
+        if observation.object_mask.any():
+            reason = "no free grasp: every candidate would touch something that the image shows, or the table"
+        elif observation.segmask is not None:
+            reason = "no object: no depth was measured under the segmask"
+        else:
+            reason = "no object: nothing rises above the table"
+        return GraspPlan(Grasps.none(), np.zeros(0), reason, seconds, policy)
 
     def __len__(self) -> int:
         return len(self.qualities)
@@ -132,3 +148,57 @@ def make_policy(
     if policy.needs_quality and quality is None:
         raise InputError(f"policy {name!r} ranks grasps by a quality and got none: give it a model")
     return policy(load_config(policy.config_type, "policy", name if config is None else config, overrides), quality)
+
+
+class NetworkQuality:
+    """A trained network as a Quality: crops as in training (`graspnet.ops.grasp_crops`), scored in batches.
+
+    The network stays on the device where it is. threads: how many of the CPU's to use; 1 for a worker among others;
+    None tries one and two on the first full batches, after one to warm up, and keeps what is faster (on a busy machine
+    two can be ten times slower).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, batch_size: int = 128, threads: int | None = 1) -> None:
+        self.checkpoint = checkpoint
+        self.batch_size = batch_size
+        self._trials = [1, 1, 2] if threads is None else []  # the first one warms up
+        self._seconds: dict[int, float] = {1: float("inf")} if threads is None else {threads: 0.0}
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that has been fastest."""
+        return min(self._seconds, key=lambda count: self._seconds[count])
+
+    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """The checkpoint's quality of each grasp's crop."""
+        if not len(grasps_in_camera):
+            return np.zeros(0)
+        before = torch.get_num_threads()
+        try:
+            batches = torch.from_numpy(grasps_in_camera.poses).split(self.batch_size)
+            qualities = torch.cat([self._on_best_threads(observation, poses) for poses in batches])
+        finally:
+            torch.set_num_threads(before)
+        return qualities.double().cpu().numpy()
+
+    def _on_best_threads(self, observation: Observation, poses: Float64[Tensor, "N 4 4"]) -> Float32[Tensor, "N"]:
+        if not self._trials or len(poses) < self.batch_size:
+            torch.set_num_threads(self.threads)
+            return self._qualities(observation, poses)
+        threads = self._trials.pop(0)
+        torch.set_num_threads(threads)
+        start = perf_counter()
+        qualities = self._qualities(observation, poses)
+        self._seconds[threads] = perf_counter() - start
+        return qualities
+
+    @torch.inference_mode()
+    def _qualities(self, observation: Observation, poses: Float64[Tensor, "N 4 4"]) -> Float32[Tensor, "N"]:
+        network, camera = self.checkpoint.network, observation.camera
+        device = next(network.parameters()).device
+        depth = torch.from_numpy(observation.depth)[None, None].to(device)
+        intrinsics = torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]], dtype=torch.float64, device=device)
+        hand = torch.from_numpy(observation.gripper.sizes()).to(device).expand(len(poses), -1)
+        image_index = torch.zeros(len(poses), dtype=torch.int64, device=device)
+        crops = grasp_crops(depth, intrinsics, poses.to(device), image_index, hand, self.checkpoint.crop)
+        return self.checkpoint.quality(network(crops.images, crops.pose))

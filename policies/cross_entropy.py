@@ -1,0 +1,193 @@
+"""The cross-entropy method: sample, score, fit a Gaussian mixture to the elites, sample from it, and again.
+
+Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y/w, cos 2θ, sin 2θ, s/w) in the plane
+across the approach: dimensionless, and the same for a grasp with its jaws swapped.
+"""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.observation import Observation
+from policies.antipodal_sampler import AntipodalSamplerConfig
+from policies.approach_plane import ApproachPlane
+from policies.constraints import ConstraintConfig, FeasibleSampler
+from policies.gaussian_mixture import GaussianMixture, fit_mixture
+from policies.policy import GraspPlan, Policy, Quality
+from policies.ranking import RankedGrasps
+
+__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "search"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropyConfig:
+    """Positions are fractions of the hand's max_width w, angles radians."""
+
+    initial_samples: int = 384
+    iterations: int = 3
+    samples: int = 192  # in each iteration
+    elite_fraction: float = 0.2  # of a generation: as many of the best of all generations are fitted
+    components: int = 8  # at most; never more than a third of the elites
+    position_floor: float = 0.03  # smallest σ of a component
+    angle_floor: float = np.deg2rad(4.0)
+    fresh_fraction: float = 0.1  # of each generation: new antipodal samples, against early convergence
+    finalists: int = 16  # scored again, against the winner's curse
+    jitters: int = 8  # poses around each finalist
+    jitter_position: float = 0.04  # σ
+    jitter_angle: float = np.deg2rad(3.0)
+    pessimism: float = 0.5  # a finalist's quality: mean − pessimism × standard deviation over its jitters
+    sampler: AntipodalSamplerConfig = field(default_factory=AntipodalSamplerConfig)
+    constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("initial_samples", "samples", "components", "finalists", "jitters"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.iterations < 0:
+            raise InputError(f"iterations is {self.iterations}; it must not be negative")
+        if not 0 < self.elite_fraction <= 1 or not 0 <= self.fresh_fraction <= 1:
+            raise InputError(
+                f"elite_fraction is {self.elite_fraction}, fresh_fraction {self.fresh_fraction}; "
+                "they must lie in (0, 1] and [0, 1]"
+            )
+        if min(self.position_floor, self.angle_floor) <= 0:
+            raise InputError("position_floor and angle_floor must be positive: without them a mixture collapses")
+        if min(self.jitter_position, self.jitter_angle, self.pessimism) < 0:
+            raise InputError("jitter_position, jitter_angle and pessimism must not be negative")
+
+
+class CrossEntropyPolicy(Policy):
+    """The best finalists of a cross-entropy search, by their quality over small errors of the pose."""
+
+    name: ClassVar[str] = "cross_entropy"
+    config_type: ClassVar[type] = CrossEntropyConfig
+
+    def __init__(self, config: CrossEntropyConfig, quality: Quality | None = None) -> None:
+        if quality is None:
+            raise InputError("the cross-entropy policy needs a quality")
+        self.config, self.quality = config, quality
+
+    def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
+        """Search, then rank the finalists again."""
+        start = perf_counter()
+        quality = _Timed(self.quality)
+        best = RankedGrasps.none()
+        if observation.object_mask.any():
+            sampler = FeasibleSampler.of(observation, self.config.sampler, self.config.constraints)
+            best = search(observation, quality, sampler, self.config, rng)
+            best = rescored(best.top(self.config.finalists), observation, quality, self.config, rng)
+        total = perf_counter() - start
+        seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
+        if not len(best):
+            return GraspPlan.nothing(self.name, observation, seconds)
+        return GraspPlan(best.grasps_in_camera, best.qualities, "", seconds, self.name)
+
+
+class _Timed:
+    """A quality that adds up its seconds."""
+
+    def __init__(self, quality: Quality) -> None:
+        self.quality, self.seconds = quality, 0.0
+
+    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        start = perf_counter()
+        qualities = self.quality(observation, grasps_in_camera)
+        self.seconds += perf_counter() - start
+        return qualities
+
+
+def search(
+    observation: Observation,
+    quality: Quality,
+    sampler: FeasibleSampler,
+    config: CrossEntropyConfig,
+    rng: np.random.Generator,
+) -> RankedGrasps:
+    """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
+    plane = ApproachPlane.of(observation)
+    candidates = sampler.sample(config.initial_samples, rng)
+    ranked = RankedGrasps.none().merged(candidates, quality(observation, candidates))
+    for _ in range(config.iterations):
+        if not len(ranked):
+            break
+        elites = ranked.top(max(2, int(np.ceil(config.elite_fraction * len(candidates)))))
+        mixture = _fit(elites.grasps_in_camera, plane, observation, config, rng)
+        candidates = _resample(mixture, plane, sampler, config, rng)
+        ranked = ranked.merged(candidates, quality(observation, candidates))  # the last generation may be worse
+    return ranked
+
+
+def rescored(
+    ranked: RankedGrasps,
+    observation: Observation,
+    quality: Quality,
+    config: CrossEntropyConfig,
+    rng: np.random.Generator,
+) -> RankedGrasps:
+    """The same grasps by mean − pessimism × standard deviation of their quality over jittered poses, at least 0.
+
+    The best of a thousand noisy scores is too good to be true; one that stays good nearby is not. All finalists get
+    the same jitters, so that none is lucky.
+    """
+    if not len(ranked):
+        return ranked
+    plane, w = ApproachPlane.of(observation), observation.gripper.max_width
+    coordinates = plane.coordinates(ranked.grasps_in_camera.origin)
+    angles = plane.angles(ranked.grasps_in_camera)
+    moved = coordinates[:, None] + w * config.jitter_position * rng.standard_normal((config.jitters, 3))
+    turned = angles[:, None] + config.jitter_angle * rng.standard_normal(config.jitters)
+    width = np.repeat(ranked.grasps_in_camera.width, config.jitters)
+    jittered = plane.grasps(moved.reshape(-1, 3), turned.reshape(-1), width)
+    scores = quality(observation, jittered).reshape(len(ranked), config.jitters)
+    robust = np.maximum(scores.mean(axis=1) - config.pessimism * scores.std(axis=1), 0.0)
+    return RankedGrasps.none().merged(ranked.grasps_in_camera, robust)
+
+
+def _fit(
+    grasps_in_camera: Grasps,
+    plane: ApproachPlane,
+    observation: Observation,
+    config: CrossEntropyConfig,
+    rng: np.random.Generator,
+) -> GaussianMixture:
+    w = observation.gripper.max_width
+    xys, angle = plane.coordinates(grasps_in_camera.origin) / w, plane.angles(grasps_in_camera)
+    features = np.column_stack([xys[:, :2], np.cos(2 * angle), np.sin(2 * angle), xys[:, 2]])
+    of_angle = 2 * config.angle_floor  # of a point on the unit circle at 2θ
+    floor = np.array([config.position_floor, config.position_floor, of_angle, of_angle, config.position_floor])
+    components = min(config.components, max(1, len(features) // 3))
+    return fit_mixture(features, components, floor, rng)
+
+
+def _resample(
+    mixture: GaussianMixture,
+    plane: ApproachPlane,
+    sampler: FeasibleSampler,
+    config: CrossEntropyConfig,
+    rng: np.random.Generator,
+) -> Grasps:
+    """The next generation: feasible grasps from the mixture, and some fresh ones."""
+    fresh = sampler.sample(round(config.fresh_fraction * config.samples), rng)
+    wanted, kept = config.samples - len(fresh), Grasps.none()
+    for _ in range(4):
+        drawn = _decoded(mixture.sample(2 * wanted, rng), plane, sampler.surface.observation, config)
+        kept = Grasps.concatenate([kept, drawn[sampler.surface.feasible(drawn)]])
+        if len(kept) >= wanted:
+            break
+    return Grasps.concatenate([kept[slice(wanted)], fresh])
+
+
+def _decoded(
+    features: Float64[np.ndarray, "N 5"], plane: ApproachPlane, observation: Observation, config: CrossEntropyConfig
+) -> Grasps:
+    """Features to grasps; one whose tips would reach the table stops above it, as the sampler's do."""
+    gripper = observation.gripper
+    xys = features[:, [0, 1, 4]] * gripper.max_width
+    xys[:, 2] = np.minimum(xys[:, 2], plane.table - config.sampler.table_clearance - gripper.pad_to_tip)
+    angle = np.arctan2(features[:, 3], features[:, 2]) / 2
+    return plane.grasps(xys, angle, np.full(len(features), gripper.max_width))
