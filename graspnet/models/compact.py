@@ -7,7 +7,7 @@ No convolution is padded and the total stride is 4, so the same weights slide ov
 cell, exactly what the crop there gives. No batch statistics either: what is trained is what runs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float32
@@ -27,7 +27,7 @@ SMALLEST_DEVIATION = 0.1  # a number that never varies in training, such as the 
 class CompactConfig:
     """Sizes of the network. `channels` are those of the four convolutions (kernels 6, 4, 3, 3; strides 2, 2, 1, 1)."""
 
-    crop: MetricCropConfig = MetricCropConfig()
+    crop: MetricCropConfig = field(default_factory=MetricCropConfig)
     channels: tuple[int, int, int, int] = (16, 32, 48, 32)
     image_features: int = 128
     pose_features: int = 32

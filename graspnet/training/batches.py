@@ -1,0 +1,354 @@
+"""Batches for training: noisy, augmented crops, cut on the fly from the dataset's clean depth images.
+
+Each image is cut once to the window that its grasps' crops look at, and kept in memory. In every epoch a sensor
+measures every window anew, the crops are cut by `graspnet.ops.grasp_crops` and mixed in a pool of several thousand.
+Threads do so while the optimiser works. Every random stream belongs to (seed, epoch, image), none to a thread: the
+same seed gives the same batches, however many threads there are and wherever a run was interrupted.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from torch import Tensor
+
+from graspnet.camera import Camera
+from graspnet.dataset import Dataset, Shard
+from graspnet.errors import InputError
+from graspnet.noise import Sensor, load_sensor
+from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.progress import track
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
+
+__all__ = [
+    "Batch",
+    "BatchConfig",
+    "Batches",
+    "ImageExamples",
+    "LabelConfig",
+    "cut_crops",
+    "evaluation_crops",
+    "load_examples",
+]
+
+CropConfig = MetricCropConfig | PixelCropConfig
+A = TypeVar("A")
+B = TypeVar("B")
+
+PROBABILITIES = ("robust_force_closure",)  # metrics whose mean is a probability, hence a soft target
+MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
+ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+    """What the network learns: positive = robustness (the metric's mean; 0 on collision) above the threshold.
+
+    soft: train on the robustness itself, a probability, and not on 0 and 1.
+    """
+
+    metric: str = "robust_force_closure"
+    threshold: float = 0.5
+    soft: bool = True
+
+    def __post_init__(self) -> None:
+        if self.soft and self.metric not in PROBABILITIES:
+            raise InputError(f"soft labels need a probability; {self.metric!r} is none: label.soft=false")
+        if self.threshold < 0:
+            raise InputError(f"threshold is {self.threshold}; it must not be negative")
+
+    def positive(self, robustness: Float64[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+        """Which grasps hold."""
+        return robustness > self.threshold
+
+    def target(self, robustness: Float64[np.ndarray, "N"]) -> Float64[np.ndarray, "N"]:
+        """What training aims at, in [0, 1]."""
+        return robustness if self.soft else self.positive(robustness).astype(np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """size: examples a step. pool: examples mixed at a time (16 kB a channel each; three pools are alive at once)."""
+
+    size: int = 128
+    pool: int = 4096
+    sensor: str = "structured_light"
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    workers: int = 1  # threads that prepare batches; they change nothing but the speed
+
+    def __post_init__(self) -> None:
+        for name in ("size", "pool", "workers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        load_sensor(self.sensor)
+
+
+@dataclass(frozen=True)
+class ImageExamples:
+    """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams."""
+
+    number: int
+    depth: Float32[np.ndarray, "H W"]  # clean, metres, NaN where nothing was hit
+    camera: Camera
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"]
+    hand: Float32[np.ndarray, "N 8"]
+    robustness: Float64[np.ndarray, "N"]
+    feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
+
+    def __len__(self) -> int:
+        return len(self.robustness)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N examples: what the network sees, and the target in [0, 1]."""
+
+    images: Float32[Tensor, "N C S S"]
+    pose: Float32[Tensor, "N F"]
+    target: Float32[Tensor, "N"]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: slice) -> "Batch":
+        return Batch(self.images[rows], self.pose[rows], self.target[rows])
+
+
+def load_examples(dataset: Dataset, split: str, crop: CropConfig, metric: str) -> list[ImageExamples]:
+    """All images of a split that have grasps, cut to their windows. InputError: no such split or metric, no grasp."""
+    hands = {name: dataset.gripper(name).sizes().astype(np.float32) for name in dataset.header.grippers}
+    examples: list[ImageExamples] = []
+    total = len(dataset.split(split))
+    for shard in track(dataset.shards(split), total, f"reading {split}", "object"):
+        examples += _shard_examples(shard, len(examples), hands, crop, metric)
+    if not examples:
+        raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
+    return examples
+
+
+def cut_crops(
+    depth: Float32[np.ndarray, "H W"],
+    camera: Camera,
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"],
+    hand: Float32[np.ndarray, "N 8"],
+    crop: CropConfig,
+) -> GraspCrops:
+    """The crops of grasps in one image."""
+    return grasp_crops(
+        torch.from_numpy(depth)[None, None],
+        torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]]),
+        torch.from_numpy(camera_from_grasp).float(),
+        torch.zeros(len(camera_from_grasp), dtype=torch.int64),
+        torch.from_numpy(hand),
+        crop,
+    )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of every epoch. Epochs count from 1; epoch 0 names the streams of `evaluation_crops`."""
+
+    examples: Sequence[ImageExamples]
+    crop: CropConfig
+    label: LabelConfig
+    config: BatchConfig
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that show every example once; the last may be smaller."""
+        return -(-sum(map(len, self.examples)) // self.config.size)
+
+    def stream(self, first: int, last: int) -> Iterator[Batch]:
+        """The batches of steps first ≤ step < last, counted from 0 over all epochs, prepared ahead."""
+        prepared = _ahead(self._prepared, self._blocks(first), self.config.workers)
+        begin = first % self.steps_per_epoch * self.config.size  # row of its epoch at which a resumed run goes on
+        blocks = (
+            (
+                block,
+                rows[max(begin - block.first_row, 0) :] if block.epoch == first // self.steps_per_epoch + 1 else rows,
+            )
+            for block, rows in prepared
+        )
+        yield from islice(_cut(blocks, self.config.size), last - first)
+
+    def _blocks(self, first: int) -> Iterator["_Block"]:
+        epoch, step = divmod(first, self.steps_per_epoch)
+        for block in self._blocks_of_epoch(epoch + 1):
+            if block.first_row + len(block.position) > step * self.config.size:
+                yield block
+        while True:
+            epoch += 1
+            yield from self._blocks_of_epoch(epoch + 1)
+
+    def _blocks_of_epoch(self, epoch: int) -> list["_Block"]:
+        """All images in random order, in groups of at least `pool` examples, the examples of each group mixed."""
+        rng = np.random.default_rng([self.seed, epoch, 0])
+        groups: list[list[int]] = [[]]
+        held = 0
+        for image in rng.permutation(len(self.examples)).tolist():
+            if held >= self.config.pool:
+                groups.append([])
+                held = 0
+            groups[-1].append(image)
+            held += len(self.examples[image])
+        blocks, first_row = [], 0
+        for images in groups:
+            count = sum(len(self.examples[i]) for i in images)
+            blocks.append(_Block(epoch, tuple(images), rng.permutation(count), first_row, images is groups[-1]))
+            first_row += count
+        return blocks
+
+    def _prepared(self, block: "_Block") -> Batch:
+        sensor = load_sensor(self.config.sensor)
+        parts = [self._image_batch(self.examples[i], block.epoch, sensor) for i in block.images]
+        mixed = _empty_like(parts[0], len(block.position))
+        row = 0
+        for part in parts:
+            where = torch.from_numpy(block.position[row : row + len(part)])
+            mixed.images[where], mixed.pose[where], mixed.target[where] = part.images, part.pose, part.target
+            row += len(part)
+        return mixed
+
+    def _image_batch(self, image: ImageExamples, epoch: int, sensor: Sensor) -> Batch:
+        rng = _image_stream(self.seed, epoch, image)
+        augmentation = self.config.augmentation
+        depth = sensor(image.depth, image.camera, rng)
+        poses = shifted_along_approach(image.camera_from_grasp, augmentation, rng)
+        crops = cut_crops(depth, image.camera, poses, image.hand, self.crop)
+        crops = flipped(crops, draw_flips(len(image), augmentation, rng), self.crop)
+        target = torch.from_numpy(self.label.target(image.robustness)).float()
+        return Batch(crops.images, crops.pose, target)
+
+
+def evaluation_crops(
+    examples: Sequence[ImageExamples], crop: CropConfig, config: BatchConfig, seed: int
+) -> Iterator[GraspCrops]:
+    """The crops of all examples in order, image by image: noisy, but with no augmentation and the same every time."""
+    sensor = load_sensor(config.sensor)
+
+    def prepared(image: ImageExamples) -> GraspCrops:
+        depth = sensor(image.depth, image.camera, _image_stream(seed, 0, image))
+        return cut_crops(depth, image.camera, image.camera_from_grasp, image.hand, crop)
+
+    for _, crops in _ahead(prepared, examples, config.workers, ahead=8):
+        yield crops
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Images whose examples are mixed. position: the row in the block of each example, taken image by image."""
+
+    epoch: int
+    images: tuple[int, ...]
+    position: Int64[np.ndarray, "M"]
+    first_row: int  # of the epoch
+    closes_epoch: bool
+
+
+def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int = 1) -> Iterator[tuple[A, B]]:
+    """(item, work(item)) in order, with `workers` threads busy on the next ones and `ahead` more waiting."""
+    executor = ThreadPoolExecutor(workers, "batches", initializer=torch.set_num_threads, initargs=(1,))
+    waiting: deque[tuple[A, Future[B]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, executor.submit(work, item)))
+            if len(waiting) >= workers + ahead:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _image_stream(seed: int, epoch: int, image: ImageExamples) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, image.number + 1])  # 0 is the stream of the epoch's order
+
+
+def _shard_examples(
+    shard: Shard, first_number: int, hands: dict[str, Float32[np.ndarray, "8"]], crop: CropConfig, metric: str
+) -> list[ImageExamples]:
+    grasps = shard.grasps
+    robustness = grasps.robustness(metric)
+    feasible = grasps.contact_found & grasps.collision_free
+    hand = np.stack([hands[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8), np.float32)
+    examples: list[ImageExamples] = []
+    for i, camera in enumerate(shard.images.cameras):
+        rows = np.flatnonzero(grasps.image == i)
+        if not len(rows):
+            continue
+        poses = grasps.camera_from_grasp[rows]
+        u, v, width, height = _window(poses, hand[rows], camera, crop)
+        examples.append(
+            ImageExamples(
+                number=first_number + len(examples),
+                depth=shard.images.depth[i, v : v + height, u : u + width].copy(),
+                camera=camera.window(u, v, width, height),
+                camera_from_grasp=poses,
+                hand=hand[rows],
+                robustness=robustness[rows],
+                feasible=feasible[rows],
+            )
+        )
+    return examples
+
+
+def _window(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], hand: Float32[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+) -> tuple[int, int, int, int]:
+    """First column and row, width and height of the part of the image that the crops of these grasps look at."""
+    uv = _footprint(camera_from_grasp, hand, camera, crop).reshape(-1, 2)
+    size = np.array([camera.width, camera.height])
+    low = np.clip(np.floor(uv.min(0)) - MARGIN, 0, size - 1).astype(int) // ALIGNMENT * ALIGNMENT
+    high = np.clip(np.ceil(uv.max(0)) + MARGIN, low + 1, size).astype(int)
+    high = np.minimum(-(-high // ALIGNMENT) * ALIGNMENT, size)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+
+
+def _footprint(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], hand: Float32[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+) -> Float64[np.ndarray, "N 4 2"]:
+    """Corners of the crops in the image, pixels."""
+    signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    origin = camera_from_grasp[:, None, :3, 3]
+    if isinstance(crop, PixelCropConfig):  # turned by any angle about the grasp's pixel
+        return camera.project(origin) + signs * crop.window_px / np.sqrt(2)
+    half = (hand[:, 0].astype(np.float64) * crop.window / 2)[:, None, None]
+    corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
+    return camera.project(origin + half * corners)
+
+
+def _cut(blocks: Iterator[tuple["_Block", Batch]], size: int) -> Iterator[Batch]:
+    """Batches of `size` rows, running over from one block into the next, but never into the next epoch."""
+    rest: Batch | None = None
+    for block, rows in blocks:
+        if rest is not None:
+            head = size - len(rest)
+            begun, rows = _joined(rest, rows[:head]), rows[head:]
+            if len(begun) < size and not block.closes_epoch:
+                rest = begun
+                continue
+            yield begun
+        whole = len(rows) if block.closes_epoch else len(rows) // size * size
+        for row in range(0, whole, size):
+            yield rows[row : row + size]
+        rest = rows[whole:] if whole < len(rows) else None
+
+
+def _joined(head: Batch, tail: Batch) -> Batch:
+    return Batch(*(torch.cat([getattr(part, name) for part in (head, tail)]) for name in _PARTS))
+
+
+def _empty_like(batch: Batch, count: int) -> Batch:
+    return Batch(*(getattr(batch, name).new_empty(count, *getattr(batch, name).shape[1:]) for name in _PARTS))
+
+
+_PARTS = ("images", "pose", "target")

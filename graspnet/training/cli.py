@@ -1,0 +1,46 @@
+"""The command `graspnet train`."""
+
+import time
+from pathlib import Path
+
+import click
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.option("--config", default="parallel_jaw", show_default=True, help="A preset of configs/train/, or a YAML file.")
+@click.option(
+    "--dataset", "dataset_folder", required=True, type=click.Path(path_type=Path), help="A folder from `generate`."
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted training in --output.")
+@click.option("--seed", type=int, help="Instead of the config's.")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def train(
+    config: str, dataset_folder: Path, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
+) -> None:
+    """A dataset to a grasp quality network, evaluated on objects that it has not seen.
+
+    Writes model.safetensors, model.json, metrics.json, logs/ (TensorBoard) and run.json into --output.
+
+    \b
+    graspnet train --config demo --dataset out/dataset --output out/model
+    graspnet train --config demo --dataset out/dataset --output out/model --resume
+    graspnet train --config parallel_jaw --dataset out/dataset --output out/model epochs=5 batches.sensor=ideal
+    """
+    from graspnet.config import config_to_dict, load_config
+    from graspnet.dataset import Dataset
+    from graspnet.run_record import write_run_record
+    from graspnet.training import trainer
+
+    started = time.time()
+    if seed is not None:
+        overrides = (*overrides, f"seed={seed}")
+    train_config = load_config(trainer.TrainConfig, "train", config, overrides)
+    result = trainer.train(train_config, Dataset.open(dataset_folder), output, resume)
+    evaluation = result.evaluation.to_json()
+    write_run_record(output, "train", config_to_dict(train_config), train_config.seed, started, evaluation)
+    for line in result.evaluation.lines():
+        click.echo(line)
+    click.echo(f"model: {output}")

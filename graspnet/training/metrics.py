@@ -1,0 +1,142 @@
+"""How good predicted qualities are: ranking (AP, ROC AUC), decisions (accuracy), and calibration (Brier, ECE)."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+__all__ = ["Evaluation", "evaluate", "fit_temperature", "precision_recall", "quality_of"]
+
+CALIBRATION_BINS = 15
+TEMPERATURES = (0.05, 20.0)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of N predictions. None: undefined, since all labels are alike.
+
+    positive: robustness above the threshold. `feasible` counts only candidates that close on the object and touch
+    nothing on the way: misses and collisions are free points, whatever the network.
+    """
+
+    examples: int
+    positive_rate: float
+    accuracy: float  # of quality > ½
+    balanced_accuracy: float | None
+    average_precision: float | None
+    roc_auc: float | None
+    feasible_examples: int
+    feasible_positive_rate: float | None
+    feasible_average_precision: float | None
+    brier: float  # mean square of quality − target
+    calibration_error: float  # expected: mean over bins of |mean quality − mean target|, weighted by their size
+    cross_entropy: float  # nats
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """The figures for people, each beside what a guess would score."""
+        return [
+            f"on {self.examples} examples of objects not seen in training, {self.positive_rate:.1%} positive:",
+            f"  accuracy {_percent(self.accuracy)}, balanced {_percent(self.balanced_accuracy)}",
+            f"  average precision {_fixed(self.average_precision)} (a guess: {self.positive_rate:.3f}), "
+            f"ROC AUC {_fixed(self.roc_auc)}",
+            f"  of the {self.feasible_examples} that close on the object and touch nothing on the way: "
+            f"average precision {_fixed(self.feasible_average_precision)} (a guess: {_fixed(self.feasible_positive_rate)})",
+            f"  Brier score {self.brier:.4f}, calibration error {self.calibration_error:.4f}",
+        ]
+
+
+def evaluate(
+    quality: Float64[np.ndarray, "N"],
+    target: Float64[np.ndarray, "N"],
+    positive: Bool[np.ndarray, "N"],
+    feasible: Bool[np.ndarray, "N"],
+) -> Evaluation:
+    """All figures. `target` is what training aimed at (the robustness, or 0 and 1), `positive` the thresholded one."""
+    assert len(quality) > 0
+    chosen = quality > 0.5
+    clipped = np.clip(quality, 1e-7, 1 - 1e-7)
+    entropy = -(target * np.log(clipped) + (1 - target) * np.log(1 - clipped))
+    return Evaluation(
+        examples=len(quality),
+        positive_rate=float(positive.mean()),
+        accuracy=float((chosen == positive).mean()),
+        balanced_accuracy=_balanced_accuracy(chosen, positive),
+        average_precision=_average_precision(quality, positive),
+        roc_auc=float(roc_auc_score(positive, quality)) if _both(positive) else None,
+        feasible_examples=int(feasible.sum()),
+        feasible_positive_rate=float(positive[feasible].mean()) if feasible.any() else None,
+        feasible_average_precision=_average_precision(quality[feasible], positive[feasible]),
+        brier=float(np.mean((quality - target) ** 2)),
+        calibration_error=_calibration_error(quality, target),
+        cross_entropy=float(entropy.mean()),
+    )
+
+
+def precision_recall(
+    quality: Float64[np.ndarray, "N"], positive: Bool[np.ndarray, "N"], points: int = 101
+) -> dict[str, list[float]]:
+    """Precision at evenly spaced recalls: the best at that recall or more. Empty where no label is positive."""
+    if not positive.any():
+        return {"recall": [], "precision": []}
+    precision, recall, _ = precision_recall_curve(positive, quality)
+    grid = np.linspace(0, 1, points)
+    attained = np.maximum.accumulate(precision)  # sklearn sorts by falling recall
+    index = np.searchsorted(-recall, -grid, side="right") - 1
+    return {"recall": grid.tolist(), "precision": attained[index].tolist()}
+
+
+def fit_temperature(logit_difference: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
+    """The T > 0 that makes sigmoid(difference / T) most likely, given targets in [0, 1].
+
+    The logits' difference is log odds. A minimum at a bound says that the network knows nothing, or all. Guo et al.,
+    ICML 2017, section 4.2.
+    """
+
+    def loss(log_temperature: float) -> float:
+        z = logit_difference / np.exp(log_temperature)
+        return float(np.mean(np.logaddexp(0.0, z) - target * z))
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def quality_of(logit_difference: Float64[np.ndarray, "N"], temperature: float) -> Float64[np.ndarray, "N"]:
+    """The quality that a checkpoint of that temperature gives."""
+    return np.asarray(expit(logit_difference / temperature), dtype=np.float64)
+
+
+def _percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.1%}"
+
+
+def _fixed(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _both(positive: Bool[np.ndarray, "N"]) -> bool:
+    return bool(positive.any() and not positive.all())
+
+
+def _average_precision(quality: Float64[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> float | None:
+    return float(average_precision_score(positive, quality)) if positive.any() else None
+
+
+def _balanced_accuracy(chosen: Bool[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> float | None:
+    if not _both(positive):
+        return None
+    return float((chosen[positive].mean() + (~chosen[~positive]).mean()) / 2)
+
+
+def _calibration_error(quality: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
+    """Bins of equal width in quality; each counts by its share of the predictions."""
+    index = np.minimum((quality * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    surplus = np.bincount(index, weights=quality - target, minlength=CALIBRATION_BINS)
+    return float(np.abs(surplus).sum() / len(quality))

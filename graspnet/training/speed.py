@@ -1,0 +1,98 @@
+"""Where and how to compute: device, precision and threads, the fastest of what a short probe finds.
+
+Two threads on a busy machine can be ten times slower than one, and bfloat16 is slower than float32 where a processor
+only emulates it; so neither is guessed.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from graspnet.errors import InputError
+from graspnet.models.network import GraspNetwork
+from graspnet.training.batches import Batch
+
+__all__ = ["Computing", "find_fastest", "loss_of", "placed", "using_threads"]
+
+PROBE_SECONDS = 0.4  # for each way of computing
+
+
+@dataclass(frozen=True)
+class Computing:
+    """One way of computing a step. It is part of a run's state: another one rounds differently."""
+
+    device: str  # cpu or cuda
+    precision: str  # float32 or bfloat16 (in the layers; weights and loss stay float32)
+    threads: int
+
+
+def find_fastest(network: GraspNetwork, batch: Batch, device: str, precision: str, threads: int) -> Computing:
+    """What computes a step on this batch fastest; `auto` and 0 leave the choice open. The network stays as it is."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is cuda; torch finds no CUDA device here: device=cpu")
+    precisions = ("float32", "bfloat16") if precision == "auto" else (precision,)
+    counts = (threads,) if threads else _thread_counts(device)
+    options = [Computing(device, each, count) for each, count in product(precisions, counts)]
+    if len(options) == 1:
+        return options[0]
+    return min(options, key=lambda option: _seconds_per_step(network, batch, option))
+
+
+def placed(network: GraspNetwork, computing: Computing) -> GraspNetwork:
+    """The network (itself, its tensors moved) where and as its computing wants it: bfloat16 likes channels last."""
+    layout = torch.channels_last if computing.precision == "bfloat16" else torch.contiguous_format
+    return network.to(computing.device).to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def loss_of(network: GraspNetwork, batch: Batch, computing: Computing) -> Float32[Tensor, ""]:
+    """Mean cross-entropy between softmax(logits) and (1 − target, target)."""
+    device = torch.device(computing.device)
+    images, pose, target = (each.to(device, non_blocking=True) for each in (batch.images, batch.pose, batch.target))
+    with torch.autocast(device.type, torch.bfloat16, enabled=computing.precision == "bfloat16"):
+        logits = network(images, pose)
+    return torch.nn.functional.cross_entropy(logits, torch.stack([1 - target, target], dim=1))
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """So many threads for torch's operators of this thread, inside of the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _thread_counts(device: str) -> tuple[int, ...]:
+    """1, 2, 4 … up to the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (1,) if device == "cuda" else tuple(2**k for k in range(cores.bit_length()))
+
+
+def _seconds_per_step(network: GraspNetwork, batch: Batch, computing: Computing) -> float:
+    trial = placed(copy.deepcopy(network), computing)
+    with using_threads(computing.threads):
+        _timed_step(trial, batch, computing)  # the first one also builds what later ones use
+        seconds = [_timed_step(trial, batch, computing)]
+        while sum(seconds) < PROBE_SECONDS:
+            seconds.append(_timed_step(trial, batch, computing))
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def _timed_step(network: GraspNetwork, batch: Batch, computing: Computing) -> float:
+    start = time.perf_counter()
+    loss_of(network, batch, computing).backward()
+    if computing.device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,138 @@
+"""What a killed run needs to go on: weights, the optimiser's memory, the step, and how the steps were computed.
+
+    OUTPUT/state-000002000/network.safetensors, optimiser.safetensors, state.json
+
+There is no state of a random generator to keep: every stream is derived from the seed, the epoch and the image
+(`graspnet.training.batches`), and the initial weights from the seed; seed and step say it all.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from graspnet.errors import InputError
+from graspnet.models.checkpoint import load_tensors
+from graspnet.models.network import GraspNetwork
+from graspnet.run_record import write_json
+from graspnet.training.speed import Computing, placed
+
+__all__ = ["EpochRecord", "TrainingState", "discard_states", "load_state", "save_state"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One point of the training curves: means over an epoch's steps, and the evaluation after it."""
+
+    epoch: int
+    step: int
+    loss: float
+    rate: float
+    examples_per_second: float
+    validation: dict[str, Any]
+
+
+@dataclass
+class TrainingState:
+    """The one thing here that changes. loss_sum: over the steps of the epoch so far."""
+
+    network: GraspNetwork
+    optimiser: torch.optim.Optimizer
+    computing: Computing
+    step: int = 0
+    loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    history: list[EpochRecord] = field(default_factory=list)
+
+
+def save_state(state: TrainingState, origin: dict[str, Any], output: Path) -> None:
+    """Write the state under a temporary name, rename it, then delete older ones. `origin`: config and dataset."""
+    folder = output / f"state-{state.step:09d}"
+    temporary = folder.with_suffix(".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    _write_tensors(state.network.state_dict(), temporary / "network.safetensors")
+    _write_tensors(_flat(state.optimiser), temporary / "optimiser.safetensors")
+    record = {
+        "origin": origin, "computing": asdict(state.computing), "step": state.step,
+        "loss_sum": float(state.loss_sum), "history": [asdict(entry) for entry in state.history],
+    }  # fmt: skip
+    write_json(temporary / "state.json", record)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    for older in _states(output)[:-1]:
+        shutil.rmtree(older)
+
+
+def load_state(
+    network: GraspNetwork, optimiser: torch.optim.Optimizer, origin: dict[str, Any], output: Path
+) -> TrainingState:
+    """The newest state in `output`, loaded into a fresh network and its optimiser.
+
+    InputError: there is none, it is damaged, or it was made with another config or dataset.
+    """
+    states = _states(output)
+    if not states:
+        raise InputError(f"{output}: no interrupted training here; leave out --resume to begin one")
+    folder = states[-1]
+    try:
+        record = json.loads((folder / "state.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{folder / 'state.json'}: cannot be read ({error}); begin again without --resume") from None
+    _check_origin(record["origin"], json.loads(json.dumps(origin)), folder / "state.json")
+    network.load_state_dict(load_tensors(folder / "network.safetensors"))
+    computing = Computing(**record["computing"])
+    placed(network, computing)
+    _load_flat(optimiser, load_tensors(folder / "optimiser.safetensors"))
+    loss_sum = torch.tensor(record["loss_sum"], dtype=torch.float64)
+    history = [EpochRecord(**entry) for entry in record["history"]]
+    return TrainingState(network, optimiser, computing, record["step"], loss_sum, history)
+
+
+def discard_states(output: Path) -> None:
+    """Delete the states of a finished run."""
+    for folder in _states(output):
+        shutil.rmtree(folder)
+
+
+def _states(output: Path) -> list[Path]:
+    return sorted(path for path in output.glob("state-*") if path.suffix == "")
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    path.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}))
+
+
+def _flat(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's memory of each parameter under `<parameter>.<name>`; rates come from the config and the step."""
+    memory = optimiser.state_dict()["state"]
+    return {f"{i}.{name}": value for i, entries in memory.items() for name, value in entries.items()}
+
+
+def _load_flat(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    memory: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        parameter, _, name = key.partition(".")
+        memory.setdefault(int(parameter), {})[name] = value
+    optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _check_origin(found: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+    for key in sorted(found.keys() | asked.keys()):
+        if found.get(key) != asked.get(key):
+            raise InputError(
+                f"{path}: this training began with another {key} ({_difference(found.get(key), asked.get(key))}); "
+                "--resume needs the same, or a new --output"
+            )
+
+
+def _difference(found: Any, asked: Any) -> str:
+    """`key: found, now asked` of the first value that differs."""
+    if isinstance(found, dict) and isinstance(asked, dict):
+        key = next(key for key in sorted(found.keys() | asked.keys()) if found.get(key) != asked.get(key))
+        return f"{key}: {_difference(found.get(key), asked.get(key))}"
+    return f"{found}, now {asked}"
