@@ -41,8 +41,9 @@ def generate(
     graspnet generate --config default --objects my_meshes --output out/mine views=4 objects.unit=0.001
     """
     from data_gen.engines import LocalEngine
-    from data_gen.generate import GenerateConfig, object_names
+    from data_gen.generate import GenerateConfig
     from data_gen.generate import generate as run
+    from data_gen.objects import object_names
 
     started = time.time()
     if objects is not None:

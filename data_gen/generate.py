@@ -17,8 +17,8 @@ from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
 from data_gen.engines import Engine
 from data_gen.hands import HandConfig, sample_hand
-from data_gen.meshes import Solid, find_meshes, load_solid
-from data_gen.procedural import FAMILIES, graspable_width, make_solid
+from data_gen.meshes import Solid
+from data_gen.objects import ObjectConfig, load_object, object_names, scaled_to_hand
 from data_gen.rendering import RENDERERS, Renderer
 from data_gen.robustness import METRICS, MetricEstimate, UncertaintyConfig
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
@@ -32,29 +32,7 @@ from graspnet.gripper import ParallelJawGripper
 from graspnet.run_record import package_versions
 from graspnet.transforms import invert, transform_points
 
-__all__ = ["GenerateConfig", "ObjectConfig", "UnitSummary", "generate", "generate_unit", "object_names"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectConfig:
-    """Which objects, and how large."""
-
-    folder: str | None = None  # meshes, nested at any depth; None: procedural objects
-    families: tuple[str, ...] = ()  # procedural families; empty: all
-    count: int = 20  # procedural objects
-    unit: float = 1.0  # metres per unit of a mesh file
-    graspable_width: tuple[float, float] | None = (0.1, 1.05)  # drawn for each, in openings of its hand; None: as it is
-    largest_extent: float = 4.0  # in openings: no object is scaled beyond it
-    validation_share: float = 0.2  # of the objects, never trained on
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise InputError(f"count is {self.count}; it must be at least 1")
-        if not 0 <= self.validation_share < 1:
-            raise InputError(f"validation_share is {self.validation_share}; it must lie in [0, 1)")
-        for family in self.families:
-            if family not in FAMILIES:
-                raise unknown_name("family", family, FAMILIES)
+__all__ = ["GenerateConfig", "UnitSummary", "generate", "generate_unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,20 +106,11 @@ def generate(
     writer.finish()
 
 
-def object_names(config: ObjectConfig) -> list[str]:
-    """A name for every object: its family and number, or its path within the folder."""
-    if config.folder is None:
-        families = config.families or tuple(FAMILIES)
-        return [f"{families[i % len(families)]}_{i:05d}" for i in range(config.count)]
-    folder = Path(config.folder)
-    return [str(path.relative_to(folder)) for path in find_meshes(folder)]
-
-
 def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> Shard:
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
     hand = _hand(config, index, seed)
     rng = np.random.default_rng([seed, index])
-    solid = _scaled(_load(config.objects, name, rng), config.objects, hand, rng)
+    solid = scaled_to_hand(load_object(config.objects, name, rng), config.objects, hand, rng)
     poses = stable_poses(solid, config.stable_pose_probability)
     pose_of_view = np.sort(
         rng.choice(len(poses.probability), config.views, p=poses.probability / sum(poses.probability))
@@ -299,20 +268,6 @@ def _columns(estimates: list[MetricEstimate]) -> MetricColumns:
     samples = [np.full(len(e.mean), e.samples, dtype=np.int64) for e in estimates]
     mean, variance = ([getattr(e, part) for e in estimates] for part in ("mean", "variance"))
     return MetricColumns(np.concatenate(mean), np.concatenate(variance), np.concatenate(samples))
-
-
-def _load(config: ObjectConfig, name: str, rng: np.random.Generator) -> Solid:
-    if config.folder is None:
-        return make_solid(name.rpartition("_")[0], rng, name)
-    return load_solid(Path(config.folder) / name, config.unit)
-
-
-def _scaled(solid: Solid, config: ObjectConfig, hand: ParallelJawGripper, rng: np.random.Generator) -> Solid:
-    if config.graspable_width is None:
-        return solid
-    target = rng.uniform(*config.graspable_width) * hand.max_width
-    largest = config.largest_extent * hand.max_width / float(max(solid.mesh.extents))
-    return solid.scaled(min(target / graspable_width(solid), largest))
 
 
 def _hand(config: GenerateConfig, index: int, seed: int) -> ParallelJawGripper:
