@@ -97,7 +97,7 @@ def patches(
     return array.as_strided(shape, view_strides, array.storage_offset())
 
 
-def _positive_integers(name: str, values: Sequence[int]) -> list[int]:
+def _positive_integers(name: str, values: Any) -> list[int]:
     try:
         integers = [operator.index(value) for value in values]
     except TypeError:
@@ -107,7 +107,7 @@ def _positive_integers(name: str, values: Sequence[int]) -> list[int]:
     return integers
 
 
-def _one_per_axis(name: str, values: Sizes, axes: int) -> list[int]:
+def _one_per_axis(name: str, values: Any, axes: int) -> list[int]:
     integers = _positive_integers(name, values if isinstance(values, Sequence) else [values] * axes)
     if len(integers) != axes:
         raise InputError(f"{name} {values!r} has {len(integers)} entries; size has {axes}")
