@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ PLAN_VERSION = 1
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
 
 
+@runtime_checkable  # beartype checks it under pytest
 class Quality(Protocol):
     """Scores grasps: the probability, in [0, 1], that each one holds. A network's, or any function of this form."""
 
