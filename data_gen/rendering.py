@@ -110,7 +110,7 @@ class RasterRenderer(Renderer):
         try:
             import pyrender
 
-            self._offscreen = pyrender.OffscreenRenderer(640, 480)
+            self._offscreen = _without_terminating(pyrender.OffscreenRenderer(640, 480))
         except (ImportError, AttributeError, OSError, ValueError) as error:
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"renderer 'raster' needs EGL (Debian: libegl1 libgl1-mesa-dri): {message}") from None
@@ -118,7 +118,9 @@ class RasterRenderer(Renderer):
 
     def close(self) -> None:
         """Frees the OpenGL context."""
-        self._offscreen.delete()
+        if self._offscreen is not None:
+            self._offscreen.delete()
+            self._offscreen = None
 
     def _render(self, scene: Scene, camera: Camera, world_from_camera: Float[np.ndarray, "4 4"]) -> Rendering:
         import pyrender
@@ -199,6 +201,19 @@ def _rays(
     rays[..., 3:] = directions
     rays[..., :3] = translation + NEAR * directions
     return rays
+
+
+def _without_terminating(offscreen: Any) -> Any:
+    """The same pyrender.OffscreenRenderer, whose `delete` leaves the process's EGL display to its other users.
+
+    pyrender terminates the display together with the context: a second renderer, ours or MuJoCo's, would then fail.
+    """
+    platform = offscreen._platform
+    if os.environ["PYOPENGL_PLATFORM"] == "egl":
+        from OpenGL.EGL import eglDestroyContext
+
+        platform.delete_context = lambda: eglDestroyContext(platform._egl_display, platform._egl_context)
+    return offscreen
 
 
 def _table_mesh(world_from_camera: Float[np.ndarray, "4 4"]) -> Any:

@@ -174,7 +174,7 @@ def _place_in_view(
     rays = camera.rays(np.concatenate([uv, middle]))
     rays_in_world = rays @ world_from_camera[:3, :3].T
     depth = (height - world_from_camera[2, 3]) / rays_in_world[:, 2]
-    if not depth[-1] > 0:
+    if not (depth[-1] > 0 and rays_in_world[-1, 2] < 0):
         raise InputError("the camera does not look down at the table from above; no object can be put in its view")
     steep = -rays_in_world[:, 2] >= np.cos(config.oblique) * np.linalg.norm(rays_in_world, axis=1)
     seen = steep & in_view(camera, rays * np.where(steep, depth, 1.0)[:, None], radius, config.margin)
