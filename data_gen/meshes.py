@@ -24,8 +24,8 @@ FILLABLE = 0.05  # share of the surface that holes may have and be filled; more 
 SPECK = 1e-9  # share of the volume below which a piece is debris of some modeller's rounding
 FLAT = 1e-6  # volume over (longest side)³ below which a surface encloses nothing: a sheet, not a thin plate
 
-Vertices = Float64[np.ndarray, "V 3"]
-Faces = Int64[np.ndarray, "F 3"]
+Vertices = Float64[np.ndarray, "_ 3"]  # the repair changes how many there are
+Faces = Int64[np.ndarray, "_ 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ def _is_closed(faces: Faces) -> bool:
     return len(faces) > 0 and len(_open_edges(faces)) == 0
 
 
-def _open_edges(faces: Faces) -> Int64[np.ndarray, "E 2"]:
+def _open_edges(faces: Faces) -> Int64[np.ndarray, "_ 2"]:
     """Directed edges, as their face runs along them, that border an odd number of faces."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     key = np.sort(edges, axis=1) @ np.array([faces.max() + 1, 1])
@@ -239,12 +239,12 @@ def _filled(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> t
     )
 
 
-def _loops(edges: Int64[np.ndarray, "E 2"]) -> list[Int64[np.ndarray, "L"]] | None:
+def _loops(edges: Int64[np.ndarray, "_ 2"]) -> list[Int64[np.ndarray, "L"]] | None:
     """The directed edges as closed loops that pass no vertex twice; None where they do not close."""
     following: dict[int, list[int]] = {}
     for start, end in edges.tolist():
         following.setdefault(start, []).append(end)
-    loops: list[Int64[np.ndarray, "L"]] = []
+    loops: list[np.ndarray] = []
     while following:
         path = [next(iter(following))]
         while len(path) != 1 or not loops or path[0] in following:
@@ -278,7 +278,7 @@ def _united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
     """One body of pieces that touch or overlap; shells wound inward stay cavities only where they lie inside."""
     pieces = _pieces(mesh)
     whole_volume = _volume(mesh)
-    solid = [piece for piece in pieces if abs(_volume(piece)) > SPECK * whole_volume]
+    solid = [p for p in pieces if abs(_volume(p)) > SPECK * whole_volume or not _is_closed(np.asarray(p.faces))]
     if not solid or len(pieces) == 1:
         return mesh
     if len(solid) < len(pieces):
@@ -305,12 +305,44 @@ def _united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
 
 
 def _pieces(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
-    """Connected by edges with exactly two faces: pieces that touch along an edge come apart."""
-    label = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
+    """Connected faces; where pieces touch along an edge, the two faces that bound the same matter are neighbours."""
+    neighbors = np.concatenate([mesh.face_adjacency, _crowded_neighbors(mesh)])
+    label = trimesh.graph.connected_component_labels(neighbors, node_count=len(mesh.faces))
     order = np.argsort(label, kind="stable")
     groups = np.split(np.asarray(mesh.faces)[order], np.flatnonzero(np.diff(label[order])) + 1)
     pieces = [_used(np.asarray(mesh.vertices), faces) for faces in groups]
     return [trimesh.Trimesh(vertices, faces, process=False) for vertices, faces in pieces]
+
+
+def _crowded_neighbors(mesh: trimesh.Trimesh) -> Int64[np.ndarray, "_ 2"]:
+    """Pairs of faces at edges with four or more.
+
+    Around the edge from a to b, with angles right-handed about it, matter begins at a face that runs from b to a and
+    ends at one that runs from a to b: they pair up like brackets. At equal angles one piece ends before another begins.
+    """
+    edges = np.asarray(mesh.faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    key = np.sort(edges, axis=1) @ np.array([edges.max() + 1, 1])
+    _, group, count = np.unique(key, return_inverse=True, return_counts=True)
+    pairs: list[tuple[int, int]] = []
+    for crowded in np.flatnonzero(count > 2):
+        around = np.flatnonzero(group == crowded)
+        a, b = mesh.vertices[np.sort(edges[around[0]])]
+        opens = edges[around, 0] > edges[around, 1]
+        if 2 * opens.sum() != len(around):
+            continue  # not wound alike: no telling which faces bound the same matter
+        tips = mesh.vertices[mesh.faces[around // 3, (around % 3 + 2) % 3]] - a
+        x = tips[0] - (b - a) * (tips[0] @ (b - a)) / ((b - a) @ (b - a))
+        y = np.cross(b - a, x) / np.linalg.norm(b - a)
+        turn = np.round(np.arctan2(tips @ y, tips @ x) / 1e-6).astype(int) % round(2 * np.pi / 1e-6)
+        sequence = np.lexsort((opens, turn))
+        depth = np.cumsum(np.where(opens[sequence], 1, -1))
+        waiting: list[int] = []
+        for k in np.roll(sequence, -int(np.argmin(depth)) - 1):
+            if opens[k]:
+                waiting.append(int(around[k] // 3))
+            else:
+                pairs.append((waiting.pop(), int(around[k] // 3)))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _flipped(mesh: trimesh.Trimesh) -> trimesh.Trimesh:

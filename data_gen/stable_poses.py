@@ -22,7 +22,9 @@ __all__ = ["StablePoses", "stable_poses"]
 
 COPLANAR = 1e-3  # radians between neighbouring triangles of the hull that count as one facet
 SAME = np.radians(1.0)  # between two poses that count as one: a scanned flat side has several facets that all but agree
-BALANCED = 1e-6  # over the radius: a centre of mass this far outside of an edge still rests (rounding of coordinates)
+# Tilt that overturns a pose which does not count as stable. In MuJoCo (contacts of 4 ms) all of 350 poses of procedural
+# objects stayed except those that 0.25 degrees or less overturn; the strict analysis would keep these.
+WOBBLE = np.radians(0.25)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _toppling(hull: _Hull) -> Int64[np.ndarray, "F"]:
     distance = np.linalg.norm(foot - start - reach[:, None] * along, axis=-1)
     radius = np.linalg.norm(hull.corners, axis=-1).max()
     target = np.arange(len(hull.height))
-    violated = np.nonzero(outside > BALANCED * radius)[0]
+    violated = np.nonzero(outside > -WOBBLE * hull.height[own])[0]
     # Nearest edge last, so that it is the one that stays; where two share the nearest corner, the more violated one.
     order = violated[np.lexsort((outside[violated], -np.round(distance[violated] / radius, 9)))]
     target[own[order]] = other[order]
@@ -133,7 +135,7 @@ def _settle(
     """Where the probability ends: from the highest centre of mass downwards, so that each hands on all that it got."""
     probability = landing.copy()
     for facet in np.argsort(-height, kind="stable"):
-        # Toppling lowers the centre of mass; a target that is not lower is a tie of rounding: there the body rests.
+        # Toppling lowers the centre of mass. Where it would not (facets of a roller as fine as WOBBLE), the body rests.
         if height[target[facet]] < height[facet]:
             probability[target[facet]] += probability[facet]
             probability[facet] = 0.0
