@@ -1,0 +1,115 @@
+"""Pictures of values: depth images, grasps on them. Nothing is computed here, and nothing is global (no pyplot)."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from graspnet.camera import Camera
+from graspnet.grasps import Grasps
+from graspnet.gripper import ParallelJawGripper
+from graspnet.transforms import transform_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_depth", "draw_grasps", "new_figure", "png_bytes", "quality_colors", "save_png"]
+
+Color = str | tuple[float, ...]
+MISSING = "#d8b4e2"  # no depth has this colour
+
+
+def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: float = 0.75) -> tuple["Figure", Any]:
+    """A figure of rows x columns pictures, each `width` inches wide and `aspect` as high, and the array of its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(columns * width, rows * (width * aspect + 0.3)), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save_png(figure: "Figure", path: str | Path, dpi: int = 100) -> None:
+    """Writes the figure; its folder must exist."""
+    Path(path).write_bytes(png_bytes(figure, dpi))
+
+
+def png_bytes(figure: "Figure", dpi: int = 100) -> bytes:
+    """The figure as a PNG file (the Agg canvas, which a bare Figure uses for PNG, needs no display)."""
+    buffer = BytesIO()
+    # Matplotlib would note its own version: the same picture should be the same bytes.
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_depth(
+    axes: "Axes",
+    depth: Float32[np.ndarray, "H W"],
+    *,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+) -> None:
+    """Near is bright, far is dark, missing (0 or NaN) is violet; `limits` are the nearest and farthest depth shown.
+
+    Axes are in pixels, with integers at pixel centres. Without limits: the middle 98 % of what was measured.
+    """
+    measured = np.where(depth > 0, depth, np.nan)
+    if limits is None and np.isfinite(measured).any():
+        low, high = np.nanpercentile(measured, [1, 99])
+        limits = (float(low), float(high))
+    near, far = limits or (0.0, 1.0)
+    axes.imshow(measured, cmap="gray_r", vmin=near, vmax=far, interpolation="nearest")
+    axes.set_facecolor(MISSING)
+    axes.set_xlim(-0.5, depth.shape[1] - 0.5)
+    axes.set_ylim(depth.shape[0] - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if title:
+        axes.set_title(title, fontsize=9)
+
+
+def draw_grasps(
+    axes: "Axes",
+    grasps_in_camera: Grasps,
+    camera: Camera,
+    gripper: ParallelJawGripper,
+    colors: Color | Sequence[Color] | Float[np.ndarray, "N 4"] = "tab:orange",
+) -> None:
+    """Each grasp as its two fingers and the line along which they close.
+
+    A finger is its cross-section at the pads' centre (breadth x thickness), standing off by half the commanded width,
+    projected corner by corner: what is drawn is as large as the hand would be there. The last grasp lies on top.
+    """
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    plates, closing = _projected(grasps_in_camera, camera, gripper)
+    shared = isinstance(colors, str) or (len(colors) > 0 and isinstance(colors[0], float))
+    each = [colors] * len(closing) if shared else list(colors)
+    twice = [color for color in each for _ in range(2)]  # two plates each
+    axes.add_collection(PolyCollection(list(plates), facecolors=twice, edgecolors="black", linewidths=0.4))
+    axes.add_collection(LineCollection(list(closing), colors=each, linewidths=1.2))
+
+
+def quality_colors(qualities: Float[np.ndarray, "N"]) -> Float64[np.ndarray, "N 4"]:
+    """Red at 0, yellow at ½, green at 1."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["RdYlGn"](np.clip(qualities, 0, 1)), dtype=np.float64)
+
+
+def _projected(
+    grasps_in_camera: Grasps, camera: Camera, gripper: ParallelJawGripper
+) -> tuple[Float64[np.ndarray, "M 4 2"], Float64[np.ndarray, "N 2 2"]]:
+    """Pixels of the plates' corners (M = 2 N: the finger at −y, then that at +y) and of the closing lines' ends."""
+    low, high = gripper.boxes(grasps_in_camera.width)
+    fingers_low, fingers_high = low[:, :2], high[:, :2]  # without the palm
+    x = np.stack([fingers_low[..., 0], fingers_high[..., 0], fingers_high[..., 0], fingers_low[..., 0]], axis=-1)
+    y = np.stack([fingers_low[..., 1], fingers_low[..., 1], fingers_high[..., 1], fingers_high[..., 1]], axis=-1)
+    corners = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(len(low), 8, 3)
+    half = grasps_in_camera.width / 2
+    zero = np.zeros_like(half)
+    ends = np.stack([np.stack([zero, -half, zero], axis=-1), np.stack([zero, half, zero], axis=-1)], axis=1)
+    plates = camera.project(transform_points(grasps_in_camera.poses, corners)).reshape(-1, 4, 2)
+    return plates, camera.project(transform_points(grasps_in_camera.poses, ends))
