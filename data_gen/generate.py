@@ -1,7 +1,7 @@
 """Generation: p(x) p(u|x) p(y|x) p(S|u,x), one object a work unit (Mahler et al., RSS 2017, section IV).
 
-An object in a stable pose, with a hand: candidate grasps are drawn and labelled once, in the world of that pose; every
-image of it shows some of them. A unit's random stream depends on the seed and the unit alone.
+An object in a stable pose, scaled to a hand: candidate grasps are drawn and labelled once in the world of that pose;
+every image of it shows some of them. A unit's random stream depends on the seed and the unit alone.
 """
 
 import time
@@ -18,7 +18,7 @@ from data_gen.contacts import ContactFinder
 from data_gen.engines import Engine
 from data_gen.hands import HandConfig, sample_hand
 from data_gen.meshes import Solid
-from data_gen.objects import ObjectConfig, load_object, object_names, scaled_to_hand
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.rendering import RENDERERS, Renderer
 from data_gen.robustness import METRICS, MetricEstimate, UncertaintyConfig
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
@@ -110,18 +110,19 @@ def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> S
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
     hand = _hand(config, index, seed)
     rng = np.random.default_rng([seed, index])
-    solid = scaled_to_hand(load_object(config.objects, name, rng), config.objects, hand, rng)
-    poses = stable_poses(solid, config.stable_pose_probability)
+    shape = load_object(config.objects, name, rng)
+    poses = stable_poses(shape, config.stable_pose_probability)
     pose_of_view = np.sort(
         rng.choice(len(poses.probability), config.views, p=poses.probability / sum(poses.probability))
     )
     renderer = RENDERERS[config.renderer]()
     views: list[_View] = []
     for pose, count in zip(*np.unique(pose_of_view, return_counts=True), strict=True):
-        world_from_object = poses.world_from_object[pose]
+        scale, world_from_object = posed_for_hand(shape, poses.world_from_object[pose], config.objects, hand, rng)
+        solid = shape.scaled(scale)
         grasps = _label(solid, world_from_object, hand, config, int(count) * config.grasps_per_view, rng)
         for share in np.array_split(rng.permutation(len(grasps.grasps_in_world)), count):
-            views.append(_view(solid, world_from_object, int(pose), grasps[share], hand, config, renderer, rng))
+            views.append(_view(solid, scale, world_from_object, int(pose), grasps[share], config, renderer, rng))
     return _shard(name, views, hand)
 
 
@@ -153,6 +154,7 @@ class _View:
     camera: Camera
     world_from_camera: Float64[np.ndarray, "4 4"]
     world_from_object: Float64[np.ndarray, "4 4"]
+    scale: float
     stable_pose: int
     grasps_in_camera: Grasps
     contacts_in_camera: Float64[np.ndarray, "N 2 3"]
@@ -203,17 +205,17 @@ def _label(
 
 def _view(
     solid: Solid,
+    scale: float,
     world_from_object: Float64[np.ndarray, "4 4"],
     stable_pose: int,
     labels: _LabelledGrasps,
-    hand: ParallelJawGripper,
     config: GenerateConfig,
     renderer: Renderer,
     rng: np.random.Generator,
 ) -> _View:
     """The object put down elsewhere on the table (a turn and a shift, which change no label), seen by some camera."""
-    camera, world_from_camera = sample_camera(config.scene, rng)
-    placed = sample_placement(world_from_object, camera, world_from_camera, config.scene, rng)
+    camera, world_from_camera = sample_camera(config.scene, rng, radius=solid.radius)
+    placed = sample_placement(world_from_object, camera, world_from_camera, config.scene, rng, radius=solid.radius)
     moved = placed @ invert(world_from_object)
     camera_from_old_world = invert(world_from_camera) @ moved
     rendering = renderer.render(Scene((solid,), placed[None]), camera, world_from_camera)
@@ -223,6 +225,7 @@ def _view(
         camera,
         world_from_camera,
         placed,
+        scale,
         stable_pose,
         labels.grasps_in_world.transformed(camera_from_old_world),
         transform_points(camera_from_old_world, labels.contacts_in_world.reshape(-1, 3)).reshape(-1, 2, 3),
@@ -238,6 +241,7 @@ def _shard(name: str, views: list[_View], hand: ParallelJawGripper) -> Shard:
         world_from_camera=np.stack([v.world_from_camera for v in views]),
         world_from_object=np.stack([v.world_from_object for v in views]),
         object=(name,) * len(views),
+        scale=np.array([v.scale for v in views]),
         stable_pose=np.array([v.stable_pose for v in views], dtype=np.int64),
     )
     seen = [image_from_grasps(v.grasps_in_camera, v.camera) for v in views]

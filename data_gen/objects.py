@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
+from scipy.spatial import ConvexHull
 
 from data_gen.meshes import Solid, find_meshes, load_solid
 from data_gen.procedural import FAMILIES, graspable_width, make_solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.gripper import ParallelJawGripper
 
-__all__ = ["ObjectConfig", "load_object", "object_names", "scaled_to_hand"]
+__all__ = ["ObjectConfig", "load_object", "object_names", "outline_width", "posed_for_hand", "scaled_to_hand"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +60,36 @@ def scaled_to_hand(solid: Solid, config: ObjectConfig, hand: ParallelJawGripper,
     target = rng.uniform(*config.graspable_width) * hand.max_width
     largest = config.largest_extent * hand.max_width / float(max(solid.mesh.extents))
     return solid.scaled(min(target / graspable_width(solid), largest))
+
+
+def posed_for_hand(
+    solid: Solid,
+    world_from_object: Float64[np.ndarray, "4 4"],
+    config: ObjectConfig,
+    hand: ParallelJawGripper,
+    rng: np.random.Generator,
+) -> tuple[float, Float64[np.ndarray, "4 4"]]:
+    """A scale, and the pose so scaled, in which the width that the hand must span is drawn from `graspable_width`.
+
+    That width is the least one of the object's outline on the table, so it depends on the pose: a plate's is its
+    thickness on edge, and its side when it lies flat.
+    """
+    if config.graspable_width is None:
+        return 1.0, world_from_object
+    target = rng.uniform(*config.graspable_width) * hand.max_width
+    largest = config.largest_extent * hand.max_width / float(max(solid.mesh.extents))
+    scale = min(target / outline_width(solid, world_from_object), largest)
+    scaled_pose = world_from_object.copy()
+    scaled_pose[:3, 3] *= scale
+    return scale, scaled_pose
+
+
+def outline_width(solid: Solid, world_from_object: Float64[np.ndarray, "4 4"]) -> float:
+    """Least width (metres) of the object's outline on the table over all horizontal directions.
+
+    One of the two parallel supports of a planar hull at its least width runs along an edge of it.
+    """
+    outline = np.asarray(solid.mesh.vertices) @ world_from_object[:2, :3].T
+    hull = ConvexHull(outline)
+    extent = hull.equations[:, :2] @ outline[hull.vertices].T
+    return float(np.min(np.ptp(extent, axis=1)))

@@ -58,6 +58,7 @@ class DepthImages:
     world_from_camera: Float64[np.ndarray, "n 4 4"]
     world_from_object: Float64[np.ndarray, "n 4 4"]
     object: tuple[str, ...]
+    scale: Float64[np.ndarray, "n"]  # of the object's mesh, to fit the hand
     stable_pose: Int64[np.ndarray, "n"]
 
     def __len__(self) -> int:
@@ -307,6 +308,7 @@ def _write_images(images: DepthImages, folder: Path) -> None:
     table = pa.table(
         {
             "object": list(images.object),
+            "scale": images.scale,
             "stable_pose": images.stable_pose,
             **{f"camera_{name}": values for name, values in cameras.items()},
             "world_from_camera": _matrix_column(images.world_from_camera),
@@ -327,6 +329,7 @@ def _read_images(folder: Path) -> DepthImages:
         world_from_camera=_floats(table, "world_from_camera", (4, 4)),
         world_from_object=_floats(table, "world_from_object", (4, 4)),
         object=tuple(table.column("object").to_pylist()),
+        scale=_floats(table, "scale", ()),
         stable_pose=table.column("stable_pose").to_numpy(),
     )
 

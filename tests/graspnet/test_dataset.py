@@ -35,7 +35,7 @@ def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7) -> Sh
     return Shard(
         DepthImages(
             quantised(depth), (depth > 0.8).astype(np.uint8), (camera,) * images, np.tile(np.eye(4), (images, 1, 1)),
-            np.tile(np.eye(4), (images, 1, 1)), ("cube",) * images, np.arange(images),
+            np.tile(np.eye(4), (images, 1, 1)), ("cube",) * images, np.ones(images), np.arange(images),
         ),
         GraspTable(
             image=rng.integers(images, size=grasps), camera_from_grasp=poses, width=np.full(grasps, 0.05),
