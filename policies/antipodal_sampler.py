@@ -15,7 +15,6 @@ from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 from graspnet.observation import Observation
-from graspnet.transforms import unit
 from policies.approach_plane import ApproachPlane
 
 __all__ = ["AntipodalSampler", "AntipodalSamplerConfig", "sample_antipodal"]
@@ -70,22 +69,25 @@ def sample_antipodal(
 
 @dataclass(frozen=True)
 class AntipodalSampler:
-    """The sampler of one observation: its relief is computed once, however often one samples."""
+    """The sampler of one observation: its relief and edges are computed once, however often one samples."""
 
     observation: Observation
     config: AntipodalSamplerConfig
     relief: "_Relief"
+    edges: "_Edges"
 
     @staticmethod
     def of(observation: Observation, config: AntipodalSamplerConfig) -> "AntipodalSampler":
         """InputError: nothing measured on the object mask."""
         if not observation.object_mask.any():
             raise InputError("nothing to sample: no measured pixel belongs to an object")
-        return AntipodalSampler(observation, config, _relief(observation, ApproachPlane.of(observation), config))
+        relief = _relief(observation, ApproachPlane.of(observation), config)
+        return AntipodalSampler(observation, config, relief, _edges(relief, config.edge_slope))
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """As `sample_antipodal`."""
-        pairs = _find_pairs(self.relief, self.observation.gripper.max_width, count, self.config, rng)
+        rays = int(np.clip(10 * count, 500, self.config.max_rays))
+        pairs = _find_pairs(self.relief, self.edges, self.observation.gripper.max_width, rays, self.config, rng)
         if len(pairs.angle):
             chosen = rng.permutation(len(pairs.angle))[:count]
             if len(chosen) < count:  # few pairs: each is taken again, at other depths
@@ -187,18 +189,20 @@ class _Pairs:
 
 
 def _find_pairs(
-    relief: _Relief, max_width: float, count: int, config: AntipodalSamplerConfig, rng: np.random.Generator
+    relief: _Relief,
+    edges: "_Edges",
+    max_width: float,
+    rays: int,
+    config: AntipodalSamplerConfig,
+    rng: np.random.Generator,
 ) -> _Pairs:
-    pairs = _Pairs(np.zeros((0, 3)), np.zeros(0))
-    rays = int(np.clip(10 * count, 500, config.max_rays))
-    friction, slope = config.friction, config.edge_slope
-    for _ in range(config.relaxations + 1):
-        edges = _edges(relief, slope)
-        if len(edges.top):
-            pairs = _antipodal_pairs(relief, edges, max_width, friction, rays, rng)
+    """Pairs at the config's friction and slope, or, where they are too few, with more friction and flatter edges."""
+    pairs = _antipodal_pairs(relief, edges, max_width, config.friction, rays, rng)
+    for k in range(1, config.relaxations + 1):
         if len(pairs.angle) >= config.enough_pairs:
             break
-        friction, slope = friction + config.friction_step, slope * 2 / 3
+        edges = _edges(relief, config.edge_slope * (2 / 3) ** k)
+        pairs = _antipodal_pairs(relief, edges, max_width, config.friction + k * config.friction_step, rays, rng)
     return pairs
 
 
@@ -228,7 +232,7 @@ def _edges(relief: _Relief, slope: float) -> _Edges:
     xy_per_px = _direction_per_px(relief, row, column, direction) * top[:, None, None]
     # a gradient is a covector: ∇xy = (∂uv/∂xy)ᵀ ∇uv
     normal = np.linalg.solve(np.swapaxes(xy_per_px, 1, 2), uv_outward[..., None])[..., 0]
-    return _Edges(row, column, top, top[:, None] * direction, unit(normal), xy_per_px)
+    return _Edges(row, column, top, top[:, None] * direction, _unit(normal), xy_per_px)
 
 
 def _direction_per_px(
@@ -246,6 +250,8 @@ def _antipodal_pairs(
     relief: _Relief, edges: _Edges, max_width: float, friction: float, rays: int, rng: np.random.Generator
 ) -> _Pairs:
     """What rays find that go from an edge inwards, within its friction cone, to an edge that faces the other way."""
+    if not len(edges.top):
+        return _Pairs(np.zeros((0, 3)), np.zeros(0))
     cone = np.arctan(friction)
     first = rng.integers(len(edges.top), size=min(rays, 20 * len(edges.top)))
     inward = -edges.normal[first]
@@ -276,13 +282,17 @@ def _edges_along(
     """Numbers of the edges at each pixel step from an edge along a direction of the plane; -1 where there is none."""
     number = np.full(relief.slope.shape, -1, dtype=np.int64)
     number[edges.row, edges.column] = np.arange(len(edges.row))
-    uv_step = unit(np.linalg.solve(edges.xy_per_px[first], direction[..., None])[..., 0])
+    uv_step = _unit(np.linalg.solve(edges.xy_per_px[first], direction[..., None])[..., 0])
     steps = np.arange(2, int(np.ceil(1.1 * max_width / relief.pitch)) + 2)  # 1.1: nearer objects have more pixels
     u = np.rint(edges.column[first][:, None] + steps * uv_step[:, :1]).astype(np.int64)
     v = np.rint(edges.row[first][:, None] + steps * uv_step[:, 1:]).astype(np.int64)
     height, width = number.shape
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     return np.where(inside, number[np.where(inside, v, 0), np.where(inside, u, 0)], -1)
+
+
+def _unit(vectors: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B 2"]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float64)
 
 
 def _anywhere(relief: _Relief, count: int, rng: np.random.Generator) -> _Pairs:

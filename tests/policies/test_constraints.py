@@ -1,0 +1,135 @@
+"""Facts about what a depth image forbids, on boxes of known pose; the oracle counts points in the hand's boxes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
+from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
+from policies.constraints import ConstraintConfig, FeasibleSampler, feasible
+
+BLOCK = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)
+HEIGHT = 0.7  # of the camera
+
+
+def from_above(x, y, z, angle=0.0, width=0.05):
+    """Grasps in the camera frame at points of the world, straight down; angle 0 closes along the world's y."""
+    x, y, z, angle = np.broadcast_arrays(np.asarray(x, float), y, z, angle)
+    x, y, z, angle = (np.atleast_1d(values).astype(float) for values in (x, y, z, angle))
+    # the camera looks down with its u along the world's x and its v along the world's -y
+    origin = np.stack([x, -y, HEIGHT - z], axis=1)
+    closing = np.stack([np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
+    rotation = frame_from_axes(np.broadcast_to([0.0, 0.0, 1.0], closing.shape), closing)
+    return Grasps(rigid(rotation, origin), np.full(len(x), width))
+
+
+def test_a_hand_around_a_block_is_feasible(box_scene):
+    assert feasible(box_scene(BLOCK), from_above(0.0, 0.0, 0.02)).all()
+
+
+def test_a_finger_that_would_land_on_the_block_is_refused(box_scene):
+    offsets = np.linspace(0.0, 0.025, 26)
+    allowed = feasible(box_scene(BLOCK), from_above(0.0, offsets, 0.02))
+    # half opening 25 mm, half block 15 mm: up to 10 mm of offset are free; a cell is 1.7 mm
+    assert allowed[offsets < 0.007].all()
+    assert not allowed[offsets > 0.013].any()
+
+
+def test_a_tip_below_the_table_is_refused_and_one_just_above_is_not(box_scene):
+    pad_to_tip = 0.010
+    heights = pad_to_tip + np.array([-0.004, -0.001, 0.0, 0.0015, 0.003])
+    allowed = feasible(box_scene(BLOCK), from_above(0.0, 0.0, heights))
+    np.testing.assert_array_equal(allowed, [False, False, False, True, True])
+
+
+def test_a_grasp_of_nothing_is_refused(box_scene):
+    beside, above = from_above(0.0, 0.08, 0.02), from_above(0.0, 0.0, 0.06)
+    assert not feasible(box_scene(BLOCK), beside).any()
+    assert not feasible(box_scene(BLOCK), above).any()
+
+
+def test_a_palm_that_would_sit_on_the_block_is_refused(box_scene):
+    tall = ((0.12, 0.03, 0.09), (0.0, 0.0), 0.0)
+    # the palm's face is 35 mm above the pads' centre
+    allowed = feasible(box_scene(tall), from_above(0.0, 0.0, np.array([0.050, 0.058, 0.070])))
+    np.testing.assert_array_equal(allowed, [False, True, True])
+
+
+def test_a_neighbour_in_a_fingers_way_is_refused_though_it_may_not_be_grasped(box_scene):
+    observation = box_scene(BLOCK, ((0.12, 0.03, 0.04), (0.0, 0.045), 0.0))  # a gap of 15 mm between the two
+    mask = observation.segmask & (observation.camera.pixel_grid()[..., 1] > 222)  # the first block alone
+    allowed = feasible(replace(observation, segmask=mask), from_above(0.0, np.array([0.0, -0.008, 0.045]), 0.02))
+    # a finger of 10 mm fits into the gap only where it stays close to the block; the neighbour is not to be grasped
+    np.testing.assert_array_equal(allowed, [False, True, False])
+
+
+def test_a_narrower_opening_fits_where_the_full_one_does_not(box_scene):
+    observation = box_scene(BLOCK, ((0.12, 0.03, 0.04), (0.0, 0.045), 0.0))
+    assert not feasible(observation, from_above(0.0, 0.0, 0.02, width=0.05)).any()
+    assert feasible(observation, from_above(0.0, 0.0, 0.02, width=0.036)).all()
+
+
+def test_swapping_the_jaws_changes_nothing(box_scene):
+    observation = box_scene(BLOCK, ((0.03, 0.03, 0.06), (0.05, 0.04), 0.4))
+    grasps = sample_antipodal(observation, 300, AntipodalSamplerConfig(), np.random.default_rng(0))
+    one, two = feasible(observation, grasps), feasible(observation, grasps.swapped())
+    assert np.mean(one == two) > 0.98  # cells are rounded half to even: a border may fall either way
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.3])
+def test_feasible_grasps_have_no_measured_points_inside_the_hand(box_scene, tilt):
+    """The oracle transforms every measured point into every grasp's frame and counts those inside its boxes."""
+    boxes = [BLOCK, ((0.05, 0.03, 0.07), (0.03, 0.06), 0.6), ((0.04, 0.04, 0.02), (-0.05, 0.05), 0.2)]
+    observation = box_scene(*boxes, tilt=tilt)
+    grasps = sample_antipodal(observation, 120, AntipodalSamplerConfig(), np.random.default_rng(0))
+    allowed = feasible(observation, grasps)
+    points = observation.points[observation.segmask]  # the table is judged by its fitted plane
+    inside, near = np.zeros(len(grasps), dtype=int), np.zeros(len(grasps), dtype=int)
+    for n, (lows, highs) in enumerate(zip(*observation.gripper.boxes(grasps.width), strict=True)):
+        local = transform_points(invert(grasps.poses[n]), points)
+        for low, high in zip(lows, highs, strict=True):
+            # the margin is 2 mm, a cell 1.7 mm
+            inside[n] += np.all((local > low + 0.001) & (local < high - [0.001, 0.001, 0.003]), axis=1).sum()
+            near[n] += np.all((local > low - 0.001) & (local < high + 0.001), axis=1).sum()
+    assert 0.1 < allowed.mean() < 0.9
+    assert inside[allowed].max() <= 6  # less than three cells of up to two pixels each
+    assert np.all(near[~allowed] > 0)  # what is refused touches, by a millimetre at most
+
+
+def test_a_single_stray_pixel_forbids_nothing(box_scene):
+    observation = box_scene(BLOCK)
+    depth = observation.depth.copy()
+    depth[240 + 22, 320] = HEIGHT - 0.06  # in the finger's way, 29 mm beside the block's middle
+    assert feasible(replace(observation, depth=depth), from_above(0.0, 0.0, 0.02)).all()
+
+
+def test_grasps_of_different_approaches_are_each_checked_along_their_own(box_scene):
+    observation = box_scene(BLOCK)
+    down = from_above(0.0, 0.0, 0.02)
+    turn = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(0.35), -np.sin(0.35)], [0.0, np.sin(0.35), np.cos(0.35)]])
+    tilted = Grasps(rigid(turn @ down.poses[:, :3, :3], down.origin), down.width)  # 20 degrees towards one finger
+    both = feasible(observation, Grasps.concatenate([down, tilted]))
+    assert both[0]
+    assert not both[1]  # the finger that tilts outwards and down reaches the table
+
+
+def test_the_feasible_sampler_gives_what_was_asked_for_and_only_that(box_scene):
+    observation = box_scene(BLOCK)
+    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
+    grasps = sampler.sample(100, np.random.default_rng(0))
+    assert len(grasps) == 100
+    assert feasible(observation, grasps).all()
+
+
+def test_where_every_surface_is_wider_than_the_hand_nothing_is_found(box_scene):
+    observation = box_scene(((2.0, 2.0, 0.04), (0.0, 0.0), 0.0))
+    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
+    assert len(sampler.sample(50, np.random.default_rng(0))) == 0
+
+
+def test_impossible_settings_are_refused():
+    with pytest.raises(InputError, match="depth_margin is -1"):
+        ConstraintConfig(depth_margin=-1.0)
