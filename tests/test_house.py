@@ -122,6 +122,15 @@ def with_one_letter_wrong(data: dict, key_path: tuple[str, ...], rng: random.Ran
     return {wrong if key == first else key: value for key, value in data.items()}
 
 
+@pytest.mark.parametrize(("first_key", "load"), [("fx", load_camera), ("kind", load_gripper)])
+def test_the_camera_and_the_gripper_shown_in_the_docs_load(first_key, load, tmp_path):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), flags=re.DOTALL)
+    (shown,) = [block for block in blocks if block.startswith(f"{first_key}:")]
+    path = tmp_path / "shown.yaml"
+    path.write_text(shown)
+    assert load(path)
+
+
 # What is committed
 
 
