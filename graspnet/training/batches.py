@@ -50,18 +50,22 @@ ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving
 class LabelConfig:
     """What the network learns: positive = robustness (the metric's mean; 0 on collision) above the threshold.
 
-    soft: train on the robustness itself, a probability, and not on 0 and 1.
+    soft: train on the robustness itself, a probability, and not on 0 and 1. clearance_sigma: metres by which the hand's
+    pose is unknown; then a collision is as probable as `GraspTable.robustness` says, and not certain or impossible.
     """
 
     metric: str = "robust_force_closure"
     threshold: float = 0.5
     soft: bool = True
+    clearance_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         if self.soft and self.metric not in PROBABILITIES:
             raise InputError(f"soft labels need a probability; {self.metric!r} is none: label.soft=false")
         if self.threshold < 0:
             raise InputError(f"threshold is {self.threshold}; it must not be negative")
+        if self.clearance_sigma < 0:
+            raise InputError(f"clearance_sigma is {self.clearance_sigma}; it must not be negative (metres)")
 
     def positive(self, robustness: Float64[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
         """Which grasps hold."""
@@ -120,13 +124,13 @@ class Batch:
         return Batch(self.images[rows], self.pose[rows], self.target[rows])
 
 
-def load_examples(dataset: Dataset, split: str, crop: CropConfig, metric: str) -> list[ImageExamples]:
+def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelConfig) -> list[ImageExamples]:
     """All images of a split that have grasps, cut to their windows. InputError: no such split or metric, no grasp."""
     hands = {name: dataset.gripper(name).sizes().astype(np.float32) for name in dataset.header.grippers}
     examples: list[ImageExamples] = []
     total = len(dataset.split(split))
     for shard in track(dataset.shards(split), total, f"reading {split}", "object"):
-        examples += _shard_examples(shard, len(examples), hands, crop, metric)
+        examples += _shard_examples(shard, len(examples), hands, crop, label)
     if not examples:
         raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
     return examples
@@ -274,10 +278,10 @@ def _image_stream(seed: int, epoch: int, image: ImageExamples) -> np.random.Gene
 
 
 def _shard_examples(
-    shard: Shard, first_number: int, hands: dict[str, Float32[np.ndarray, "8"]], crop: CropConfig, metric: str
+    shard: Shard, first_number: int, hands: dict[str, Float32[np.ndarray, "8"]], crop: CropConfig, label: LabelConfig
 ) -> list[ImageExamples]:
     grasps = shard.grasps
-    robustness = grasps.robustness(metric)
+    robustness = grasps.robustness(label.metric, label.clearance_sigma)
     feasible = grasps.contact_found & grasps.collision_free
     hand = np.stack([hands[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8), np.float32)
     examples: list[ImageExamples] = []

@@ -47,8 +47,8 @@ class Evaluation:
             f"  accuracy {_percent(self.accuracy)}, balanced {_percent(self.balanced_accuracy)}",
             f"  average precision {_fixed(self.average_precision)} (a guess: {self.positive_rate:.3f}), "
             f"ROC AUC {_fixed(self.roc_auc)}",
-            f"  of the {self.feasible_examples} that close on the object and touch nothing on the way: "
-            f"average precision {_fixed(self.feasible_average_precision)} (a guess: {_fixed(self.feasible_positive_rate)})",
+            f"  of the {self.feasible_examples} that close on the object and touch nothing on the way: average "
+            f"precision {_fixed(self.feasible_average_precision)} (a guess: {_fixed(self.feasible_positive_rate)})",
             f"  Brier score {self.brier:.4f}, calibration error {self.calibration_error:.4f}",
         ]
 

@@ -86,8 +86,8 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     """
     _check_output(output, resume)
     crop = architecture(config.network)().crop
-    training = load_examples(dataset, "train", crop, config.label.metric)
-    validation = load_examples(dataset, "validation", crop, config.label.metric)
+    training = load_examples(dataset, "train", crop, config.label)
+    validation = load_examples(dataset, "validation", crop, config.label)
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
