@@ -19,7 +19,7 @@ __all__ = ["MESH_SUFFIXES", "Solid", "find_meshes", "load_solid", "manifold_from
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".off", ".ply", ".stl")
 SMALLEST, LARGEST = 0.001, 2.0  # longest side that a hand of 4 to 15 cm could have to do with; else the unit is wrong
-UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "metres": 1.0, "kilometres": 1000.0}
+UNITS = {"metres": 1.0, "millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254}
 FILLABLE = 0.05  # share of the surface that holes may have and be filled; more (a bowl without walls) changes the shape
 SPECK = 1e-9  # share of the volume below which a piece is debris of some modeller's rounding
 FLAT = 1e-6  # volume over (longest side)³ below which a surface encloses nothing: a sheet, not a thin plate
@@ -92,12 +92,12 @@ def load_solid(path: str | Path, unit: float = 1.0) -> Solid:
         raise InputError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error
     if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
         raise InputError(f"{path}: no triangles in it; expected a surface mesh, not points or lines")
-    return _solid(np.asarray(mesh.vertices) * unit, mesh.faces, path.stem, str(path), None)
+    return _solid(mesh.vertices, mesh.faces, unit, path.stem, str(path), None)
 
 
 def solid_from_mesh(mesh: trimesh.Trimesh, name: str, parts: tuple[trimesh.Trimesh, ...] | None = None) -> Solid:
     """The solid that a mesh in metres encloses, checked and repaired; `parts` are moved along with it."""
-    return _solid(mesh.vertices, mesh.faces, name, name, parts)
+    return _solid(mesh.vertices, mesh.faces, 1.0, name, name, parts)
 
 
 def manifold_from_mesh(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:
@@ -108,12 +108,17 @@ def manifold_from_mesh(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:
 
 
 def _solid(
-    vertices: np.ndarray, faces: np.ndarray, name: str, where: str, parts: tuple[trimesh.Trimesh, ...] | None
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    unit: float,
+    name: str,
+    where: str,
+    parts: tuple[trimesh.Trimesh, ...] | None,
 ) -> Solid:
     """The pipeline of repair: finite, in metres, closed, wound outward, one body, about its centre of mass."""
     notes: list[str] = []
-    vertices, faces = _used(np.array(vertices, dtype=np.float64), np.array(faces, dtype=np.int64))
-    _check_coordinates(vertices, where)
+    vertices, faces = _used(np.array(vertices, dtype=np.float64) * unit, np.array(faces, dtype=np.int64))
+    _check_coordinates(vertices, unit, where)
     vertices, faces = _closed(vertices, faces, where, notes)
     mesh = _united(_outward(trimesh.Trimesh(vertices, faces, process=False), notes), notes)
     _check_volume(mesh, where)
@@ -127,14 +132,14 @@ def _solid(
     return Solid(name, mesh, parts, tuple(notes))
 
 
-def _check_coordinates(vertices: Vertices, where: str) -> None:
+def _check_coordinates(vertices: Vertices, unit: float, where: str) -> None:
     """Refuses what is not a number, and sizes that only a wrong unit explains."""
     bad = int(np.sum(~np.isfinite(vertices).all(axis=1)))
     if bad:
         raise InputError(f"{where}: {bad} of {len(vertices)} vertices are not finite; export the mesh again")
     longest = float(np.ptp(vertices, axis=0).max())
     if not SMALLEST <= longest <= LARGEST:
-        fitting = [f"{name}: unit {unit:g}" for name, unit in UNITS.items() if 0.01 <= longest * unit <= 0.5]
+        fitting = [f"{name}: unit {u:g}" for name, u in UNITS.items() if 0.01 <= longest / unit * u <= 0.5]
         remedy = f"is the file in {' or in '.join(fitting)}?" if fitting else "give the unit of the file in metres"
         raise InputError(f"{where}: longest side is {longest:.3g} m; expected {SMALLEST} to {LARGEST} m; {remedy}")
 

@@ -107,8 +107,11 @@ def test_duplicate_and_degenerate_faces_and_unused_vertices_go():
     assert any("duplicate" in note for note in solid.notes)
 
 
-def test_the_wall_between_two_boxes_that_share_a_side_is_removed():
+@pytest.mark.parametrize("diagonals", ["crossing", "equal"])
+def test_the_wall_between_two_boxes_that_share_a_side_is_removed(diagonals):
     low, high = box((0.04, 0.04, 0.02)), box((0.04, 0.04, 0.02), (0, 0, 0.02))
+    if diagonals == "equal":
+        high = plain(low.vertices * [1, 1, -1] + [0, 0, 0.02], low.faces[:, ::-1])
     both = joined(low, high)
     both.merge_vertices()
     solid = solid_from_mesh(both, "two")
@@ -190,8 +193,9 @@ def test_a_file_in_millimetres_loads_with_its_unit(tmp_path):
     assert_sound(solid)
     assert solid.name == "box"
     np.testing.assert_allclose(solid.mesh.extents, [0.06, 0.04, 0.02], rtol=1e-6)
-    with pytest.raises(InputError, match=r"box\.stl.*millimetres: unit 0\.001"):
-        load_solid(tmp_path / "box.stl")
+    for wrong in (1.0, 1e-6):
+        with pytest.raises(InputError, match=r"box\.stl.*millimetres: unit 0\.001"):
+            load_solid(tmp_path / "box.stl", unit=wrong)
 
 
 @pytest.mark.parametrize("suffix", ["obj", "stl", "ply", "off", "glb"])

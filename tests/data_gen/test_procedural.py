@@ -1,4 +1,4 @@
-"""Facts about procedural.py: every family is watertight, its parts are convex and tile it, the same seed is the same."""
+"""Facts about procedural.py: every family is watertight, convex parts tile it, a seed is a shape."""
 
 import subprocess
 import sys
