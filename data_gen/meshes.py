@@ -252,7 +252,7 @@ def _loops(edges: Int64[np.ndarray, "_ 2"]) -> list[Int64[np.ndarray, "L"]] | No
     loops: list[np.ndarray] = []
     while following:
         path = [next(iter(following))]
-        while len(path) != 1 or not loops or path[0] in following:
+        while len(path) > 1 or path[0] in following:
             if path[-1] not in following:
                 return None
             vertex = following[path[-1]].pop()
