@@ -90,7 +90,7 @@ def load_solid(path: str | Path, unit: float = 1.0) -> Solid:
         mesh = trimesh.load_mesh(path, process=False, **options)
     except Exception as error:  # a parser of eight formats fails in as many ways; all mean the same to the reader
         raise InputError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+    if not isinstance(mesh, trimesh.Trimesh):
         raise InputError(f"{path}: no triangles in it; expected a surface mesh, not points or lines")
     return _solid(mesh.vertices, mesh.faces, unit, path.stem, str(path), None)
 
@@ -116,6 +116,8 @@ def _solid(
     parts: tuple[trimesh.Trimesh, ...] | None,
 ) -> Solid:
     """The pipeline of repair: finite, in metres, closed, wound outward, one body, about its centre of mass."""
+    if len(faces) == 0:
+        raise InputError(f"{where}: no triangles in it; expected a surface mesh, not points or lines")
     notes: list[str] = []
     vertices, faces = _used(np.array(vertices, dtype=np.float64) * unit, np.array(faces, dtype=np.int64))
     _check_coordinates(vertices, unit, where)

@@ -223,6 +223,11 @@ def test_files_that_hold_no_mesh_are_refused_by_name(tmp_path):
         load_solid(tmp_path / "d.obj", unit=-1.0)
 
 
+def test_a_mesh_without_triangles_is_refused():
+    with pytest.raises(InputError, match="points: no triangles in it"):
+        solid_from_mesh(plain(np.zeros((3, 3)), np.zeros((0, 3), np.int64)), "points")
+
+
 def test_meshes_are_found_in_subfolders_in_order(tmp_path):
     for name in ("b.obj", "sub/a.STL", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
