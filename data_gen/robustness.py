@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 from data_gen.closure import antipodal, epsilon
 from data_gen.contacts import Contacts, contact_finder
 from data_gen.meshes import Solid
+from data_gen.pads import PadConfig, close_pads
 from data_gen.wrenches import WrenchConfig
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
@@ -27,6 +28,7 @@ __all__ = [
     "PerturbedGrasps",
     "RobustEpsilon",
     "RobustForceClosure",
+    "RobustPadClosure",
     "UncertaintyConfig",
     "perturbed",
 ]
@@ -152,8 +154,35 @@ class RobustEpsilon(GraspMetric):
         return _estimate(values, uncertainty)
 
 
+@dataclass(frozen=True)
+class RobustPadClosure(GraspMetric):
+    """The share of samples in which flat pads hold (pads.py): what they touch faces them, and each other."""
+
+    pads: PadConfig = field(default_factory=PadConfig)
+
+    def __call__(
+        self,
+        solid: Solid,
+        grasps_in_object: Grasps,
+        gripper: ParallelJawGripper,
+        gravity_in_object: Float64[np.ndarray, "3"],
+        uncertainty: UncertaintyConfig,
+        rng: np.random.Generator,
+    ) -> MetricEstimate:
+        """Mean and variance over samples of 1 (held) or 0."""
+        finder = contact_finder(solid)
+        step = max(1, _CHUNK // (uncertainty.samples * self.pads.rays**2))
+        values = []
+        for start in range(0, len(grasps_in_object), step):
+            moved = perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
+            pads = close_pads(finder, moved.origin, moved.across, moved.closing, moved.width, gripper, self.pads)
+            values.append(pads.holds(moved.friction).astype(np.float64))
+        return _estimate(values, uncertainty)
+
+
 METRICS: dict[str, type[GraspMetric]] = {
     "robust_force_closure": RobustForceClosure,
+    "robust_pad_closure": RobustPadClosure,
     "robust_epsilon": RobustEpsilon,
 }
 
