@@ -9,10 +9,11 @@ from typing import Any
 import click
 import numpy as np
 import yaml
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
+from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.errors import InputError
 from graspnet.gripper import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
@@ -173,3 +174,29 @@ def _summary(grasp_plan: GraspPlan) -> str:
         return f"no grasp: {grasp_plan.reason}"
     seconds = grasp_plan.seconds["total"]
     return f"{len(grasp_plan)} grasps in {seconds:.2f} s; the best has quality {grasp_plan.qualities[0]:.3f}"
+
+
+def _draw(grasp_plan: GraspPlan, observation: Observation, path: Path) -> None:
+    """The whole image with the best grasp, and the objects from near with the best five, coloured by quality."""
+    figure, axes = new_figure(1, 2, width=6.0)
+    left, right, top, bottom = _around(observation.object_mask, margin=40)
+    seen = observation.depth[int(max(top, 0)) : int(bottom) + 1, int(max(left, 0)) : int(right) + 1]
+    near, far = np.nanpercentile(seen, [1, 99]) if np.isfinite(seen).any() else (0.0, 1.0)
+    best = grasp_plan.grasps_in_camera
+    for axis, count, title in ((axes[0, 0], 1, _summary(grasp_plan)), (axes[0, 1], 5, "the best five, by quality")):
+        draw_depth(axis, observation.depth, limits=(float(near), float(far)), title=title)
+        shown = best[np.arange(min(count, len(best)))[::-1]]  # the best is drawn last, on top
+        colors = quality_colors(grasp_plan.qualities[:count][::-1])
+        draw_grasps(axis, shown, observation.camera, observation.gripper, colors)
+    axes[0, 1].set_xlim(left, right)
+    axes[0, 1].set_ylim(bottom, top)
+    save_png(figure, path)
+
+
+def _around(mask: Bool[np.ndarray, "H W"], margin: int) -> tuple[float, float, float, float]:
+    """left, right, top, bottom of the mask with a margin; of the image where it is empty."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return -0.5, mask.shape[1] - 0.5, -0.5, mask.shape[0] - 0.5
+    left, right = columns.min() - margin, columns.max() + margin
+    return float(left), float(right), float(rows.min() - margin), float(rows.max() + margin)
