@@ -21,8 +21,8 @@ from graspnet.transforms import invert, transform_points
 __all__ = ["APPROACH", "SPACING", "Clearance", "clearance", "swept_boxes"]
 
 APPROACH = 0.1  # metres: the straight line along which a hand arrives (RSS 2017, supplement)
-SPACING = 0.003  # metres: longest edge of the triangles whose corners distances are measured at; for an object of more
-# than 15 cm radius, a fiftieth of that
+SPACING = 0.003  # metres: longest edge of the triangles at whose corners distances are measured (for an object
+# of more than 15 cm radius, a fiftieth of that)
 _TOUCH = 1e-9  # metres: nearer than this is a touch, so that rounding never makes a collision free
 _LARGEST = 0.02  # metres: longest edge of the triangles that are tested; longer ones would be near everything
 _LEAF = 16  # points or triangles to a bounding sphere

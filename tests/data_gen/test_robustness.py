@@ -1,0 +1,185 @@
+"""Robustness: stated distributions, closed probabilities, and what a miss is worth."""
+
+import numpy as np
+import pytest
+import trimesh
+from scipy import stats
+from scipy.spatial.transform import Rotation
+
+from data_gen.closure import antipodal, epsilon
+from data_gen.contacts import ContactFinder
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.robustness import METRICS, GraspMetric, MetricEstimate, RobustEpsilon, UncertaintyConfig, perturbed
+from data_gen.wrenches import WrenchConfig
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.transforms import frame_from_axes, rigid, unit
+
+DOWN = np.array([0.0, 0.0, -1.0])
+CERTAIN = UncertaintyConfig(
+    samples=1, grasp_translation=0.0, grasp_rotation=0.0, center_of_mass=0.0, friction_deviation=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def box() -> Solid:
+    return solid_from_mesh(trimesh.creation.box((0.06, 0.03, 0.02)), "box")
+
+
+@pytest.fixture(scope="module")
+def hand() -> ParallelJawGripper:
+    return load_gripper("yumi")
+
+
+def grasp_at(origin, closing=(0.0, 1.0, 0.0), copies: int = 1) -> Grasps:
+    rotation = frame_from_axes(np.tile(DOWN, (copies, 1)), np.tile(unit(np.array(closing)), (copies, 1)))
+    return Grasps(rigid(rotation, np.tile(origin, (copies, 1))), np.full(copies, 0.05))
+
+
+def judge(
+    name: str, solid: Solid, grasps: Grasps, hand, uncertainty: UncertaintyConfig, seed: int = 0
+) -> MetricEstimate:
+    return METRICS[name]()(solid, grasps, hand, DOWN, uncertainty, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_grasp_that_misses_the_object_is_worth_nothing(name, box, hand):
+    estimate = judge(name, box, grasp_at([0.0, 0.0, 0.1]), hand, UncertaintyConfig())
+    assert estimate.mean[0] == 0
+    assert estimate.variance[0] == 0
+    assert estimate.samples == 25
+
+
+def test_samples_that_miss_count_as_zero(box, hand):
+    """With its closing line along the box's upper edge, a grasp that only shifts misses in half of all samples."""
+    uncertainty = UncertaintyConfig(samples=4000, grasp_rotation=0.0)
+    estimate = judge("robust_force_closure", box, grasp_at([0.0, 0.0, 0.01]), hand, uncertainty)
+    assert estimate.mean[0] == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(4000))
+    assert estimate.variance[0] == pytest.approx(estimate.mean[0] * (1 - estimate.mean[0]))
+
+
+@pytest.mark.parametrize("skew", [15.0, 25.0, 30.0])
+def test_askew_on_parallel_faces_robustness_is_the_chance_of_enough_friction(skew, box, hand):
+    """The closing line makes the angle φ with both normals, so a sample closes if μ ≥ tan φ."""
+    angle = np.radians(skew)
+    uncertainty = UncertaintyConfig(samples=4000, grasp_translation=0.0, grasp_rotation=0.0)
+    grasp = grasp_at([0.0, 0.0, 0.0], (np.sin(angle), np.cos(angle), 0.0))
+    chance = stats.truncnorm.sf(np.tan(angle), -3, 5, loc=0.5, scale=0.1)
+    estimate = judge("robust_force_closure", box, grasp, hand, uncertainty)
+    assert estimate.mean[0] == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 4000) + 1e-9)
+
+
+def test_without_uncertainty_robustness_is_the_metric_of_the_grasp_itself(hand):
+    solid = solid_from_mesh(trimesh.creation.icosphere(subdivisions=3, radius=0.02), "ball")
+    rng = np.random.default_rng(1)
+    closing = unit(rng.normal(size=(300, 3)))
+    rotation = frame_from_axes(unit(np.cross(closing, rng.normal(size=(300, 3)))), closing)
+    grasps = Grasps(rigid(rotation, rng.normal(0, 0.005, (300, 3))), np.full(300, 0.05))
+    contacts, friction = ContactFinder(solid)(grasps), np.full(300, 0.5)
+    closed = judge("robust_force_closure", solid, grasps, hand, CERTAIN)
+    np.testing.assert_array_equal(closed.mean, antipodal(contacts, friction))
+    reach = judge("robust_epsilon", solid, grasps, hand, CERTAIN)
+    center = np.tile(solid.center_of_mass, (300, 1))
+    expected = epsilon(contacts, grasps.poses[:, :3, 0].copy(), center, friction, WrenchConfig())
+    np.testing.assert_allclose(reach.mean, expected, atol=1e-5)  # rays in single precision
+    assert not closed.variance.any()
+    assert 0 < closed.mean.mean() < 1
+
+
+def test_samples_follow_their_stated_distributions(box):
+    config = UncertaintyConfig(samples=20000, center_of_mass_offset=0.004)
+    grasp = grasp_at([0.01, 0.002, -0.003], (0.3, 1.0, 0.0))
+    samples = perturbed(grasp, box, config, np.random.default_rng(2))
+    normal, rotation = stats.norm(0, 1).cdf, grasp.poses[0, :3, :3]
+    shift = (samples.origin[0] - grasp.origin[0]) @ rotation
+    frames = np.stack([samples.across[0], samples.closing[0], np.cross(samples.across[0], samples.closing[0])], axis=-1)
+    turn = Rotation.from_matrix(rotation.T @ frames).as_rotvec()
+    center = samples.center_of_mass[0] - box.center_of_mass
+    for axis in range(3):
+        assert stats.kstest(shift[:, axis] / 0.0025, normal).pvalue > 1e-3
+        assert stats.kstest(turn[:, axis] / np.radians(1.5), normal).pvalue > 1e-3
+        assert stats.kstest(center[:, axis] / (0.1 * box.radius + 0.004), normal).pvalue > 1e-3
+    friction = stats.truncnorm(-3, 5, loc=0.5, scale=0.1)
+    assert stats.kstest(samples.friction[0], friction.cdf).pvalue > 1e-3
+    assert samples.friction.min() >= 0.2
+
+
+def test_the_object_moves_apart_from_the_grasp(box):
+    """Turned about its own origin: the grasp keeps its distance from it and, seen from the object, turns as well."""
+    config = UncertaintyConfig(samples=20000, grasp_translation=0.0, grasp_rotation=0.0, object_rotation=0.1)
+    grasp = grasp_at([0.02, 0.0, 0.01])
+    samples = perturbed(grasp, box, config, np.random.default_rng(3))
+    np.testing.assert_allclose(np.linalg.norm(samples.origin[0], axis=1), np.hypot(0.02, 0.01), atol=1e-12)
+    frames = np.stack([samples.across[0], samples.closing[0], np.cross(samples.across[0], samples.closing[0])], axis=-1)
+    turned = Rotation.from_matrix(frames @ grasp.poses[0, :3, :3].T)
+    np.testing.assert_allclose(turned.apply(grasp.origin[0]), samples.origin[0], atol=1e-9)
+    for axis in range(3):
+        assert stats.kstest(turned.as_rotvec()[:, axis] / 0.1, stats.norm(0, 1).cdf).pvalue > 1e-3
+    shifted = UncertaintyConfig(samples=20000, grasp_translation=0.0, grasp_rotation=0.0, object_translation=0.005)
+    origin = perturbed(grasp, box, shifted, np.random.default_rng(4)).origin[0]
+    assert stats.kstest((origin - grasp.origin[0])[:, 1] / 0.005, stats.norm(0, 1).cdf).pvalue > 1e-3
+
+
+def test_each_grasp_has_samples_of_its_own(box):
+    samples = perturbed(grasp_at([0.0, 0.0, 0.0], copies=40), box, UncertaintyConfig(), np.random.default_rng(5))
+    assert len(np.unique(samples.friction)) == 40 * 25
+    assert len(np.unique(samples.origin[..., 0])) == 40 * 25
+
+
+def test_the_mean_over_samples_of_a_metric_estimates_its_mean(box, hand):
+    """Two thousand labels of one grasp with 25 samples each, and one label with very many samples, agree."""
+    grasp = grasp_at([0.0, 0.0, 0.006], (0.4, 1.0, 0.0))
+    few = judge(
+        "robust_force_closure", box, grasp_at([0.0, 0.0, 0.006], (0.4, 1.0, 0.0), 2000), hand, UncertaintyConfig()
+    )
+    many = judge("robust_force_closure", box, grasp, hand, UncertaintyConfig(samples=50000), seed=1)
+    assert few.mean.mean() == pytest.approx(many.mean[0], abs=0.01)
+    spread = np.sqrt(many.variance[0] / 25)
+    assert few.mean.std() == pytest.approx(spread, rel=0.1)
+
+
+def test_epsilon_is_positive_only_where_force_closure_may_be(box, hand):
+    """The same generator gives both metrics the same samples."""
+    rng = np.random.default_rng(6)
+    grasps = Grasps.concatenate([grasp_at(rng.normal(0, 0.01, 3), (*rng.normal(0, 1, 2), 0.0)) for _ in range(60)])
+    config = UncertaintyConfig(samples=5)
+    closed = judge("robust_force_closure", box, grasps, hand, config).mean
+    reach = judge("robust_epsilon", box, grasps, hand, config).mean
+    assert (reach[closed == 1] > 0).all()
+    assert reach[closed == 1].mean() > 10 * reach[closed == 0].mean()
+
+
+def test_what_is_narrower_than_the_closed_hand_is_not_held(box, hand):
+    narrow = ParallelJawGripper(
+        max_width=0.05, min_width=0.04, finger_length=0.045, finger_thickness=0.01, finger_breadth=0.02,
+        pad_to_tip=0.01, palm=(0.04, 0.07, 0.06),
+    )  # fmt: skip
+    grasp = grasp_at([0.0, 0.0, 0.0])
+    assert judge("robust_force_closure", box, grasp, hand, UncertaintyConfig()).mean[0] == 1
+    assert judge("robust_force_closure", box, grasp, narrow, UncertaintyConfig()).mean[0] == 0
+
+
+def test_a_seed_gives_the_same_labels_and_another_gives_others(box, hand):
+    grasps = grasp_at([0.0, 0.0, 0.008], (0.45, 1.0, 0.0), copies=200)  # more than one chunk
+    labels = [judge("robust_force_closure", box, grasps, hand, UncertaintyConfig(), seed).mean for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    assert not np.array_equal(labels[0], labels[2])
+
+
+def test_no_grasps_have_no_labels(box, hand):
+    estimate = judge("robust_epsilon", box, Grasps.none(), hand, UncertaintyConfig())
+    assert len(estimate.mean) == len(estimate.variance) == 0
+
+
+def test_metrics_are_of_the_seam():
+    assert all(issubclass(metric, GraspMetric) for metric in METRICS.values())
+    assert RobustEpsilon().wrenches == WrenchConfig()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"samples": 0}, {"grasp_rotation": -1.0}, {"friction_mean": 1.5}, {"friction_low": -0.1}]
+)
+def test_impossible_uncertainties_are_refused(wrong):
+    with pytest.raises(InputError, match="must"):
+        UncertaintyConfig(**wrong)
