@@ -74,7 +74,11 @@ def test_every_module_with_code_says_what_is_public(name):
 
 # Presets
 
-CONFIGS = {"generate": "data_gen.generate:GenerateConfig", "train": "graspnet.training.trainer:TrainConfig"}
+CONFIGS = {
+    "generate": "data_gen.generate:GenerateConfig",
+    "train": "graspnet.training.trainer:TrainConfig",
+    "simulate": "sim_eval.protocols:ProtocolConfig",
+}
 
 
 def presets() -> list[Path]:
