@@ -45,12 +45,11 @@ def draw_flips(count: int, config: AugmentationConfig, rng: np.random.Generator)
 
 def flipped(crops: GraspCrops, flips: Bool[Tensor, "N 2"], config: MetricCropConfig | PixelCropConfig) -> GraspCrops:
     """Crops with their rows (flips[:, 0]) and columns (flips[:, 1]) reversed, the pose's slope to match."""
-    rows, columns = (flips[:, k, None, None, None] for k in (0, 1))
-    images = torch.where(rows, crops.images.flip(2), crops.images)
-    images = torch.where(columns, images.flip(3), images)
-    pose = crops.pose
+    images, pose = crops.images.clone(), crops.pose.clone()
+    for axis in (0, 1):
+        chosen = flips[:, axis]
+        images[chosen] = images[chosen].flip(2 + axis)
     if isinstance(config, MetricCropConfig):
-        pose = pose.clone()
         pose[:, SLOPE : SLOPE + 2] *= 1.0 - 2.0 * flips.to(pose.dtype)
     return GraspCrops(images, pose)
 

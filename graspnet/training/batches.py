@@ -211,10 +211,10 @@ class Batches:
 
     def _prepared(self, block: "_Block") -> Batch:
         sensor = load_sensor(self.config.sensor)
-        parts = [self._image_batch(self.examples[i], block.epoch, sensor) for i in block.images]
-        mixed = _empty_like(parts[0], len(block.position))
+        mixed = _empty_batch(len(block.position), self.crop)
         row = 0
-        for part in parts:
+        for i in block.images:
+            part = self._image_batch(self.examples[i], block.epoch, sensor)
             where = torch.from_numpy(block.position[row : row + len(part)])
             mixed.images[where], mixed.pose[where], mixed.target[where] = part.images, part.pose, part.target
             row += len(part)
@@ -348,11 +348,10 @@ def _cut(blocks: Iterator[tuple["_Block", Batch]], size: int) -> Iterator[Batch]
 
 
 def _joined(head: Batch, tail: Batch) -> Batch:
-    return Batch(*(torch.cat([getattr(part, name) for part in (head, tail)]) for name in _PARTS))
+    images, pose = torch.cat([head.images, tail.images]), torch.cat([head.pose, tail.pose])
+    return Batch(images, pose, torch.cat([head.target, tail.target]))
 
 
-def _empty_like(batch: Batch, count: int) -> Batch:
-    return Batch(*(getattr(batch, name).new_empty(count, *getattr(batch, name).shape[1:]) for name in _PARTS))
-
-
-_PARTS = ("images", "pose", "target")
+def _empty_batch(count: int, crop: CropConfig) -> Batch:
+    images = torch.empty(count, crop.channels, crop.size, crop.size)
+    return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count))

@@ -1,0 +1,124 @@
+"""A checkpoint comes back as it was, or one line says what is wrong with it."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from graspnet.errors import InputError
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def checkpoint():
+    network = NETWORKS["compact"](torch.Generator().manual_seed(7))
+    network.fit_normalisation(torch.rand(6, 2, 64, 64), torch.rand(6, 11))
+    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, {"dataset": {"name": "made up"}})
+
+
+@pytest.fixture
+def folder(checkpoint, tmp_path):
+    save_checkpoint(checkpoint, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_loaded_network_gives_the_same_logits_to_the_bit(checkpoint, folder):
+    images, pose = torch.rand(3, 2, 64, 64), torch.rand(3, 11)
+    assert torch.equal(load_checkpoint(folder).network(images, pose), checkpoint.network(images, pose))
+
+
+def test_everything_besides_the_weights_comes_back(checkpoint, folder):
+    loaded = load_checkpoint(folder)
+    for name in ("name", "gripper_name", "metric", "threshold", "temperature", "details", "crop"):
+        assert getattr(loaded, name) == getattr(checkpoint, name)
+
+
+def test_a_checkpoint_is_two_files_and_below_2_megabytes(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
+    assert (folder / "model.safetensors").stat().st_size < 2e6
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_is_rebuilt_from_its_record(name, tmp_path):
+    network = NETWORKS[name](torch.Generator().manual_seed(1))
+    save_checkpoint(Checkpoint(network, name, "yumi", "robust_epsilon", 0.002), tmp_path)
+    assert load_checkpoint(tmp_path).network.config == network.config
+
+
+def test_quality_is_the_sigmoid_of_the_logits_difference_over_the_temperature(checkpoint):
+    logits = torch.tensor([[0.0, 2.6], [1.0, 1.0]])
+    expected = torch.tensor([1 / (1 + torch.e**-2.0), 0.5])
+    torch.testing.assert_close(checkpoint.quality(logits), expected)
+
+
+def test_truncated_weights_are_refused(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"model\.safetensors: truncated .*copy the model's folder again"):
+        load_checkpoint(folder)
+
+
+def test_missing_weights_are_refused(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors: no such file"):
+        load_checkpoint(folder)
+
+
+def test_the_weights_of_another_training_are_refused(folder):
+    network = NETWORKS["compact"](torch.Generator().manual_seed(8))
+    save_file(network.state_dict(), folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"not the weights that model\.json was written with"):
+        load_checkpoint(folder)
+
+
+def test_the_weights_of_another_network_are_refused(folder):
+    save_file(NETWORKS["gqcnn_4.0_pj"]().state_dict(), folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.json asks for"):
+        load_checkpoint(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):
+    checkpoint.network.output.bias.data[0] = torch.nan
+    save_checkpoint(checkpoint, tmp_path)
+    with pytest.raises(InputError, match=r"output\.bias holds values that are not finite"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, "version 2 of the format"),
+        ({"network": "compactt"}, "did you mean 'compact'"),
+        ({"temperature": 0}, "temperature is 0"),
+        ({"weights": None}, "key 'weights' is None"),
+        ({"config": {"image_featuers": 3}}, "did you mean 'image_features'"),
+    ],
+)
+def test_a_record_with_a_fault_is_refused(folder, changes, message):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+def test_a_truncated_record_is_refused(folder):
+    path = folder / "model.json"
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(InputError, match=r"model\.json: not JSON"):
+        load_checkpoint(folder)
+
+
+def test_neither_folder_nor_name_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        load_checkpoint(tmp_path / "nothing")
+    with pytest.raises(InputError, match="unknown model 'parallel_jar'"):
+        load_checkpoint("parallel_jar")
+    with pytest.raises(InputError, match=r"model\.json: no such file"):
+        load_checkpoint(tmp_path)
+
+
+def test_buffers_travel_with_the_weights(checkpoint, folder):
+    stored = load_file(folder / "model.safetensors")
+    assert torch.equal(stored["pose_mean"], checkpoint.network.pose_mean)
