@@ -33,7 +33,7 @@ def load_config(cls: type[C], room: str, source: str | Path, overrides: Iterable
     path = preset_path(room, source)
     data = _read_with_base(cls, path, room, seen=())
     for override in overrides:
-        data = _merged(data, _to_si(cls, _parse_override(override), f"override {override!r}"))
+        data = _merged(data, _to_si(cls, _parse_override(cls, override), f"override {override!r}"))
     return parse_config(cls, data, str(path))
 
 
@@ -127,18 +127,32 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _parse_override(override: str) -> dict[str, Any]:
+def _parse_override(cls: Any, override: str) -> dict[str, Any]:
     """`scene.camera_height=0.6` as nested keys."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(f"override {override!r}: expected key=value")
+    names = key.split(".")
+    is_text = _holds_text(cls, names)
     try:
         value = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
-        raise InputError(f"override {override!r}: not a YAML value ({_one_line(error)})") from None
-    for name in reversed(key.split(".")):
+        if not is_text:
+            raise InputError(f"override {override!r}: not a YAML value ({_one_line(error)})") from None
+        value = text
+    if is_text and value is not None:
+        value = value if isinstance(value, str) else text  # a folder may be called 2024
+    for name in reversed(names):
         value = {name: value}
     return value
+
+
+def _holds_text(cls: Any, names: list[str]) -> bool:
+    for name in names[:-1]:
+        cls = _dataclass_in(_fields(cls).get(name))
+        if cls is None:
+            return False
+    return str in _options(_fields(cls).get(names[-1]))
 
 
 def _to_si(cls: Any, data: Any, where: str) -> dict[str, Any]:

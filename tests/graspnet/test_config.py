@@ -32,6 +32,7 @@ class Settings:
     names: tuple[str, ...] = ()
     distance: tuple[float, float] = (0.4, 1.1)
     size: tuple[float, float, float] | None = None
+    folder: str | None = None
     weights: dict[str, float] = field(default_factory=dict)
     lens: Lens = field(default_factory=Lens)
 
@@ -144,6 +145,12 @@ def test_a_wrong_file_is_one_line_with_file_field_and_value(tmp_path, text, mess
 def test_overrides_win_over_the_file_and_reach_inner_keys(tmp_path):
     config = load(tmp_path, "{steps: 1, lens: {tilt: 1.0, aperture: 2.0}}", "steps=7", "lens.tilt=0.5", "names=[x, y]")
     assert config == Settings(steps=7, names=("x", "y"), lens=Lens(tilt=0.5, aperture=2.0))
+
+
+@pytest.mark.parametrize("folder", ["2024", "a: b", "[x", "true", "my meshes"])
+def test_a_text_needs_no_quotes_in_an_override_whatever_yaml_would_take_it_for(tmp_path, folder):
+    assert load(tmp_path, "steps: 1", f"folder={folder}").folder == folder
+    assert load(tmp_path, "{steps: 1, folder: x}", "folder=null").folder is None
 
 
 def test_an_override_may_spell_another_unit_than_the_file(tmp_path):
