@@ -3,7 +3,7 @@
 A hand that moves straight along its approach sweeps everything above its fingertips and its palm. Seen along that
 approach, "does it touch?" is a question to a relief: is the nearest surface within a finger's rectangle nearer than
 the tip? So the measured points are dropped once onto a grid across the approach, and each grasp looks up a few cells.
-What the camera does not see (the far side of an object, a shadow) counts as free.
+Within the image, what the camera does not see (the far side of an object, a shadow) counts as free.
 """
 
 from dataclasses import dataclass
@@ -114,7 +114,8 @@ class SurfaceMap:
         """Whether each grasp (which approaches along the map's plane) touches nothing and has an object in its jaws."""
         gripper, config = self.observation.gripper, self.config
         fingers, palm, between = _footprints(gripper, self.cell)
-        left = np.flatnonzero(self._above_table(grasps_in_camera))  # the fingers decide most: they come first
+        # the fingers decide most: they come first
+        left = np.flatnonzero(self._in_view(grasps_in_camera) & self._above_table(grasps_in_camera))
         for surface, footprint, floor, wanted in (
             (self.nearest, fingers, gripper.pad_to_tip, False),
             (self.nearest, palm, gripper.palm_face, False),
@@ -150,6 +151,16 @@ class SurfaceMap:
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         found = surface.ravel()[np.where(inside, row * width + column, 0)]
         return (inside & (found < origin[:, 2:] + np.float32(floor))).sum(axis=1)
+
+    def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
+        """Whether the image shows where both fingers go."""
+        camera = self.observation.camera
+        outwards = grasps_in_camera.width / 2 + self.observation.gripper.finger_thickness
+        seen = np.ones(len(grasps_in_camera), dtype=bool)
+        for side in (-1.0, 1.0):
+            uv = camera.project(grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing)
+            seen &= np.all((uv > -0.5) & (uv < [camera.width - 0.5, camera.height - 0.5]), axis=1)
+        return seen
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the lowest corner of the two fingertips stays `table_clearance` above the table."""

@@ -116,6 +116,13 @@ def test_grasps_of_different_approaches_are_each_checked_along_their_own(box_sce
     assert not both[1]  # the finger that tilts outwards and down reaches the table
 
 
+@pytest.mark.parametrize(("middle", "seen"), [(0.270, True), (0.285, False)])
+def test_a_finger_outside_of_the_image_is_refused(box_scene, middle, seen):
+    # 0.68 m away the image ends 0.311 m above its middle; the fingers' outer sides are 35 mm beside the pads' centre
+    observation = box_scene(((0.12, 0.02, 0.04), (0.0, middle), 0.0))
+    assert feasible(observation, from_above(0.0, middle, 0.02)).all() == seen
+
+
 def test_the_feasible_sampler_gives_what_was_asked_for_and_only_that(box_scene):
     observation = box_scene(BLOCK)
     sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())

@@ -1,0 +1,219 @@
+"""Facts about `graspnet plan`: its files, its exit statuses, and one clear line for each kind of bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from graspnet.camera import save_camera
+from graspnet.cli import main
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import Checkpoint, save_checkpoint
+from graspnet.transforms import is_rigid
+from policies.cli import read_camera_pose
+
+BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
+
+
+@pytest.fixture
+def scene(tmp_path, box_scene) -> dict[str, str]:
+    """Files of a block on a table, as command-line options; and the observation that they hold."""
+    observation = box_scene(BLOCK, tilt=0.2, known_pose=True)
+    np.save(tmp_path / "depth.npy", observation.depth)
+    save_camera(observation.camera, tmp_path / "camera.json")
+    Image.fromarray(observation.segmask).save(tmp_path / "mask.png")
+    (tmp_path / "pose.json").write_text(json.dumps(observation.world_from_camera.tolist()))
+    return {
+        "--depth": str(tmp_path / "depth.npy"), "--camera": str(tmp_path / "camera.json"),
+        "--segmask": str(tmp_path / "mask.png"), "--policy": "antipodal", "--output": str(tmp_path / "plan.json"),
+    }  # fmt: skip
+
+
+def plan(options: dict[str, str], *overrides: str) -> Result:
+    arguments = [text for option in options.items() for text in option]
+    return CliRunner().invoke(main, ["plan", *arguments, *overrides])
+
+
+def test_the_plan_and_its_picture_are_written(scene, tmp_path):
+    result = plan(scene | {"--image": str(tmp_path / "plan.png"), "--seed": "3"})
+    assert result.exit_code == 0, result.output
+    data = json.loads((tmp_path / "plan.json").read_text())
+    assert len(data["grasps"]) == 16
+    assert (data["version"], data["policy"], data["seed"], data["gripper"]) == (1, "antipodal", 3, "yumi")
+    assert set(data["seconds"]) == {"load", "sample", "evaluate", "total"}
+    assert is_rigid(np.array([grasp["camera_from_grasp"] for grasp in data["grasps"]]))
+    assert Image.open(tmp_path / "plan.png").size[0] > 600
+
+
+def test_a_dash_prints_the_plan_and_nothing_else_on_standard_output(scene):
+    result = plan(scene | {"--output": "-"}, "grasps=2")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["grasps"]) == 2
+    assert result.stderr.startswith("2 grasps in")
+
+
+def test_the_plan_is_that_of_the_policy_called_in_python(scene, box_scene):
+    from policies.policy import make_policy
+
+    result = plan(scene | {"--output": "-", "--seed": "5"})
+    expected = make_policy("antipodal").plan(box_scene(BLOCK, tilt=0.2), np.random.default_rng(5))
+    poses = np.array([grasp["camera_from_grasp"] for grasp in json.loads(result.stdout)["grasps"]])
+    np.testing.assert_array_equal(poses, expected.grasps_in_camera.poses)
+
+
+def test_a_model_in_a_folder_ranks_the_grasps(scene, tmp_path):
+    network = NETWORKS["compact"](torch.Generator().manual_seed(0)).eval()
+    checkpoint = Checkpoint(network=network, name="compact", gripper_name="yumi", metric="none", threshold=0.5)
+    save_checkpoint(checkpoint, tmp_path / "model")
+    small = ("initial_samples=32", "samples=16", "iterations=1")
+    options = scene | {"--policy": "cross_entropy", "--model": str(tmp_path / "model"), "--output": "-"}
+    one, two = plan(options, *small), plan(options, *small)
+    assert one.exit_code == 0, one.stderr
+    first, second = json.loads(one.stdout), json.loads(two.stdout)
+    qualities = [grasp["quality"] for grasp in first["grasps"]]
+    assert qualities == sorted(qualities, reverse=True)
+    assert first["grasps"] == second["grasps"]
+    assert first["model"] == str(tmp_path / "model")
+
+
+def test_millimetres_in_a_png_and_metres_in_npy_give_nearly_the_same_depths(scene, tmp_path):
+    millimetres = np.rint(1000 * np.load(scene["--depth"])).astype(np.uint16)
+    Image.fromarray(millimetres).save(tmp_path / "depth.png")
+    result = plan(scene | {"--depth": str(tmp_path / "depth.png"), "--depth-scale": "0.001", "--output": "-"})
+    assert result.exit_code == 0, result.stderr
+    depths = [grasp["image"]["depth"] for grasp in json.loads(result.stdout)["grasps"]]
+    assert 0.6 < min(depths) < max(depths) < 0.75
+
+
+def test_with_the_cameras_pose_grasps_are_told_in_the_world(scene, tmp_path):
+    result = plan(scene | {"--camera-pose": str(tmp_path / "pose.json"), "--output": "-"})
+    assert result.exit_code == 0, result.stderr
+    grasp = json.loads(result.stdout)["grasps"][0]
+    origin = np.array(grasp["world_from_grasp"])[:3, 3]
+    assert np.linalg.norm(origin[:2] - [0.02, -0.03]) < 0.07  # on the block
+    assert 0.01 < origin[2] < 0.04
+    assert np.array(grasp["pregrasp"])[2, 3] == pytest.approx(origin[2] + 0.1, abs=1e-6)
+
+
+def test_camera_poses_are_read_from_json_yaml_and_autolabs_tf(tmp_path):
+    turned = [[0.0, -1.0, 0.0, 0.1], [-1.0, 0.0, 0.0, 0.2], [0.0, 0.0, -1.0, 0.8], [0.0, 0.0, 0.0, 1.0]]
+    (tmp_path / "a.json").write_text(json.dumps(turned))
+    (tmp_path / "b.yaml").write_text(f"world_from_camera: {turned}\n")
+    (tmp_path / "c.tf").write_text("camera\nworld\n0.1 0.2 0.8\n0 -1 0\n-1 0 0\n0 0 -1\n")
+    for name in ("a.json", "b.yaml", "c.tf"):
+        np.testing.assert_array_equal(read_camera_pose(tmp_path / name), turned)
+
+
+def test_no_grasp_is_an_answer_with_a_reason_and_status_3(scene, tmp_path):
+    bare = np.full((480, 640), 0.7, dtype=np.float32)
+    np.save(tmp_path / "bare.npy", bare)
+    options = scene | {"--depth": str(tmp_path / "bare.npy"), "--image": str(tmp_path / "plan.png")}
+    del options["--segmask"]
+    result = plan(options)
+    assert result.exit_code == 3
+    data = json.loads((tmp_path / "plan.json").read_text())
+    assert data["grasps"] == []
+    assert data["reason"] == "no object: nothing rises above the table"
+    assert result.stderr == f"no grasp: {data['reason']}\n"
+    assert (tmp_path / "plan.png").is_file()
+
+
+def saved(path: Path, array: np.ndarray) -> str:
+    np.save(path, array)
+    return str(path)
+
+
+DEPTH = np.full((480, 640), 0.7, dtype=np.float32)
+BAD_DEPTHS = {
+    "nan": (np.full_like(DEPTH, np.nan), "depth image is empty: every pixel is 0 or NaN"),
+    "zero": (np.zeros_like(DEPTH), "depth image is empty"),
+    "integers": (np.full(DEPTH.shape, 700, dtype=np.uint16), "Millimetres\\? --depth-scale 0.001"),
+    "millimetres": (700 * DEPTH / 0.7, "expected metres below 10. Millimetres\\? --depth-scale 0.001"),
+    "small": (DEPTH[:240], "depth image is 640x240; the camera says 640x480"),
+    "empty": (np.zeros((0, 0), dtype=np.float32), "\\(height, width\\)"),
+    "stack": (np.stack([DEPTH, DEPTH]), "\\(height, width\\)"),
+}
+
+
+def assert_refused(result: Result, message: str) -> None:
+    import re
+
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert re.search(message, result.stderr), result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_DEPTHS))
+def test_a_bad_depth_image_is_refused_in_one_line(scene, tmp_path, kind):
+    depth, message = BAD_DEPTHS[kind]
+    del scene["--segmask"]
+    result = plan(scene | {"--depth": saved(tmp_path / "bad.npy", depth)})
+    assert_refused(result, message)
+    assert "bad.npy" in result.stderr
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_other_bad_input_is_refused_in_one_line(scene, tmp_path):
+    (tmp_path / "short.yaml").write_text("fx: 500\nfy: 500\ncx: 320\ncy: 240\nwidth: 640\n")
+    (tmp_path / "hand.yaml").write_text("kind: parallel_jaw\nmax_width: 0\n")
+    (tmp_path / "pose.yaml").write_text("[[1, 0], [0, 1]]")
+    (tmp_path / "noise.tf").write_text("camera\nworld\nnot numbers\n")
+    (tmp_path / "skewed.yaml").write_text("[[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]")
+    Image.fromarray(np.zeros((480, 640), dtype=np.uint8)).save(tmp_path / "black.png")
+    cases = [
+        ({"--depth": str(tmp_path / "absent.npy")}, "absent.npy: no such file"),
+        ({"--depth-scale": "-1"}, "--depth-scale is -1.0; it must be positive"),
+        ({"--camera": str(tmp_path / "short.yaml")}, "missing key 'height'"),
+        ({"--camera": "primesens"}, "did you mean 'primesense'"),
+        ({"--gripper": str(tmp_path / "hand.yaml")}, "hand.yaml: missing key|max_width is 0"),
+        ({"--gripper": "yummy"}, "did you mean 'yumi'"),
+        ({"--segmask": str(tmp_path / "black.png")}, "segmask is empty"),
+        ({"--camera-pose": str(tmp_path / "pose.yaml")}, "shape \\(2, 2\\)"),
+        ({"--camera-pose": str(tmp_path / "noise.tf")}, "no camera pose; expected world_from_camera"),
+        ({"--camera-pose": str(tmp_path / "skewed.yaml")}, "must be a rigid transform"),
+        ({"--camera-pose": str(tmp_path / "none.tf")}, "none.tf: no such file"),
+        ({"--policy": "rank"}, "unknown policy 'rank'"),
+        ({"--policy": "ranking", "--model": str(tmp_path / "nowhere")}, "no such folder"),
+        ({"--config": "quikc"}, "unknown policy preset 'quikc'"),
+        ({"--output": str(tmp_path / "nowhere" / "plan.json")}, "the folder .* does not exist"),
+        ({"--output": str(tmp_path)}, "is a folder"),
+    ]
+    for change, message in cases:
+        assert_refused(plan(scene | change), message)
+    assert_refused(plan(scene, "sample=3"), "did you mean 'samples'")
+
+
+def test_a_missing_option_is_a_usage_error(scene):
+    del scene["--camera"]
+    result = plan(scene)
+    assert result.exit_code == 2
+    assert "--camera" in result.stderr
+
+
+def in_a_fresh_process(options: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As a user runs it: without pytest's checks of shapes."""
+    arguments = [text for option in options.items() for text in option]
+    command = [sys.executable, "-c", "from graspnet.cli import main; main()", "plan", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_fresh_process_makes_the_same_plan(scene):
+    done = in_a_fresh_process(scene | {"--output": "-"})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["grasps"] == json.loads(plan(scene | {"--output": "-"}).stdout)["grasps"]
+
+
+def test_a_mask_of_another_size_is_refused_in_one_line(scene, tmp_path):
+    Image.fromarray(np.full((240, 320), 255, dtype=np.uint8)).save(tmp_path / "half.png")
+    done = in_a_fresh_process(scene | {"--segmask": str(tmp_path / "half.png")})
+    assert done.returncode == 2
+    assert "segmask is 320x240" in done.stderr
+    assert "the depth image is 640x480" in done.stderr
+    assert done.stderr.count("\n") == 1
