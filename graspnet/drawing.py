@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_depth", "draw_grasps", "new_figure", "png_bytes", "quality_colors", "save_png"]
+__all__ = ["draw_crops", "draw_depth", "draw_grasps", "new_figure", "png_bytes", "quality_colors", "save_png"]
 
 Color = str | tuple[float, ...]
 MISSING = "#d8b4e2"  # no depth has this colour
@@ -90,6 +90,34 @@ def draw_grasps(
     twice = [color for color in each for _ in range(2)]  # two plates each
     axes.add_collection(PolyCollection(list(plates), facecolors=twice, edgecolors="black", linewidths=0.4))
     axes.add_collection(LineCollection(list(closing), colors=each, linewidths=1.2))
+
+
+def draw_crops(
+    axes: np.ndarray,
+    images: Float32[np.ndarray, "N C S S"],
+    *,
+    opening: float | None = None,
+    titles: Sequence[str] = (),
+    color: Color = "tab:orange",
+) -> None:
+    """What a network sees of each grasp (`ops.grasp_crops`), one crop for each of the figure's axes, in their order.
+
+    Metric crops (C = 2): bright = nearer to the palm than the grasp's origin, grey = level with it, dark = behind it;
+    black and white are one max_width away. Pixel crops (C = 1): depth. Missing is violet. `opening`: the distance
+    between the jaws in cells (`size / window` is the hand's max_width), drawn as two bars. Axes left over stay empty.
+    """
+    for index, ax in enumerate(axes.flat):
+        if index >= len(images):
+            ax.set_axis_off()
+            continue
+        first, *valid = images[index]
+        # draw_depth takes what is not positive for missing: heights in [−1, 1] move to [1, 3].
+        depth, limits = (np.where(valid[0] > 0, first + 2, np.nan), (1.0, 3.0)) if valid else (first, None)
+        draw_depth(ax, depth.astype(np.float32), limits=limits, title=titles[index] if index < len(titles) else "")
+        if opening is not None:
+            middle, reach = (first.shape[0] - 1) / 2, first.shape[0] / 10
+            jaws = [middle - opening / 2, middle + opening / 2]
+            ax.vlines(jaws, middle - reach, middle + reach, colors=color, linewidths=2)
 
 
 def quality_colors(qualities: Float[np.ndarray, "N"]) -> Float64[np.ndarray, "N 4"]:

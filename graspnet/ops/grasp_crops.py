@@ -141,20 +141,16 @@ def _check(
     if depth.ndim != 4 or depth.shape[1] != 1 or 0 in depth.shape[2:] or depth.dtype != torch.float32:
         raise InputError(f"depth is {depth.dtype} of shape {tuple(depth.shape)}; expected float32 (B, 1, H, W)")
     batch, count = len(depth), len(camera_from_grasp)
-    expected = {
-        "intrinsics": (batch, 4),
-        "camera_from_grasp": (count, 4, 4),
-        "image_index": (count,),
-        "hand": (count, 8),
+    tensors: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "intrinsics": (intrinsics, (batch, 4)),
+        "camera_from_grasp": (camera_from_grasp, (count, 4, 4)),
+        "image_index": (image_index, (count,)),
+        "hand": (hand, (count, 8)),
+        "standoff": (standoff, (count,)),
     }
-    given = {
-        "intrinsics": intrinsics, "camera_from_grasp": camera_from_grasp, "image_index": image_index, "hand": hand
-    }  # fmt: skip
-    if standoff is not None:
-        expected, given = expected | {"standoff": (count,)}, given | {"standoff": standoff}
-    for name, shape in expected.items():
-        if tuple(given[name].shape) != shape:
-            found = tuple(given[name].shape)
+    for name, (tensor, shape) in tensors.items():
+        if tensor is not None and tensor.shape != shape:
+            found = tuple(tensor.shape)
             raise InputError(f"{name} has shape {found}; expected {shape} for {batch} images and {count} grasps")
     if not count:
         return

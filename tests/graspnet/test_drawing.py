@@ -8,7 +8,16 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from graspnet.camera import Camera, load_camera
-from graspnet.drawing import MISSING, draw_depth, draw_grasps, new_figure, png_bytes, quality_colors, save_png
+from graspnet.drawing import (
+    MISSING,
+    draw_crops,
+    draw_depth,
+    draw_grasps,
+    new_figure,
+    png_bytes,
+    quality_colors,
+    save_png,
+)
 from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image
 from graspnet.gripper import load_gripper
 
@@ -90,6 +99,27 @@ def test_every_grasp_has_its_own_colour() -> None:
     plates = axes[0, 0].collections[0].get_facecolor()
     assert (plates[:2, 0] > plates[:2, 1]).all()  # red
     assert (plates[2:, 1] > plates[2:, 0]).all()  # green
+
+
+def test_crops_are_drawn_side_by_side_with_the_jaws_where_the_hand_ends() -> None:
+    """A crop of 3 openings: jaws a third of it apart; nearer than the grasp is brighter, missing is masked."""
+    metric = np.zeros((2, 2, 60, 60), np.float32)
+    metric[:, 1] = 1
+    metric[0, :, :10] = 0
+    metric[0, 0, 20:40, 20:40] = -0.5
+    _, axes = new_figure(1, 3)
+    draw_crops(axes, metric, opening=60 / 3, titles=["first"])
+    shown = axes[0, 0].images[0]
+    values = shown.get_array()
+    assert shown.get_cmap()(shown.norm(values[30, 30]))[0] > shown.get_cmap()(shown.norm(values[50, 50]))[0]
+    assert np.isnan(np.ma.filled(values, np.nan)[:10]).all()
+    jaws = axes[0, 0].collections[0].get_segments()
+    assert [segment[0][0] for segment in jaws] == [29.5 - 10, 29.5 + 10]
+    assert axes[0, 0].get_title() == "first"
+    assert len(axes[0, 1].images) == 1
+    assert not axes[0, 2].axison
+    draw_crops(axes[:, 2:], np.full((1, 1, 32, 32), 0.7, np.float32))
+    assert len(axes[0, 2].images) == 1
 
 
 def test_no_grasps_and_an_empty_image_can_be_drawn() -> None:
