@@ -46,7 +46,7 @@ def test_paired_intervals_are_newcombes(table, low, high):
 
 
 def test_the_paired_interval_covers_the_true_difference_as_often_as_it_says():
-    """Two policies with rates 0.70 and 0.62 that fail together: 95 % of 2,000 intervals hold 0.08, within 3 σ (1.5 %)."""
+    """Policies with rates 0.70 and 0.62 that fail together: 95 % of 2,000 intervals hold 0.08, within 3 σ (1.5 %)."""
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(2000):

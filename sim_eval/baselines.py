@@ -1,0 +1,99 @@
+"""The principal-axis heuristic: close across the narrow side of the object through its centroid.
+
+It knows nothing of friction, shape or labels, and lifts most compact objects all the same (59 of 60 scanned household
+objects in a preliminary trial): what a learned policy has to beat.
+"""
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspnet.errors import InputError
+from graspnet.gripper import ParallelJawGripper
+from graspnet.observation import Observation
+from policies.approach_plane import ApproachPlane
+from policies.policy import GraspPlan, Policy, Quality
+
+__all__ = ["PrincipalAxisConfig", "PrincipalAxisPolicy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrincipalAxisConfig:
+    """Metres."""
+
+    table_clearance: float = 0.002  # of the fingertips: of 0, 1, 2, 3 and 4.5 mm what lifted most in 470 trials
+    palm_clearance: float = 0.005  # between palm and object
+    cell: float = 0.002  # the object's outline is weighed by area in cells of this size, not by pixels
+    round_ratio: float = 0.9  # of the deviations along both axes; above it the axes say nothing, and the widths decide
+
+    def __post_init__(self) -> None:
+        if not self.cell > 0:
+            raise InputError(f"cell is {self.cell}; it must be positive (metres)")
+
+
+class PrincipalAxisPolicy(Policy):
+    """One grasp, straight down to the table or as far as the palm allows, with the hand fully open."""
+
+    name: ClassVar[str] = "principal_axis"
+    config_type: ClassVar[type] = PrincipalAxisConfig
+    needs_quality: ClassVar[bool] = False
+
+    def __init__(self, config: PrincipalAxisConfig, quality: Quality | None = None) -> None:
+        self.config = config
+
+    def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
+        """See Policy; nothing here is random; the quality is 0, since the heuristic ranks nothing."""
+        start = perf_counter()
+        plane = ApproachPlane.of(observation)
+        points = _object_points(observation, plane)
+        if not len(points):
+            return GraspPlan.nothing(self.name, observation, {"total": perf_counter() - start})
+        outline = _outline(points, self.config.cell)
+        center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
+        s = _depth(points, center, plane, observation.gripper, self.config)
+        width = np.array([observation.gripper.max_width])
+        grasps = plane.grasps(np.array([[*center, s]]), np.array([angle]), width)
+        return GraspPlan(grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
+
+
+def _object_points(observation: Observation, plane: ApproachPlane) -> Float64[np.ndarray, "P 3"]:
+    """(x, y, s) of the object's points, without those at its rim that the sensor put on the table."""
+    points = plane.coordinates(observation.points[observation.object_mask])
+    if not len(points) or not np.isfinite(plane.table):
+        return points
+    height = plane.table - points[:, 2]
+    return points[height > min(0.003, 0.3 * float(np.quantile(height, 0.98)))]
+
+
+def _outline(points: Float64[np.ndarray, "P 3"], cell: float) -> Float64[np.ndarray, "C 2"]:
+    """Centres of the cells of the table's plane that the object covers, as seen from the camera."""
+    return np.unique(np.rint(points[:, :2] / cell), axis=0) * cell
+
+
+def _narrow_direction(outline: Float64[np.ndarray, "C 2"], config: PrincipalAxisConfig) -> float:
+    """Angle of the minor principal axis; for a round or square outline, of the direction of least width."""
+    offsets = outline - outline.mean(axis=0)
+    variances, axes = np.linalg.eigh(offsets.T @ offsets / len(offsets) + 1e-12 * np.eye(2))
+    if variances[0] < config.round_ratio**2 * variances[1]:
+        return float(np.arctan2(axes[1, 0], axes[0, 0]))
+    angles = np.arange(0, np.pi, np.pi / 60)
+    along = offsets @ np.stack([np.cos(angles), np.sin(angles)])
+    return float(angles[np.argmin(np.ptp(along, axis=0))])
+
+
+def _depth(
+    points: Float64[np.ndarray, "P 3"],
+    center: Float64[np.ndarray, "2"],
+    plane: ApproachPlane,
+    gripper: ParallelJawGripper,
+    config: PrincipalAxisConfig,
+) -> float:
+    """s of the grasp's origin with the tips as deep as the table and the palm above the object allow."""
+    under_palm = np.linalg.norm(points[:, :2] - center, axis=1) <= np.hypot(gripper.palm[0], gripper.palm[1]) / 2
+    top = float(np.quantile(points[under_palm, 2] if under_palm.any() else points[:, 2], 0.02))
+    table = plane.table if np.isfinite(plane.table) else float(points[:, 2].max())
+    tip = min(table - config.table_clearance, top + gripper.finger_length - config.palm_clearance)
+    return tip - gripper.pad_to_tip

@@ -1,0 +1,216 @@
+"""One honest picking trial: settle, render, sense, plan, pick.
+
+Everything that chance decides is drawn from default_rng([seed, index]), so that every policy meets the same trial. The
+policy sees a noisy depth image, its camera, a segmask and the gripper; the camera's pose is known to the arm alone,
+and only up to a calibration error.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from PIL import Image
+
+from data_gen.meshes import Solid
+from data_gen.objects import ObjectConfig, load_object, object_names, scaled_to_hand
+from data_gen.physics.bodies import convex_parts
+from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
+from data_gen.rendering import Renderer
+from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
+from data_gen.stable_poses import stable_poses
+from graspnet.camera import Camera, save_camera
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.noise import load_sensor
+from graspnet.observation import Observation
+from graspnet.transforms import rigid, rotation_about
+from policies.policy import GraspPlan, Policy
+
+__all__ = [
+    "Trial",
+    "TrialConfig",
+    "TrialResult",
+    "calibration_error",
+    "draw_trial",
+    "execute",
+    "friction_coefficient",
+    "run_trial",
+    "save_observation",
+]
+
+SHAPES = 3  # stream of the shapes: `generate` draws its own from [seed, index], so a trial's object was in no dataset
+NOISE, PLANNING = 1, 2  # further streams of a trial: [seed, index, NOISE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """What trials are drawn from. SI units; frictions are those between pads and object."""
+
+    gripper: str = "yumi"  # a preset or a file
+    objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=100))
+    shape_seed: int = 1000  # of procedural objects: which shapes, whatever the trials' seed
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    sensor: str = "structured_light"
+    stable_pose_probability: float = 0.01  # poses less likely than this are left out
+    friction_mean: float = 0.5
+    friction_deviation: float = 0.1
+    friction_range: tuple[float, float] = (0.2, 1.0)  # the normal distribution is truncated to it
+    density: tuple[float, float] = (200.0, 1200.0)  # kg/m³, uniform
+    calibration_translation: float = 0.001  # σ along each axis of the camera
+    calibration_rotation: float = np.deg2rad(0.1)  # σ about each axis of the camera
+    pick: PickConfig = field(default_factory=PickConfig)
+
+    def __post_init__(self) -> None:
+        low, high = self.friction_range
+        if not 0 <= low < high or not low < self.friction_mean < high:
+            raise InputError(
+                f"friction_range is {self.friction_range}; it must hold friction_mean = {self.friction_mean}"
+            )
+        if not 0 < self.density[0] <= self.density[1]:
+            raise InputError(f"density is {self.density}; expected two growing positive numbers (kg/m³)")
+        if min(self.friction_deviation, self.calibration_translation, self.calibration_rotation) < 0:
+            raise InputError("friction_deviation and the calibration's deviations must not be negative")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A trial that is ready: the object has settled and the camera has looked."""
+
+    seed: int
+    index: int
+    solid: Solid
+    gripper: ParallelJawGripper
+    world_from_object: Float64[np.ndarray, "4 4"]  # at rest
+    world_from_camera: Float64[np.ndarray, "4 4"]  # the truth
+    world_from_believed_camera: Float64[np.ndarray, "4 4"]  # what the arm takes for the truth
+    observation: Observation
+    friction: float
+    world: PickWorld  # the physics: the same for every policy's pick
+
+    @property
+    def plan_seed(self) -> int:
+        """The policy's seed: `graspnet plan --seed` on the saved observation gives the trial's plan."""
+        return int(np.random.SeedSequence([self.seed, self.index, PLANNING]).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How one policy fared. quality: of the grasp that was executed; seconds: of planning; reason: of no plan."""
+
+    outcome: Outcome
+    quality: float = float("nan")
+    seconds: float = 0.0
+    reason: str = ""
+    contact_distance: float = float("nan")
+    rise: float = 0.0
+    pushed: float = 0.0
+    peak_force: float = 0.0
+    world_from_grasp: tuple[tuple[float, ...], ...] = ()
+    width: float = float("nan")
+
+    @property
+    def success(self) -> bool:
+        """Whether the object was still in the hand at the end."""
+        return self.outcome == "success"
+
+
+def draw_trial(config: TrialConfig, seed: int, index: int, renderer: Renderer) -> Trial:
+    """Trial number `index` of a seed: its object, scene and physics drawn, settled, rendered and sensed.
+
+    InputError: it cannot start (a mesh that is no solid, an object out of view).
+    """
+    rng = np.random.default_rng([seed, index])
+    gripper = load_gripper(config.gripper)
+    solid = _draw_solid(config, index, gripper, rng)
+    poses = stable_poses(solid, config.stable_pose_probability)
+    pose = poses.world_from_object[rng.choice(len(poses.probability), p=poses.probability / poses.probability.sum())]
+    camera, world_from_camera = sample_camera(config.scene, rng, radius=solid.radius)
+    placed = sample_placement(pose, camera, world_from_camera, config.scene, rng, radius=solid.radius)
+    friction, density = friction_coefficient(config, rng), float(rng.uniform(*config.density))
+    believed = world_from_camera @ calibration_error(config, rng)
+    world = PickWorld(solid, gripper, config.pick, density, friction)
+    settled = world.settle(placed)
+    noise = np.random.default_rng([seed, index, NOISE])
+    observation = _observe(config, solid, settled, camera, world_from_camera, gripper, renderer, noise)
+    return Trial(seed, index, solid, gripper, settled, world_from_camera, believed, observation, friction, world)
+
+
+def run_trial(trial: Trial, policy: Policy) -> tuple[TrialResult, GraspPlan]:
+    """Plan on what the trial's camera saw and execute the best grasp."""
+    plan = policy.plan(trial.observation, np.random.default_rng(trial.plan_seed))
+    seconds = plan.seconds.get("total", 0.0)
+    if not len(plan):
+        return TrialResult("no_plan", seconds=seconds, reason=plan.reason), plan
+    best = plan.grasps_in_camera[slice(1)]
+    pick = execute(trial, best)
+    pose = trial.world_from_believed_camera @ best.poses[0]
+    result = TrialResult(
+        pick.outcome, float(plan.qualities[0]), seconds, "", pick.contact_distance, pick.rise, pick.pushed,
+        pick.peak_force, tuple(tuple(float(x) for x in row) for row in pose), float(best.width[0]),
+    )  # fmt: skip
+    return result, plan
+
+
+def execute(trial: Trial, grasp_in_camera: Grasps, frame_interval: float | None = None) -> PickResult:
+    """The physical pick of one grasp, sent to where the arm believes the camera to be."""
+    grasp_in_world = grasp_in_camera.transformed(trial.world_from_believed_camera)
+    return trial.world.pick(trial.world_from_object, grasp_in_world, frame_interval)
+
+
+def save_observation(observation: Observation, folder: Path) -> None:
+    """All that a policy sees, as files for `graspnet plan`: depth.npy, camera.json, segmask.png, gripper.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "depth.npy", observation.depth, allow_pickle=False)
+    save_camera(observation.camera, folder / "camera.json")
+    if observation.segmask is not None:
+        Image.fromarray(observation.segmask.astype(np.uint8) * 255).save(folder / "segmask.png")
+    fields = {"kind": "parallel_jaw"} | asdict(observation.gripper)
+    (folder / "gripper.json").write_text(json.dumps(fields, indent=1) + "\n")
+
+
+def friction_coefficient(config: TrialConfig, rng: np.random.Generator) -> float:
+    """From the truncated normal distribution, by rejection."""
+    low, high = config.friction_range
+    while True:
+        friction = float(rng.normal(config.friction_mean, config.friction_deviation))
+        if low <= friction <= high:
+            return friction
+
+
+def calibration_error(config: TrialConfig, rng: np.random.Generator) -> Float64[np.ndarray, "4 4"]:
+    """camera_from_believed_camera: a small shift and a small turn, each normal about each axis."""
+    shift = rng.normal(0.0, config.calibration_translation, 3)
+    turn = rng.normal(0.0, config.calibration_rotation, 3)
+    angle = np.linalg.norm(turn)
+    axis = turn / angle if angle > 0 else np.array([0.0, 0.0, 1.0])
+    return rigid(rotation_about(axis, np.array(angle)), shift)
+
+
+def _draw_solid(config: TrialConfig, index: int, gripper: ParallelJawGripper, rng: np.random.Generator) -> Solid:
+    """Objects take turns; each trial draws a size of its own."""
+    names = object_names(config.objects)
+    shape = index % len(names)
+    solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
+    pieces = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
+    return scaled_to_hand(pieces, config.objects, gripper, rng)
+
+
+def _observe(
+    config: TrialConfig,
+    solid: Solid,
+    world_from_object: Float64[np.ndarray, "4 4"],
+    camera: Camera,
+    world_from_camera: Float64[np.ndarray, "4 4"],
+    gripper: ParallelJawGripper,
+    renderer: Renderer,
+    rng: np.random.Generator,
+) -> Observation:
+    """What the policy sees: the noisy depth image and the object's true outline in it."""
+    rendering = renderer.render(Scene((solid,), world_from_object[None]), camera, world_from_camera)
+    mask = rendering.instance == 1
+    if not mask.any():
+        raise InputError(f"{solid.name}: out of the camera's view after settling")
+    return Observation(load_sensor(config.sensor)(rendering.depth, camera, rng), camera, gripper, mask)

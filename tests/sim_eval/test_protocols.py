@@ -1,0 +1,143 @@
+"""Protocols: the same trials for every policy, whatever the number of workers; sums that add up; honest tables."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from click.testing import CliRunner
+
+from data_gen.engines import Engine, LocalEngine
+from data_gen.objects import ObjectConfig
+from data_gen.scenes import SceneConfig
+from graspnet.cli import main
+from graspnet.config import load_config, preset_names
+from graspnet.errors import InputError
+from sim_eval.protocols import (
+    PolicyChoice,
+    ProtocolConfig,
+    TrialRecord,
+    compare,
+    format_results,
+    results_as_json,
+    run_protocol,
+    summarise,
+)
+from sim_eval.trial import TrialConfig, TrialResult
+
+SMALL = ProtocolConfig(
+    trials=4,
+    trial=TrialConfig(
+        objects=ObjectConfig(count=4, families=("box", "cylinder"), graspable_width=(0.4, 0.8)),
+        scene=SceneConfig(camera="primesense", distance=(0.6, 0.8)),
+    ),
+)
+POLICIES = [PolicyChoice("principal_axis"), PolicyChoice("antipodal")]
+
+
+class _InThisProcess(Engine):
+    def run(self, work: Callable, units: Sequence) -> Iterator:
+        yield from map(work, reversed(units))  # any order
+
+
+def _timeless(records: list[TrialRecord]) -> list[TrialRecord]:
+    """Without what a clock measured."""
+    ordered = sorted(records, key=lambda record: record.index)
+    return [
+        replace(r, results={label: replace(result, seconds=0.0) for label, result in r.results.items()})
+        for r in ordered
+    ]
+
+
+def _record(index: int, **outcomes: str) -> TrialRecord:
+    results = {label: TrialResult(outcome, quality=0.9, seconds=0.1) for label, outcome in outcomes.items()}
+    return TrialRecord(index, "thing", (0.1, 0.1, 0.1), 0.1, 0.5, 0, results)
+
+
+def test_results_do_not_depend_on_the_workers():
+    here = _timeless(list(run_protocol(SMALL, POLICIES, 3, _InThisProcess())))
+    elsewhere = _timeless(list(run_protocol(SMALL, POLICIES, 3, LocalEngine(2))))
+    assert [repr(record) for record in here] == [repr(record) for record in elsewhere]  # repr: NaN is not NaN
+
+
+def test_a_policy_fares_alike_alone_and_in_company():
+    alone = list(run_protocol(SMALL, POLICIES[1:], 3, _InThisProcess()))
+    together = list(run_protocol(SMALL, POLICIES, 3, _InThisProcess()))
+    assert [r.results["antipodal"].outcome for r in alone] == [r.results["antipodal"].outcome for r in together]
+
+
+def test_a_summary_counts_outcomes_and_leaves_out_what_could_not_start():
+    records = [
+        _record(0, a="success", b="missed"),
+        _record(1, a="success", b="success"),
+        _record(2, a="pushed", b="no_plan"),
+        TrialRecord(3, problem="brick.stl: the surface is open"),
+    ]
+    first, second = summarise(records)
+    assert (first.policy, first.trials, first.successes, first.rate) == ("a", 3, 2, pytest.approx(2 / 3))
+    assert second.outcomes == {"missed": 1, "success": 1, "no_plan": 1}
+    assert (first.robust_plans, first.robust_successes) == (3, 2)
+    (difference,) = compare(records).values()
+    assert (difference.only_first, difference.only_second, difference.trials) == (1, 0, 3)
+    assert "1 trials could not start; the first: brick.stl" in format_results(records)
+
+
+def test_a_protocol_in_which_nothing_starts_says_so(tmp_path):
+    (tmp_path / "broken.stl").write_bytes(b"not a mesh")
+    config = replace(SMALL, trials=2, trial=replace(SMALL.trial, objects=ObjectConfig(folder=str(tmp_path))))
+    records = list(run_protocol(config, POLICIES, 0, _InThisProcess()))
+    assert all("broken.stl" in record.problem for record in records)
+    assert summarise(records) == []
+    assert "2 trials could not start" in format_results(records)
+
+
+def test_results_are_json_that_any_parser_reads():
+    records = [_record(0, a="success"), _record(1, a="no_plan"), TrialRecord(2, problem="x")]
+    text = json.dumps(results_as_json(SMALL, 0, records), allow_nan=False)
+    data = json.loads(text)
+    assert data["policies"][0]["rate"] == 0.5
+    assert [trial["index"] for trial in data["trials"]] == [0, 1, 2]
+    assert data["trials"][2] == {"index": 2, "problem": "x"}
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        ([PolicyChoice("principle_axis")], "did you mean 'principal_axis'"),
+        ([PolicyChoice("cross_entropy")], "--model"),
+        ([], "expected one or more"),
+        ([PolicyChoice("antipodal")] * 2, "each once"),
+    ],
+)
+def test_a_bad_choice_of_policies_is_refused_before_the_first_trial(policies, message):
+    with pytest.raises(InputError, match=message):
+        next(run_protocol(SMALL, policies, 0, _InThisProcess()))
+
+
+@pytest.mark.parametrize("name", preset_names("simulate"))
+def test_every_preset_loads(name):
+    assert load_config(ProtocolConfig, "simulate", name).trials > 0
+
+
+def test_the_command_writes_results_and_prints_the_comparison(tmp_path):
+    trimesh.creation.box([0.04, 0.03, 0.03]).export(tmp_path / "brick.stl")
+    arguments = [
+        "simulate", "--config", "quick", "--objects", str(tmp_path), "--policy", "principal_axis", "--policy",
+        "antipodal", "--trials", "3", "--workers", "1", "--output", str(tmp_path / "out"),
+        "trial.objects.graspable_width=null", "trial.scene.distance=[0.6, 0.8]",
+    ]  # fmt: skip
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "principal_axis - antipodal" in done.output
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(results["trials"]) == 3
+    assert np.all([trial["object"] == "brick" for trial in results["trials"]])
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["seed"] == 0
+
+
+def test_a_wrong_key_is_one_line_and_status_2(tmp_path):
+    done = CliRunner().invoke(main, ["simulate", "--output", str(tmp_path), "trial.griper=yumi"])
+    assert done.exit_code == 2
+    assert "did you mean 'gripper'" in done.output
