@@ -5,8 +5,8 @@
 PYTHON ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
-# ensurepip is python3-venv's; Open3D loads libusb, libgomp and libGL; rasterising without a screen needs EGL.
-LIBRARIES := git libegl1 libgl1 libgomp1 libusb-1.0-0
+# ensurepip is python3-venv's; Open3D loads libusb, libgomp and libGL; pyrender EGL and, though no screen is there, Xrender.
+LIBRARIES := git libegl1 libgl1 libgomp1 libusb-1.0-0 libxrender1
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

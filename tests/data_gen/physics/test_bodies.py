@@ -15,9 +15,8 @@ from graspnet.errors import InputError
 
 def _bracket() -> Solid:
     """An L of two bars, 60 mm and 40 mm long, 20 mm wide and 10 mm thick, as one surface without known parts."""
-    profile = [[0, 0], [0.06, 0], [0.06, 0.01], [0.01, 0.01], [0.01, 0.05], [0, 0.05]]
-    polygon = trimesh.path.polygons.Polygon(profile)
-    return solid_from_mesh(trimesh.creation.extrude_polygon(polygon, 0.02, engine="earcut"), "bracket")
+    bars = [trimesh.creation.box(bounds=[[0, 0, 0], [*far, 0.02]]) for far in ([0.06, 0.01], [0.01, 0.05])]
+    return solid_from_mesh(trimesh.boolean.union(bars, engine="manifold"), "bracket")
 
 
 def _overlap_free_volume(parts: tuple[trimesh.Trimesh, ...]) -> float:
