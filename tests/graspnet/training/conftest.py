@@ -1,0 +1,87 @@
+"""A small dataset whose labels are plain to see: a bar on a table, and hands that close across it or along it."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graspnet.camera import Camera
+from graspnet.dataset import Dataset, DatasetHeader, DatasetWriter, DepthImages, GraspTable, MetricColumns, Shard
+from graspnet.gripper import load_gripper
+from graspnet.transforms import frame_from_axes, rigid
+
+TABLE, HEIGHT = 0.5, 0.03  # m from the camera to the table, and of the bar above it
+CAMERA = Camera(fx=220.0, fy=220.0, cx=63.5, cy=47.5, width=128, height=96)
+
+
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory) -> Dataset:
+    """Six objects to train on and three to validate, four images of eight grasps each."""
+    return write_bars(tmp_path_factory.mktemp("bars") / "dataset", train=6, validation=3)
+
+
+def write_bars(
+    folder: Path, train: int, validation: int, images: int = 4, grasps: int = 8, shuffled: bool = False
+) -> Dataset:
+    """Write the dataset. shuffled: labels are drawn at random, so that there is nothing to learn."""
+    names = [f"bar_{i:02d}" for i in range(train + validation)]
+    header = DatasetHeader(
+        name="bars", seed=0, config={}, packages={}, grippers={"yumi": dataclasses.asdict(load_gripper("yumi"))},
+        splits={"train": names[:train], "validation": names[train:]}, units=len(names),
+    )  # fmt: skip
+    writer = DatasetWriter(folder, header)
+    for unit, name in enumerate(names):
+        writer.write(unit, _bar_shard(name, images, grasps, shuffled, np.random.default_rng([5, unit])))
+    writer.finish()
+    return Dataset.open(folder)
+
+
+def _bar_shard(name: str, images: int, grasps: int, shuffled: bool, rng: np.random.Generator) -> Shard:
+    yaw = rng.uniform(0, np.pi, images)
+    center = rng.uniform(-0.03, 0.03, (images, 2))
+    depth = np.stack([_bar_depth(center[i], yaw[i], half_width=0.012, half_length=0.06) for i in range(images)])
+    image = np.repeat(np.arange(images), grasps)
+    across = np.arange(len(image)) % 2 == 0
+    poses = _bar_grasps(center[image], yaw[image] + np.pi / 2 * across, rng)
+    mean = np.where(across, 0.95, 0.05)
+    if shuffled:
+        mean = rng.permutation(mean)
+    return Shard(_images(name, depth), _table(image, poses, mean))
+
+
+def _bar_depth(center: np.ndarray, yaw: float, half_width: float, half_length: float) -> np.ndarray:
+    """Depth of the top of a bar, as if it had no sides."""
+    points = CAMERA.deproject(CAMERA.pixel_grid(), np.full((CAMERA.height, CAMERA.width), TABLE - HEIGHT))[..., :2]
+    along = (points - center) @ [np.cos(yaw), np.sin(yaw)]
+    aside = (points - center) @ [-np.sin(yaw), np.cos(yaw)]
+    on_bar = (np.abs(along) < half_length) & (np.abs(aside) < half_width)
+    return np.where(on_bar, TABLE - HEIGHT, TABLE).astype(np.float32)
+
+
+def _bar_grasps(center: np.ndarray, closing_yaw: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    count = len(center)
+    origin = np.column_stack([center + rng.normal(0, 0.002, (count, 2)), np.full(count, TABLE - HEIGHT / 2)])
+    closing = np.column_stack([np.cos(closing_yaw), np.sin(closing_yaw), np.zeros(count)])
+    return rigid(frame_from_axes(np.tile([0.0, 0.0, 1.0], (count, 1)), closing), origin)
+
+
+def _images(name: str, depth: np.ndarray) -> DepthImages:
+    count = len(depth)
+    return DepthImages(
+        depth=depth, instance=(depth < TABLE).astype(np.uint8), cameras=(CAMERA,) * count,
+        world_from_camera=np.tile(np.eye(4), (count, 1, 1)), world_from_object=np.tile(np.eye(4), (count, 1, 1)),
+        object=(name,) * count, scale=np.ones(count), stable_pose=np.zeros(count, dtype=np.int64),
+    )  # fmt: skip
+
+
+def _table(image: np.ndarray, poses: np.ndarray, mean: np.ndarray) -> GraspTable:
+    count = len(image)
+    clearance = np.full(count, 0.01)
+    return GraspTable(
+        image=image, camera_from_grasp=poses, width=np.full(count, 0.05), center=CAMERA.project(poses[:, :3, 3]),
+        angle=np.zeros(count), depth=poses[:, 2, 3].copy(), contacts=np.full((count, 2, 3), np.nan),
+        contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance,
+        clearance_table=clearance, origin=("made up",) * count, gripper=("yumi",) * count,
+        metrics={"robust_force_closure": MetricColumns(mean, mean * (1 - mean), np.full(count, 25))},
+    )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Augmented crops are crops of real scenes: interchanged jaws and mirrored images, cut by the same crop."""
+
+import numpy as np
+import pytest
+import torch
+
+from graspnet.camera import Camera
+from graspnet.errors import InputError
+from graspnet.gripper import load_gripper
+from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
+from graspnet.training.batches import cut_crops
+from graspnet.transforms import frame_from_axes, rigid
+
+CROPS = [MetricCropConfig(size=32), PixelCropConfig(window_px=40, size=20)]
+CAMERA = Camera(fx=200.0, fy=200.0, cx=52.3, cy=44.1, width=110, height=90)
+EQUAL = {"rtol": 0, "atol": 2e-5}  # float32 sums in another order
+
+
+@pytest.fixture
+def scene():
+    """A smooth bumpy surface and six tilted grasps off the optical axis, seen aslant: nothing is symmetric."""
+    rng = np.random.default_rng(2)
+    u, v = np.moveaxis(CAMERA.pixel_grid(), -1, 0)
+    depth = (0.5 + 0.01 * np.sin(u / 9 + 0.3) + 0.008 * np.cos(v / 7 + u / 23)).astype(np.float32)
+    approach = np.column_stack([rng.normal(0, 0.2, (6, 2)), np.ones(6)])
+    closing = rng.normal(size=(6, 3)) * [1, 1, 0]
+    origin = np.column_stack([rng.uniform(-0.03, 0.03, (6, 2)), np.full(6, 0.49)])
+    return depth, rigid(frame_from_axes(approach, closing), origin)
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_interchanged_jaws_reverse_rows_and_columns(scene, crop):
+    depth, poses = scene
+    swapped = _cut(depth, CAMERA, poses @ np.diag([-1.0, -1.0, 1.0, 1.0]), crop)
+    both = flipped(_cut(depth, CAMERA, poses, crop), torch.ones(6, 2, dtype=torch.bool), crop)
+    torch.testing.assert_close(swapped.images, both.images, **EQUAL)
+    torch.testing.assert_close(swapped.pose, both.pose, **EQUAL)
+
+
+@pytest.mark.parametrize("crop", CROPS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mirrored_scene_reverses_rows_or_columns(scene, crop, axis):
+    """The image mirrored in its columns; the grasp's mirror image keeps y (rows reverse) or turns it (columns do)."""
+    depth, poses = scene
+    mirrored_camera = Camera(200.0, 200.0, CAMERA.width - 1 - CAMERA.cx, CAMERA.cy, CAMERA.width, CAMERA.height)
+    sign = 1.0 if axis == 0 else -1.0
+    mirrored_poses = np.diag([-1.0, 1.0, 1.0, 1.0]) @ poses @ np.diag([-sign, sign, 1.0, 1.0])
+    assert np.allclose(np.linalg.det(mirrored_poses), 1)
+    mirrored = _cut(depth[:, ::-1].copy(), mirrored_camera, mirrored_poses, crop)
+    flips = torch.zeros(6, 2, dtype=torch.bool)
+    flips[:, axis] = True
+    expected = flipped(_cut(depth, CAMERA, poses, crop), flips, crop)
+    torch.testing.assert_close(mirrored.images, expected.images, **EQUAL)
+    torch.testing.assert_close(mirrored.pose, expected.pose, **EQUAL)
+
+
+def test_crops_that_are_not_chosen_stay_and_the_given_ones_are_not_edited(scene):
+    depth, poses = scene
+    crops = _cut(depth, CAMERA, poses, CROPS[0])
+    before = crops.images.clone(), crops.pose.clone()
+    flips = torch.tensor([[True, True]] + [[False, False]] * 5)
+    after = flipped(crops, flips, CROPS[0])
+    assert torch.equal(after.images[1:], crops.images[1:])
+    assert torch.equal(after.pose[1:], crops.pose[1:])
+    assert torch.equal(crops.images, before[0])
+    assert torch.equal(crops.pose, before[1])
+
+
+def test_each_reversal_is_drawn_half_of_the_time_and_independently():
+    flips = draw_flips(4000, AugmentationConfig(), np.random.default_rng(0)).float()
+    share = torch.stack([flips[:, 0], flips[:, 1], flips[:, 0] * flips[:, 1]]).mean(1)
+    torch.testing.assert_close(share, torch.tensor([0.5, 0.5, 0.25]), rtol=0, atol=4 * 0.5 / 4000**0.5)
+
+
+def test_no_reversal_where_none_is_asked_for():
+    assert not draw_flips(100, AugmentationConfig(flip=False), np.random.default_rng(0)).any()
+
+
+def test_the_shift_goes_along_the_approach_with_the_stated_deviation(scene):
+    _, poses = scene
+    poses = np.repeat(poses, 500, axis=0)
+    shift = shifted_along_approach(poses, AugmentationConfig(depth_offset=0.003), np.random.default_rng(0)) - poses
+    along = np.sum(shift[:, :3, 3] * poses[:, :3, 2], axis=1)
+    np.testing.assert_allclose(shift[:, :3, 3], along[:, None] * poses[:, :3, 2], atol=1e-15)
+    assert not shift[:, :3, :3].any()
+    assert abs(along.std() / 0.003 - 1) < 4 / (2 * 3000) ** 0.5
+    assert abs(along.mean()) < 4 * 0.003 / 3000**0.5
+
+
+def test_a_negative_shift_is_refused():
+    with pytest.raises(InputError, match="depth_offset is -1"):
+        AugmentationConfig(depth_offset=-1.0)
+
+
+def _cut(depth, camera, poses, crop):
+    hand = np.tile(load_gripper("yumi").sizes().astype(np.float32), (len(poses), 1))
+    return cut_crops(depth, camera, poses, hand, crop)

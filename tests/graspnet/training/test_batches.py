@@ -1,0 +1,160 @@
+"""Every example once an epoch, with its own label, and the same bytes however they were prepared."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from graspnet.errors import InputError
+from graspnet.models import NETWORKS
+from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+from graspnet.training.augmentation import AugmentationConfig
+from graspnet.training.batches import BatchConfig, Batches, LabelConfig, cut_crops, evaluation_crops, load_examples
+
+CROP = NETWORKS["compact"].config.crop
+PLAIN = AugmentationConfig(flip=False, depth_offset=0.0)
+
+
+@pytest.fixture(scope="module")
+def examples(bars):
+    return load_examples(bars, "train", CROP, LabelConfig())
+
+
+@pytest.fixture(scope="module")
+def batches(examples):
+    return Batches(examples, CROP, LabelConfig(), BatchConfig(size=20, pool=48, sensor="dexnet"), seed=3)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        MetricCropConfig(window=0.8, size=16),
+        MetricCropConfig(window=0.8, size=5),  # 2.3 mm a pixel, 8 mm a cell: the source is halved twice
+        PixelCropConfig(window_px=20, size=16),
+    ],
+)
+def test_a_window_gives_the_crops_of_the_whole_image(bars, crop):
+    """Windows start at multiples of 8, so that halving pairs the same pixels in both."""
+    windowed = load_examples(bars, "train", crop, LabelConfig())
+    whole = next(bars.shards("train")).images
+    for i in range(4):
+        image = windowed[i]
+        assert image.depth.size < 0.7 * whole.depth[i].size
+        from_window = cut_crops(image.depth, image.camera, image.camera_from_grasp, image.hand, crop)
+        from_whole = cut_crops(whole.depth[i], whole.cameras[i], image.camera_from_grasp, image.hand, crop)
+        torch.testing.assert_close(from_window.images, from_whole.images, rtol=0, atol=2e-5)
+        assert torch.equal(from_window.pose, from_whole.pose)
+
+
+def test_every_example_comes_once_an_epoch_with_its_own_target(examples):
+    """Without noise and augmentation a batch's crop is one of the evaluation's, to the bit."""
+    config = BatchConfig(size=20, pool=48, sensor="ideal", augmentation=PLAIN)
+    seen = {}
+    for batch in Batches(examples, CROP, LabelConfig(), config, seed=0).stream(0, 10):
+        for image, pose, target in zip(batch.images, batch.pose, batch.target, strict=True):
+            seen.setdefault(_key(image, pose), []).append(float(target))
+    expected = {}
+    crops = evaluation_crops(examples, CROP, config, 0)
+    for image, part in zip(examples, crops, strict=True):
+        for row in range(len(image)):
+            key = _key(part.images[row], part.pose[row])
+            expected.setdefault(key, []).append(float(np.float32(image.robustness[row])))
+    assert {key: sorted(values) for key, values in seen.items()} == expected
+    assert len(expected) == 192
+
+
+def test_batches_have_the_asked_size_but_for_an_epochs_last(batches):
+    assert batches.steps_per_epoch == 10
+    sizes = [len(batch) for batch in batches.stream(0, 20)]
+    assert sizes == 2 * ([20] * 9 + [12])
+
+
+def test_any_number_of_workers_and_any_repetition_give_the_same_bytes(batches):
+    first = list(batches.stream(0, 12))
+    for workers in (1, 3):
+        again = replace(batches, config=replace(batches.config, workers=workers)).stream(0, 12)
+        assert all(_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("step", [1, 4, 9, 10, 13])
+def test_a_stream_from_a_later_step_is_the_rest_of_the_whole(batches, step):
+    whole = list(batches.stream(0, 16))
+    rest = list(batches.stream(step, 16))
+    assert len(rest) == 16 - step
+    assert all(_equal(a, b) for a, b in zip(whole[step:], rest, strict=True))
+
+
+def test_epochs_differ_in_order_noise_and_augmentation(batches):
+    first, second = (next(batches.stream(step, step + 1)) for step in (0, 10))
+    assert not torch.equal(first.target, second.target)
+    assert not set(map(_bytes, first.images)) & set(map(_bytes, second.images))
+
+
+def test_seeds_differ(batches):
+    other = replace(batches, seed=4)
+    assert not _equal(next(batches.stream(0, 1)), next(other.stream(0, 1)))
+
+
+def test_a_small_pool_mixes_no_less_than_whole_images(examples):
+    config = BatchConfig(size=8, pool=1, sensor="ideal")
+    batch_list = list(Batches(examples, CROP, LabelConfig(), config, seed=0).stream(0, 24))
+    assert sum(map(len, batch_list)) == 192
+
+
+def test_evaluation_crops_are_noisy_and_the_same_every_time(examples):
+    config = BatchConfig(sensor="dexnet")
+    first, again = (next(evaluation_crops(examples, CROP, config, 0)) for _ in range(2))
+    assert torch.equal(first.images, again.images)
+    clean = next(evaluation_crops(examples, CROP, replace(config, sensor="ideal"), 0))
+    assert not torch.equal(first.images, clean.images)
+
+
+def test_an_error_in_a_preparing_thread_reaches_the_caller(examples):
+    broken = [replace(examples[0], hand=-examples[0].hand)]
+    with pytest.raises(InputError, match="size of the hand"):
+        next(Batches(broken, CROP, LabelConfig(), BatchConfig(), seed=0).stream(0, 1))
+
+
+def test_leaving_a_stream_early_stops_its_threads(batches):
+    import threading
+
+    before = threading.active_count()
+    stream = batches.stream(0, 20)
+    list(islice(stream, 2))
+    stream.close()
+    assert threading.active_count() == before
+
+
+def test_an_unknown_metric_names_those_that_exist(bars):
+    with pytest.raises(InputError, match="no metric 'robust_epsilon'; it has robust_force_closure"):
+        load_examples(bars, "train", CROP, LabelConfig(metric="robust_epsilon", soft=False))
+
+
+def test_an_unknown_split_is_refused(bars):
+    with pytest.raises(InputError, match="no split 'test'"):
+        load_examples(bars, "test", CROP, LabelConfig())
+
+
+def test_epsilon_is_no_soft_label():
+    with pytest.raises(InputError, match=r"label\.soft=false"):
+        LabelConfig(metric="robust_epsilon")
+
+
+def test_hard_targets_are_0_and_1():
+    robustness = np.array([0.0, 0.5, 0.51, 1.0])
+    assert LabelConfig(soft=False).target(robustness).tolist() == [0, 0, 1, 1]
+    assert LabelConfig().target(robustness).tolist() == robustness.tolist()
+
+
+def _key(image, pose):
+    return _bytes(image) + _bytes(pose)
+
+
+def _bytes(tensor):
+    return tensor.contiguous().numpy().tobytes()
+
+
+def _equal(a, b):
+    return torch.equal(a.images, b.images) and torch.equal(a.pose, b.pose) and torch.equal(a.target, b.target)

@@ -1,0 +1,262 @@
+"""Training learns what can be learnt, nothing else, and goes on where it was stopped."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from graspnet.cli import main
+from graspnet.config import load_config, preset_names
+from graspnet.errors import InputError
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import load_checkpoint
+from graspnet.models.network import GraspNetwork
+from graspnet.ops.grasp_crops import MetricCropConfig
+from graspnet.training import trainer
+from graspnet.training.batches import Batch, BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
+from graspnet.training.optimiser import OptimiserConfig, make_optimiser
+from graspnet.training.speed import Computing, find_fastest, loss_of
+from graspnet.training.state import TrainingState, load_state, save_state
+from graspnet.training.trainer import TrainConfig, predict, train
+
+from .conftest import write_bars
+
+FIXED = {"device": "cpu", "precision": "float32", "threads": 1}
+QUICK = TrainConfig(epochs=6, batches=BatchConfig(size=32, pool=64, sensor="ideal"), **FIXED)
+CPU = Computing("cpu", "float32", 1)
+
+
+@pytest.fixture(scope="module")
+def trained(bars, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    return train(QUICK, bars, folder), folder
+
+
+def test_it_learns_to_close_across_a_bar_it_has_not_seen(trained):
+    result, _ = trained
+    assert result.evaluation.examples == 96
+    assert result.evaluation.positive_rate == pytest.approx(0.5)
+    assert result.evaluation.roc_auc > 0.98
+    assert result.evaluation.feasible_average_precision > 0.98
+
+
+def test_shuffled_labels_do_not_generalise(tmp_path):
+    """AUC of a guess on 256 validation grasps: ½ ± 0.036; the bound is three of these away."""
+    dataset = write_bars(tmp_path / "shuffled", train=6, validation=8, shuffled=True)
+    result = train(QUICK, dataset, tmp_path / "model")
+    assert abs(result.evaluation.roc_auc - 0.5) < 0.11
+
+
+def test_compact_overfits_256_examples():
+    network = NETWORKS["compact"](torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(1)
+    batch = Batch(  # noise without any rule: only memory helps
+        torch.rand(256, 2, 64, 64, generator=rng),
+        torch.rand(256, 11, generator=rng),
+        (torch.rand(256, generator=rng) < 0.5).float(),
+    )
+    network.fit_normalisation(batch.images, batch.pose)
+    optimiser = make_optimiser(network, OptimiserConfig(rate=1e-3))
+    for _ in range(30):
+        for start in range(0, 256, 64):
+            optimiser.zero_grad()
+            loss_of(network, batch[start : start + 64], CPU).backward()
+            optimiser.step()
+    right = network(batch.images, batch.pose).argmax(1) == batch.target
+    assert right.float().mean() > 0.98
+
+
+def test_the_checkpoint_on_disk_gives_the_printed_figures(trained, bars):
+    result, folder = trained
+    checkpoint = load_checkpoint(folder)
+    examples = load_examples(bars, "validation", checkpoint.crop, QUICK.label)
+    odds = predict(checkpoint.network, evaluation_crops(examples, checkpoint.crop, QUICK.batches, QUICK.seed), "cpu")
+    quality = 1 / (1 + np.exp(-odds / checkpoint.temperature))
+    robustness = np.concatenate([image.robustness for image in examples])
+    assert np.mean((quality > 0.5) == (robustness > 0.5)) == result.evaluation.accuracy
+    assert np.mean((quality - robustness) ** 2) == pytest.approx(result.evaluation.brier)
+
+
+def test_a_finished_training_leaves_model_figures_and_logs_only(trained):
+    _, folder = trained
+    assert sorted(path.name for path in folder.iterdir()) == ["logs", "metrics.json", "model.json", "model.safetensors"]
+    figures = json.loads((folder / "metrics.json").read_text())
+    assert [record["epoch"] for record in figures["history"]] == [1, 2, 3, 4, 5, 6]
+    assert figures["history"][-1]["loss"] < figures["history"][0]["loss"]
+    details = json.loads((folder / "model.json").read_text())["details"]
+    assert details["grippers"]["yumi"]["max_width"] == 0.05
+    assert details["camera"]["focal_length_px"] == [220.0, 220.0]
+    assert details["training"]["batches"]["sensor"] == "ideal"
+
+
+def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, tmp_path):
+    crop = NETWORKS["compact"].config.crop
+    examples = load_examples(bars, "train", crop, LabelConfig())
+    batches = Batches(examples, crop, LabelConfig(), BatchConfig(size=32, pool=64, sensor="dexnet"), seed=0)
+
+    def fresh():
+        network = NETWORKS["compact"](torch.Generator().manual_seed(0))
+        return TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU)
+
+    def advance(state, last):
+        for batch in batches.stream(state.step, last):
+            trainer._step(state, batch, QUICK, batches.steps_per_epoch)
+
+    straight, begun, blank = fresh(), fresh(), fresh()
+    advance(straight, 4)
+    advance(begun, 2)
+    save_state(begun, {"config": {}}, tmp_path)
+    resumed = load_state(blank.network, blank.optimiser, {"config": {}}, tmp_path)
+    assert resumed.step == 2
+    next_batch, expected_batch = (next(batches.stream(state.step, 3)) for state in (resumed, begun))
+    assert torch.equal(next_batch.images, expected_batch.images)
+    advance(resumed, 4)
+
+    assert float(straight.loss_sum) == float(resumed.loss_sum)
+    for a, b in zip(straight.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+        memory, expected = resumed.optimiser.state[b], straight.optimiser.state[a]
+        assert memory.keys() == expected.keys() == {"step", "exp_avg", "exp_avg_sq"}
+        assert all(torch.equal(memory[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("network", ["compact", "gqcnn_4.0_pj"])
+def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_path, monkeypatch, network):
+    optimiser = OptimiserConfig(name="sgd", rate=0.01) if network != "compact" else OptimiserConfig()
+    config = replace(QUICK, network=network, epochs=2, save_steps=2, optimiser=optimiser)
+    small = write_bars(tmp_path / "small", train=2, validation=1, images=2)
+    config = replace(config, batches=replace(config.batches, size=8, pool=16))
+    train(config, small, tmp_path / "whole")
+
+    step = trainer._step
+
+    def killed_at_the_eighth(state, *given):
+        if state.step == 7:
+            raise KeyboardInterrupt
+        return step(state, *given)
+
+    monkeypatch.setattr(trainer, "_step", killed_at_the_eighth)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, small, tmp_path / "killed")
+    monkeypatch.undo()
+    assert (tmp_path / "killed" / "state-000000006").is_dir()
+    train(config, small, tmp_path / "killed", resume=True)
+    whole, killed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+
+
+def test_resuming_with_another_config_or_nothing_to_resume_is_refused(bars, tmp_path):
+    network = NETWORKS["compact"]()
+    origin = {"config": {"epochs": 2, "batches": {"size": 8}}, "dataset": "a"}
+    with pytest.raises(InputError, match="no interrupted training here"):
+        load_state(network, make_optimiser(network, OptimiserConfig()), origin, tmp_path)
+    save_state(TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU), origin, tmp_path)
+    changed = origin | {"config": {"epochs": 2, "batches": {"size": 9}}}
+    with pytest.raises(InputError, match=r"another config \(batches: size: 8, now 9\)"):
+        load_state(network, make_optimiser(network, OptimiserConfig()), changed, tmp_path)
+    with pytest.raises(InputError, match=r"another dataset \(a, now b\)"):
+        load_state(network, make_optimiser(network, OptimiserConfig()), origin | {"dataset": "b"}, tmp_path)
+
+
+def test_an_output_that_is_taken_is_refused(trained, bars, tmp_path):
+    _, folder = trained
+    for resume in (False, True):
+        with pytest.raises(InputError, match="holds a trained model already"):
+            train(QUICK, bars, folder, resume)
+    (tmp_path / "state-000000002").mkdir()
+    with pytest.raises(InputError, match="--resume goes on"):
+        train(QUICK, bars, tmp_path)
+
+
+def test_one_class_in_validation_is_said_at_once_and_leaves_its_figures_undefined(tmp_path, capsys):
+    dataset = write_bars(tmp_path / "data", train=2, validation=1, images=1, grasps=4)
+    hopeless = replace(QUICK, epochs=1, label=LabelConfig(threshold=0.96))
+    result = train(hopeless, dataset, tmp_path / "model")
+    assert "warning: validation has one class only" in capsys.readouterr().err
+    assert result.evaluation.average_precision is None
+
+
+def test_a_loss_that_explodes_names_the_rate(bars, tmp_path):
+    wild = replace(QUICK, optimiser=OptimiserConfig(name="sgd", rate=1e30, warmup=0.0))
+    with pytest.raises(InputError, match=r"lower optimiser\.rate \(1e\+30\)"):
+        train(wild, bars, tmp_path / "model")
+
+
+def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
+    class Fixed(GraspNetwork):
+        def forward(self, images, pose):
+            return torch.tensor([[0.0, 0.0], [0.0, float(np.log(3))]])
+
+        def fit_normalisation(self, images, pose):
+            """None."""
+
+    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]))
+    expected = (np.log(2) - 0.9 * np.log(0.75) - 0.1 * np.log(0.25)) / 2
+    assert float(loss_of(Fixed(None, MetricCropConfig(), 1, 1), batch, CPU)) == pytest.approx(expected)
+
+
+def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone():
+    network = NETWORKS["compact"]()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4))
+    found = find_fastest(network, batch, "cpu", "auto", 1)
+    assert (found.device, found.threads) == ("cpu", 1)
+    assert found.precision in ("float32", "bfloat16")
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert find_fastest(network, batch, "cpu", "bfloat16", 2) == Computing("cpu", "bfloat16", 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_cuda_where_there_is_none_is_refused():
+    with pytest.raises(InputError, match="no CUDA device here"):
+        find_fastest(
+            NETWORKS["compact"](),
+            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1)),
+            "cuda",
+            "float32",
+            1,
+        )
+
+
+@pytest.mark.parametrize("name", sorted(preset_names("train")))
+def test_every_preset_loads_and_refuses_a_misspelt_key(name):
+    assert load_config(TrainConfig, "train", name).epochs > 0
+    with pytest.raises(InputError, match="did you mean 'epochs'"):
+        load_config(TrainConfig, "train", name, ("epoch=3",))
+    with pytest.raises(InputError, match="did you mean 'rate'"):
+        load_config(TrainConfig, "train", name, ("optimiser.rat=3",))
+
+
+def test_the_command_writes_a_run_record_and_prints_the_figures(bars, tmp_path):
+    arguments = ["train", "--config", "demo", "--dataset", str(bars.folder), "--output", str(tmp_path / "model")]
+    overrides = ["epochs=1", "batches.size=32", "batches.sensor=ideal", "precision=float32", "threads=1"]
+    done = CliRunner().invoke(main, [*arguments, *overrides, "--seed", "5"])
+    assert done.exit_code == 0, done.output
+    assert "on 96 examples of objects not seen in training, 50.0% positive" in done.output
+    record = json.loads((tmp_path / "model" / "run.json").read_text())
+    assert record["seed"] == record["config"]["seed"] == 5
+    assert record["config"]["epochs"] == 1
+    assert load_checkpoint(tmp_path / "model").name == "compact"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+        (["network=compat"], "unknown network 'compat'; did you mean 'compact'"),
+        (["batches.sensor=idael"], "did you mean 'ideal'"),
+        (["--config", "demmo"], "unknown train preset 'demmo'; did you mean 'demo'"),
+        (["--dataset", "nowhere"], "no dataset.json; is this the --output of `graspnet generate`?"),
+        (["--resume"], "no interrupted training here"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(bars, tmp_path, arguments, message):
+    given = ["train", "--dataset", str(bars.folder), "--output", str(tmp_path / "model"), *arguments]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert "Traceback" not in done.output
