@@ -23,6 +23,7 @@ Pixel crop (for the originals' networks): a window of the depth image in pixels,
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import torch
@@ -140,6 +141,8 @@ def _check(
 ) -> None:
     if depth.ndim != 4 or depth.shape[1] != 1 or 0 in depth.shape[2:] or depth.dtype != torch.float32:
         raise InputError(f"depth is {depth.dtype} of shape {tuple(depth.shape)}; expected float32 (B, 1, H, W)")
+    if 4 * depth.numel() > 2**31:
+        raise InputError(f"{len(depth)} images are too many for one call: pixels are numbered in 32 bits; use batches")
     batch, count = len(depth), len(camera_from_grasp)
     tensors: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
         "intrinsics": (intrinsics, (batch, 4)),
@@ -233,21 +236,24 @@ class _Pyramid(NamedTuple):
 
 
 def _pyramid(depth: Float32[Tensor, "B 1 H W"], intrinsics: Float64[Tensor, "B 4"], top: int) -> _Pyramid:
-    inverse = torch.where(depth > 0, 1 / depth, 0)[:, 0]  # NaN > 0 is false, and infinity's inverse is missing, too
-    levels = [inverse]
-    for halvings in range(top):
-        step = (STEEPEST * 2**halvings / intrinsics[:, :2].mean(1)).float()
-        levels.append(_halved(levels[-1], step[:, None, None]))
-    batch, stride = len(depth), depth.shape[-1] + 2
-    sizes = torch.tensor([level.shape[1:] for level in levels])
-    rows = batch * (sizes[:, 0] + 2)
-    first_row = rows.cumsum(0) - rows
-    buffer = depth.new_zeros(int(rows.sum()) + 2, stride)  # 2: a sample beside the last frame still has neighbours
-    for level, start, count in zip(levels, first_row.tolist(), rows.tolist(), strict=True):
-        framed = buffer[start : start + count].view(batch, -1, stride)
-        framed[:, 1:-1, 1 : level.shape[2] + 1] = level
-    device = depth.device
-    return _Pyramid(buffer.flatten(), stride, first_row.to(device), sizes[:, 0].to(device), sizes[:, 1].to(device))
+    batch, _, height, width = depth.shape
+    heights, widths = ([size >> level for level in range(top + 1)] for size in (height, width))
+    ends = list(accumulate(batch * (rows + 2) for rows in heights))
+    starts = [0, *ends[:-1]]
+    buffer = depth.new_zeros(ends[-1] + 2, width + 2)  # 2: a sample beside the last frame still has neighbours
+    levels = [
+        buffer[start:end].view(batch, rows + 2, width + 2)[:, 1:-1, 1 : columns + 1]
+        for start, end, rows, columns in zip(starts, ends, heights, widths, strict=True)
+    ]
+    step = (STEEPEST / intrinsics[:, :2].mean(1)).float()[:, None, None]
+    for chunk in _chunks(batch, height * width, depth.device):
+        inverse = depth[chunk, 0].reciprocal().nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0)
+        levels[0][chunk] = inverse
+        for halvings, level in enumerate(levels[1:]):
+            inverse = _halved(inverse, step[chunk] * 2**halvings)
+            level[chunk] = inverse
+    first_row, rows, columns = torch.tensor([starts, heights, widths], device=depth.device)
+    return _Pyramid(buffer.flatten(), width + 2, first_row, rows, columns)
 
 
 def _halved(inverse: Float32[Tensor, "B H W"], step: Float32[Tensor, "B 1 1"]) -> Float32[Tensor, "B H2 W2"]:
@@ -321,7 +327,7 @@ def _cell_geometry(
 
 
 def _chunks(count: int, cells: int, device: torch.device) -> Iterator[slice]:
-    """Slices of the grasps whose intermediate values stay in a CPU's cache, or in a share of a GPU's memory."""
+    """Slices of grasps or images whose intermediate values stay in a CPU's cache, or in a share of a GPU's memory."""
     size = max(1, (2**16 if device.type == "cpu" else 2**23) // cells)
     return (slice(start, start + size) for start in range(0, count, size))
 
