@@ -437,6 +437,7 @@ def test_the_angle_of_an_image_grasp_is_where_the_crop_s_columns_run():
 
 BAD_INPUT = {
     "depth is torch.float32 of shape": lambda good: good | {"depth": torch.zeros(1, 480, 640)},
+    "2000 images are too many": lambda good: good | {"depth": torch.ones(1, 1, 480, 640).expand(2000, 1, 480, 640)},
     "intrinsics has shape": lambda good: good | {"intrinsics": torch.ones(2, 4)},
     "image_index must lie": lambda good: good | {"image_index": torch.tensor([1])},
     "pose must be finite": lambda good: good | {"camera_from_grasp": torch.full((1, 4, 4), torch.nan)},
