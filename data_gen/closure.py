@@ -43,9 +43,9 @@ def antipodal(contacts: Contacts, friction: Float64[np.ndarray, "*B"]) -> Bool[n
     Nguyen, IJRR 1988; Dex-Net's `force_closure`.
     """
     along = contacts.points[..., 1, :] - contacts.points[..., 0, :]
-    cosine = np.einsum("...ji,...i->...j", contacts.normals, along) * np.array([-1.0, 1.0])
-    needed = np.sqrt(np.einsum("...i,...i->...", along, along) / (1 + friction**2))
-    return np.asarray(contacts.found & (cosine.min(axis=-1) >= needed))
+    left, right = (sum(contacts.normals[..., j, i] * along[..., i] for i in range(3)) for j in range(2))
+    needed = np.sqrt(sum(along[..., i] ** 2 for i in range(3)) / (1 + friction**2))
+    return np.asarray(contacts.found & (-left >= needed) & (right >= needed))
 
 
 def force_closure(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from data_gen.meshes import Solid
 from graspnet.grasps import Grasps
@@ -47,7 +47,8 @@ class ContactFinder:
 
         self.solid = solid
         self._threads = threads
-        self._face_normals = np.asarray(solid.mesh.face_normals, dtype=np.float64)
+        missed = np.full((1, 3), np.nan)  # the normal of no face
+        self._face_normals = np.concatenate([solid.mesh.face_normals, missed])
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=threads)
         self._tensor = o3d.core.Tensor.from_numpy
         vertices = np.ascontiguousarray(solid.mesh.vertices, dtype=np.float32)
@@ -66,28 +67,35 @@ class ContactFinder:
     ) -> Contacts:
         """Contacts of jaws that start at `origin` ∓ `closing` · `width` / 2, all in the object frame."""
         half = (width / 2)[..., None] * closing
-        start = np.stack([origin - half, origin + half], axis=-2)
-        direction = np.stack([closing, -closing], axis=-2)
-        travel, normals = self.cast(start, direction)
+        rays = np.empty((*closing.shape[:-1], 2, 6), dtype=np.float32)
+        rays[..., 0, :3], rays[..., 1, :3] = origin - half, origin + half
+        rays[..., 0, 3:], rays[..., 1, 3:] = closing, -closing
+        travel, normals = self._hits(rays)
         # Rays that leave the solid hit a face from behind. Where both enter it, the contacts are in order as long as
         # the jaws have not yet passed each other.
-        outside = np.einsum("...i,...i->...", normals, direction) < 0
-        found = outside.all(axis=-1) & (travel.sum(axis=-1) < width)
-        travel = np.where(found[..., None], travel, np.nan)
-        normals[~found] = np.nan
-        return Contacts(start + travel[..., None] * direction, normals, found)
+        along = sum(normals[..., i] * closing[..., None, i] for i in range(3))
+        found = (along[..., 0] < 0) & (along[..., 1] > 0) & (travel[..., 0] + travel[..., 1] < width)
+        points = np.empty_like(normals)
+        points[..., 0, :] = origin - half + travel[..., :1] * closing
+        points[..., 1, :] = origin + half - travel[..., 1:] * closing
+        points[~found], normals[~found] = np.nan, np.nan
+        return Contacts(points, normals, found)
 
     def cast(
         self, start: Float64[np.ndarray, "*R 3"], direction: Float64[np.ndarray, "*R 3"]
     ) -> tuple[Float64[np.ndarray, "*R"], Float64[np.ndarray, "*R 3"]]:
         """Distance along unit rays to the first face, and its outward normal; ∞ and zeros where there is none."""
-        rays = np.empty((*start.shape[:-1], 6), dtype=np.float32)
-        rays[..., :3], rays[..., 3:] = start, direction
+        rays = np.concatenate([start, direction], axis=-1, dtype=np.float32)
+        travel, normals = self._hits(rays)
+        return np.where(np.isnan(travel), np.inf, travel), np.nan_to_num(normals, nan=0.0)
+
+    def _hits(self, rays: Float32[np.ndarray, "*R 6"]) -> tuple[Float64[np.ndarray, "*R"], Float64[np.ndarray, "*R 3"]]:
+        """As `cast`, but NaN where there is no face: comparisons with NaN are False, which is what `close` wants."""
         hits = self._scene.cast_rays(self._tensor(rays), nthreads=self._threads)
+        face = np.minimum(hits["primitive_ids"].numpy(), len(self._face_normals) - 1)  # no face: a huge number
+        normals = self._face_normals[face]
         travel = hits["t_hit"].numpy().astype(np.float64)
-        hit = np.isfinite(travel)
-        normals = self._face_normals[np.where(hit, hits["primitive_ids"].numpy(), 0)]
-        normals[~hit] = 0.0
+        travel[np.isinf(travel)] = np.nan
         return travel, normals
 
 

@@ -198,12 +198,9 @@ def perturbed(
     count, samples = len(grasps_in_object), uncertainty.samples
     normal = rng.standard_normal((count, samples, 9))
     friction = _truncated_normal(rng.random((count, samples)), uncertainty)
-    shift, turn = normal[..., :3] * uncertainty.grasp_translation, normal[..., 3:6] * uncertainty.grasp_rotation
-    # x and y of the turned grasp frame and its shifted origin, in the grasp frame; then to the object frame
-    local = np.stack([*_turned_axes(turn), shift], axis=-2).reshape(count, 3 * samples, 3)
-    rotation = grasps_in_object.poses[:, :3, :3]
-    across, closing, origin = np.moveaxis((local @ np.swapaxes(rotation, 1, 2)).reshape(count, samples, 3, 3), 2, 0)
-    origin = origin + grasps_in_object.origin[:, None]
+    grasp_from_object = np.swapaxes(grasps_in_object.poses[:, :3, :3], 1, 2)
+    across, closing = (axis @ grasp_from_object for axis in _turned_axes(normal[..., :3] * uncertainty.grasp_rotation))
+    origin = (normal[..., 3:6] * uncertainty.grasp_translation) @ grasp_from_object + grasps_in_object.origin[:, None]
     if uncertainty.object_translation or uncertainty.object_rotation:
         moved = rng.standard_normal((count, samples, 6))
         turn = -moved[..., 3:] * uncertainty.object_rotation

@@ -1,0 +1,81 @@
+"""Robust force-closure labels a second (25 samples each), over the bound of bare ray casting: two rays a sample."""
+
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from data_gen.candidates import CandidateConfig, sample_candidates
+from data_gen.contacts import contact_finder
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.robustness import RobustEpsilon, RobustForceClosure, UncertaintyConfig, perturbed
+from graspnet.benchmarks.measure import BenchmarkResult, interleaved
+from graspnet.grasps import Grasps
+from graspnet.gripper import load_gripper
+from graspnet.transforms import invert, rigid
+
+__all__ = ["run"]
+
+DOWN = np.array([0.0, 0.0, -1.0])
+
+
+def run(quick: bool) -> BenchmarkResult:
+    """On one thread: a blob of 1,280 faces and the candidates of a YuMi hand."""
+    count, repeats = (2000, 5) if quick else (20000, 9)
+    solid, hand, uncertainty = _blob(), load_gripper("yumi"), UncertaintyConfig()
+    world_from_object = rigid(np.eye(3), np.array([0.0, 0.0, -solid.mesh.bounds[0, 2]]))
+    grasps_in_world, _ = sample_candidates(
+        solid, world_from_object, hand, count, CandidateConfig(), np.random.default_rng(0)
+    )
+    grasps = grasps_in_world.transformed(invert(world_from_object))
+    start, direction = _rays(solid, grasps, uncertainty)
+    scene, rays = _bare_scene(solid, np.concatenate([start, direction], axis=1).astype(np.float32))
+
+    def labels(metric: RobustForceClosure | RobustEpsilon, part: Grasps) -> object:
+        return metric(solid, part, hand, DOWN, uncertainty, np.random.default_rng(1))
+
+    ours, bound = interleaved(
+        lambda: labels(RobustForceClosure(), grasps), lambda: scene.cast_rays(rays, nthreads=1), repeats
+    )
+    some = grasps[: count // 10]
+    reach, _ = interleaved(lambda: labels(RobustEpsilon(), some), lambda: None, repeats)
+    return BenchmarkResult(
+        benchmark="labels",
+        ratio=bound / ours,
+        of="robust force-closure labels a second (25 samples) over the ray-cast bound of the same rays",
+        figures={
+            "labels_per_second": count / ours,
+            "bound_labels_per_second": count / bound,
+            "robust_epsilon_labels_per_second": len(some) / reach,
+        },
+    )
+
+
+def _blob() -> Solid:
+    """A ball with bumps, 44 mm across: fits the hand, and no two normals are alike."""
+    mesh = trimesh.creation.icosphere(subdivisions=3, radius=1.0)
+    x, y, z = mesh.vertices.T
+    bumps = 1 + 0.15 * np.sin(3 * x + 1) * np.cos(2 * y) + 0.1 * np.sin(4 * z)
+    return solid_from_mesh(trimesh.Trimesh(0.019 * bumps[:, None] * mesh.vertices, mesh.faces), "blob")
+
+
+def _rays(solid: Solid, grasps: Grasps, uncertainty: UncertaintyConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The rays of the same samples, both jaws of a sample in a row."""
+    samples = perturbed(grasps, solid, uncertainty, np.random.default_rng(1))
+    half = samples.closing * samples.width[..., None] / 2
+    start = np.stack([samples.origin - half, samples.origin + half], axis=2)
+    direction = np.stack([samples.closing, -samples.closing], axis=2)
+    return start.reshape(-1, 3), direction.reshape(-1, 3)
+
+
+def _bare_scene(solid: Solid, rays: np.ndarray) -> tuple[Any, Any]:
+    """Open3D's scene and rays as its own documentation sets them up."""
+    import open3d as o3d
+
+    contact_finder(solid)  # ours is built before the clock starts, too
+    scene = o3d.t.geometry.RaycastingScene(nthreads=1)
+    scene.add_triangles(
+        o3d.core.Tensor.from_numpy(np.ascontiguousarray(solid.mesh.vertices, dtype=np.float32)),
+        o3d.core.Tensor.from_numpy(np.ascontiguousarray(solid.mesh.faces, dtype=np.uint32)),
+    )
+    return scene, o3d.core.Tensor.from_numpy(np.ascontiguousarray(rays))
