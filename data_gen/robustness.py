@@ -22,6 +22,7 @@ from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 
 __all__ = [
+    "DEXNET_2_0",
     "METRICS",
     "GraspMetric",
     "MetricEstimate",
@@ -40,7 +41,7 @@ _CHUNK = 3200  # samples at a time: their arrays stay in the processor's cache
 class UncertaintyConfig:
     """Standard deviations of what is uncertain, each independent and normal; turns are rotation vectors.
 
-    The defaults are DESIGN §4's; the preset `dexnet_2.0` sets them to the released ones.
+    The defaults are ours; DEXNET_2_0 has the released ones.
     """
 
     samples: int = 25  # of each grasp
@@ -49,7 +50,7 @@ class UncertaintyConfig:
     object_translation: float = 0.0  # metres; the originals move grasp and object apart
     object_rotation: float = 0.0  # about each axis through the object's origin
     center_of_mass: float = 0.1  # along each axis, in units of the object's radius
-    center_of_mass_offset: float = 0.0  # metres, added: an object of unknown size
+    center_of_mass_offset: float = 0.0  # metres, added to that: the originals' is the same for all sizes
     friction_mean: float = 0.5
     friction_deviation: float = 0.1
     friction_low: float = 0.2  # the normal is truncated here (drawn anew, not clipped) …
@@ -69,6 +70,20 @@ class UncertaintyConfig:
             raise InputError(
                 f"friction_mean is {self.friction_mean}; it must lie in {limits}, which must not be negative"
             )
+
+
+# reference/dexnet.md, 1.7: what the released code draws. Its `sigma` of friction is a variance.
+DEXNET_2_0 = UncertaintyConfig(
+    grasp_translation=0.001,
+    grasp_rotation=0.001,
+    object_translation=0.005,
+    object_rotation=0.01,
+    center_of_mass=0.0,
+    center_of_mass_offset=0.01,
+    friction_deviation=0.1**0.5,
+    friction_low=0.0,
+    friction_high=1.0,
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Robustness: stated distributions, closed probabilities, and what a miss is worth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -9,7 +11,15 @@ from scipy.spatial.transform import Rotation
 from data_gen.closure import antipodal, epsilon
 from data_gen.contacts import ContactFinder
 from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.robustness import METRICS, GraspMetric, MetricEstimate, RobustEpsilon, UncertaintyConfig, perturbed
+from data_gen.robustness import (
+    DEXNET_2_0,
+    METRICS,
+    GraspMetric,
+    MetricEstimate,
+    RobustEpsilon,
+    UncertaintyConfig,
+    perturbed,
+)
 from data_gen.wrenches import WrenchConfig
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
@@ -119,6 +129,20 @@ def test_the_object_moves_apart_from_the_grasp(box):
     shifted = UncertaintyConfig(samples=20000, grasp_translation=0.0, grasp_rotation=0.0, object_translation=0.005)
     origin = perturbed(grasp, box, shifted, np.random.default_rng(4)).origin[0]
     assert stats.kstest((origin - grasp.origin[0])[:, 1] / 0.005, stats.norm(0, 1).cdf).pvalue > 1e-3
+
+
+def test_dexnets_frictions_have_variance_one_tenth_before_truncation(box):
+    config = replace(DEXNET_2_0, samples=20000)
+    friction = perturbed(grasp_at([0.0, 0.0, 0.0]), box, config, np.random.default_rng(7)).friction[0]
+    edge = 0.5 / np.sqrt(0.1)
+    assert stats.kstest(friction, stats.truncnorm(-edge, edge, loc=0.5, scale=np.sqrt(0.1)).cdf).pvalue > 1e-3
+
+
+def test_dexnets_label_of_a_grasp_across_the_middle_of_a_box_is_positive(box, hand):
+    """Mean epsilon above its threshold of 0.002, and at the box's very end not."""
+    uncertainty = replace(DEXNET_2_0, samples=400)
+    assert judge("robust_epsilon", box, grasp_at([0.0, 0.0, 0.0]), hand, uncertainty).mean[0] > 0.005
+    assert judge("robust_epsilon", box, grasp_at([0.04, 0.0, 0.0]), hand, uncertainty).mean[0] < 0.002
 
 
 def test_each_grasp_has_samples_of_its_own(box):
