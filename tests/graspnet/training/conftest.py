@@ -78,10 +78,11 @@ def _images(name: str, depth: np.ndarray) -> DepthImages:
 def _table(image: np.ndarray, poses: np.ndarray, mean: np.ndarray) -> GraspTable:
     count = len(image)
     clearance = np.full(count, 0.01)
+    metric = MetricColumns(mean, mean * (1 - mean), np.full(count, 25))
     return GraspTable(
         image=image, camera_from_grasp=poses, width=np.full(count, 0.05), center=CAMERA.project(poses[:, :3, 3]),
         angle=np.zeros(count), depth=poses[:, 2, 3].copy(), contacts=np.full((count, 2, 3), np.nan),
         contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance,
         clearance_table=clearance, origin=("made up",) * count, gripper=("yumi",) * count,
-        metrics={"robust_force_closure": MetricColumns(mean, mean * (1 - mean), np.full(count, 25))},
+        metrics={"robust_force_closure": metric, "robust_pad_closure": metric},
     )  # fmt: skip

@@ -128,7 +128,7 @@ def test_leaving_a_stream_early_stops_its_threads(batches):
 
 
 def test_an_unknown_metric_names_those_that_exist(bars):
-    with pytest.raises(InputError, match="no metric 'robust_epsilon'; it has robust_force_closure"):
+    with pytest.raises(InputError, match="no metric 'robust_epsilon'; it has robust_force_closure, robust_pad"):
         load_examples(bars, "train", CROP, LabelConfig(metric="robust_epsilon", soft=False))
 
 
