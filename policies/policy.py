@@ -22,6 +22,9 @@ from graspnet.ops.grasp_crops import grasp_crops
 __all__ = ["POLICIES", "GraspPlan", "NetworkQuality", "Policy", "Quality", "make_policy", "policy_class"]
 
 PLAN_VERSION = 1
+# crops for one call of a network: with 128, gqcnn_2.0's feature maps pass the 32 MB above which malloc asks the system
+# for fresh pages each time, and those cost more than the convolution
+NETWORK_BATCH = 32
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
 
 
@@ -202,4 +205,5 @@ class NetworkQuality:
         hand = torch.from_numpy(observation.gripper.sizes()).to(device).expand(len(poses), -1)
         image_index = torch.zeros(len(poses), dtype=torch.int64, device=device)
         crops = grasp_crops(depth, intrinsics, poses.to(device), image_index, hand, self.checkpoint.crop)
-        return self.checkpoint.quality(network(crops.images, crops.pose))
+        parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
+        return self.checkpoint.quality(torch.cat([network(images, pose) for images, pose in parts]))
