@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -37,7 +38,7 @@ class LocalEngine(Engine):
     def run(self, work: Callable[[U], R], units: Sequence[U]) -> Iterator[R]:
         """See Engine. At most two units a worker are handed out ahead, so that a failure stops soon."""
         context = multiprocessing.get_context("spawn")  # a forked child inherits threads in a broken state
-        with _one_thread_each(), ProcessPoolExecutor(self.workers, mp_context=context) as pool:
+        with _one_thread_each(), ProcessPoolExecutor(self.workers, context, initializer=_end_with_parent) as pool:
             waiting, pending = list(reversed(units)), set[Future[R]]()
             try:
                 while waiting or pending:
@@ -52,6 +53,18 @@ class LocalEngine(Engine):
                 ) from None
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker die with the process that started it: a killed run must leave nobody behind who still writes."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class GenerateConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
-    metrics: tuple[str, ...] = ("robust_force_closure",)
+    metrics: tuple[str, ...] = ("robust_pad_closure", "robust_force_closure")  # the first is counted in summaries
     views: int = 8  # images of each object
     grasps_per_view: int = 48
     stable_pose_probability: float = 0.01  # poses less likely than this are left out

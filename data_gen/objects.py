@@ -8,11 +8,11 @@ from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
 from data_gen.meshes import Solid, find_meshes, load_solid
-from data_gen.procedural import FAMILIES, graspable_width, make_solid
+from data_gen.procedural import FAMILIES, make_solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.gripper import ParallelJawGripper
 
-__all__ = ["ObjectConfig", "load_object", "object_names", "outline_width", "posed_for_hand", "scaled_to_hand"]
+__all__ = ["ObjectConfig", "load_object", "object_names", "outline_width", "posed_for_hand"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +51,6 @@ def load_object(config: ObjectConfig, name: str, rng: np.random.Generator) -> So
     if config.folder is None:
         return make_solid(name.rpartition("_")[0], rng, name)
     return load_solid(Path(config.folder) / name, config.unit)
-
-
-def scaled_to_hand(solid: Solid, config: ObjectConfig, hand: ParallelJawGripper, rng: np.random.Generator) -> Solid:
-    """The object so large that its graspable width is drawn from `config.graspable_width`, in openings of the hand."""
-    if config.graspable_width is None:
-        return solid
-    target = rng.uniform(*config.graspable_width) * hand.max_width
-    largest = config.largest_extent * hand.max_width / float(max(solid.mesh.extents))
-    return solid.scaled(min(target / graspable_width(solid), largest))
 
 
 def posed_for_hand(

@@ -13,13 +13,11 @@ import trimesh
 from jaxtyping import Float64
 from manifold3d import Manifold, OpType
 from numpy.typing import ArrayLike
-from scipy.spatial import ConvexHull
 
 from data_gen.meshes import Solid, manifold_from_mesh, solid_from_mesh
-from data_gen.stable_poses import stable_poses
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["FAMILIES", "graspable_width", "make_solid", "make_solids", "save_solids"]
+__all__ = ["FAMILIES", "make_solid", "make_solids", "save_solids"]
 
 Points = Float64[np.ndarray, "_ 3"]
 Outline = Float64[np.ndarray, "_ 2"]
@@ -27,7 +25,6 @@ Shape = tuple[Manifold, list[Manifold]]  # the body, and convex pieces that tile
 
 SHORTEST, LONGEST = 0.05, 0.14  # longest side of an object, metres
 ROUND = 20  # segments of a full circle: a hollow body has as many parts, and physics pays for each
-LIKELY = 0.1  # a pose that an object takes at least one time in ten counts for its graspable width
 
 
 def make_solid(family: str, rng: np.random.Generator, name: str = "") -> Solid:
@@ -58,25 +55,6 @@ def save_solids(solids: Sequence[Solid], folder: str | Path) -> list[Path]:
     for solid, path in zip(solids, paths, strict=True):
         solid.mesh.export(path, digits=9)
     return paths
-
-
-def graspable_width(solid: Solid) -> float:
-    """The smallest opening with which a hand from above can span the whole object, in metres.
-
-    The least width of the object's outline on the table over all horizontal directions, in the best of the poses that
-    it takes at least one time in ten. A rim or a handle may be thinner: the width bounds what is needed from above.
-    """
-    poses = stable_poses(solid)
-    likely = max(1, int(np.sum(poses.probability >= LIKELY)))
-    vertices = np.asarray(solid.mesh.vertices, dtype=np.float64)
-    return min(_narrowest(vertices @ pose[:2, :3].T) for pose in poses.world_from_object[:likely])
-
-
-def _narrowest(outline: Outline) -> float:
-    """Least width of a planar point set: one of its two parallel supports runs along an edge of the hull."""
-    hull = ConvexHull(outline)
-    extent = hull.equations[:, :2] @ outline[hull.vertices].T
-    return float(np.min(np.ptp(extent, axis=1)))
 
 
 def _mesh(body: Manifold, factor: float) -> trimesh.Trimesh:

@@ -13,6 +13,7 @@ training time. Files are plain Parquet and Zarr 3, readable without us.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -179,7 +180,7 @@ class DatasetWriter:
     def write(self, unit: int, shard: Shard) -> None:
         """Write one unit's shard under a temporary name and rename it when it is whole."""
         final = _shard_folder(self.folder, unit)
-        temporary = final.with_suffix(".tmp")
+        temporary = final.with_suffix(f".{os.getpid()}.tmp")  # never a folder that another process writes to
         temporary.mkdir(parents=True)
         _write_images(shard.images, temporary)
         _write_grasps(shard.grasps, temporary / "grasps.parquet")

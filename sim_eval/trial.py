@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from PIL import Image
 
 from data_gen.meshes import Solid
-from data_gen.objects import ObjectConfig, load_object, object_names, scaled_to_hand
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.physics.bodies import convex_parts
 from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
 from data_gen.rendering import Renderer
@@ -124,9 +124,7 @@ def draw_trial(config: TrialConfig, seed: int, index: int, renderer: Renderer) -
     """
     rng = np.random.default_rng([seed, index])
     gripper = load_gripper(config.gripper)
-    solid = _draw_solid(config, index, gripper, rng)
-    poses = stable_poses(solid, config.stable_pose_probability)
-    pose = poses.world_from_object[rng.choice(len(poses.probability), p=poses.probability / poses.probability.sum())]
+    solid, pose = _draw_solid(config, index, gripper, rng)
     camera, world_from_camera = sample_camera(config.scene, rng, radius=solid.radius)
     placed = sample_placement(pose, camera, world_from_camera, config.scene, rng, radius=solid.radius)
     friction, density = friction_coefficient(config, rng), float(rng.uniform(*config.density))
@@ -189,13 +187,18 @@ def calibration_error(config: TrialConfig, rng: np.random.Generator) -> Float64[
     return rigid(rotation_about(axis, np.array(angle)), shift)
 
 
-def _draw_solid(config: TrialConfig, index: int, gripper: ParallelJawGripper, rng: np.random.Generator) -> Solid:
-    """Objects take turns; each trial draws a size of its own."""
+def _draw_solid(
+    config: TrialConfig, index: int, gripper: ParallelJawGripper, rng: np.random.Generator
+) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
+    """A solid and its stable pose. Objects take turns; each trial draws a pose, and a size for it, of its own."""
     names = object_names(config.objects)
     shape = index % len(names)
     solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
-    pieces = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
-    return scaled_to_hand(pieces, config.objects, gripper, rng)
+    solid = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
+    poses = stable_poses(solid, config.stable_pose_probability)
+    pose = poses.world_from_object[rng.choice(len(poses), p=poses.probability / poses.probability.sum())]
+    scale, scaled_pose = posed_for_hand(solid, pose, config.objects, gripper, rng)
+    return solid.scaled(scale), scaled_pose
 
 
 def _observe(

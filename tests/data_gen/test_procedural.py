@@ -8,8 +8,8 @@ import pytest
 import trimesh
 from manifold3d import Manifold, OpType
 
-from data_gen.meshes import load_solid, manifold_from_mesh, solid_from_mesh
-from data_gen.procedural import FAMILIES, graspable_width, make_solid, make_solids, save_solids
+from data_gen.meshes import load_solid, manifold_from_mesh
+from data_gen.procedural import FAMILIES, make_solid, make_solids, save_solids
 from graspnet.errors import InputError
 
 FINGERPRINT = """
@@ -96,16 +96,3 @@ def test_an_unknown_family_and_a_negative_count_are_refused():
         make_solid("mugs", np.random.default_rng(0))
     with pytest.raises(InputError, match="count is -1"):
         make_solids(-1, 0)
-
-
-def test_the_graspable_width_of_a_brick_is_its_smallest_side_and_of_a_plate_the_one_that_lies_flat():
-    brick = solid_from_mesh(trimesh.creation.box([0.06, 0.05, 0.04]), "brick")
-    assert graspable_width(brick) == pytest.approx(0.04)
-    plate = solid_from_mesh(trimesh.creation.box([0.10, 0.06, 0.004]), "plate")  # hardly ever stands on its edge
-    assert graspable_width(plate) == pytest.approx(0.06)
-
-
-def test_the_graspable_width_of_a_ball_is_its_diameter_and_scales_with_it():
-    ball = solid_from_mesh(trimesh.creation.icosphere(subdivisions=3, radius=0.02), "ball")
-    assert graspable_width(ball) == pytest.approx(0.04, rel=0.01)
-    assert graspable_width(ball.scaled(1.5)) == pytest.approx(1.5 * graspable_width(ball))
