@@ -20,6 +20,8 @@ from policies.approach_plane import ApproachPlane
 
 __all__ = ["ConstraintConfig", "FeasibleSampler", "SurfaceMap", "feasible"]
 
+TABLE_NOISE = 0.006  # metres: four deviations of a structured-light camera's depth at 0.7 m
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConstraintConfig:
@@ -27,11 +29,15 @@ class ConstraintConfig:
 
     depth_margin: float = 0.002  # a surface must stand out of the swept volume's floor by more: sensor noise
     table_clearance: float = 0.001  # between the fingertips and the fitted table
+    overlap: float = 0.003  # by how much an object must rise above the fingertips
     cells: int = 3  # more than a few measured cells, so that a stray pixel on an edge forbids nothing
 
     def __post_init__(self) -> None:
-        if self.depth_margin < 0 or self.cells < 1:
-            raise InputError(f"depth_margin is {self.depth_margin}, cells {self.cells}; expected >= 0 and >= 1")
+        if self.depth_margin < 0 or self.overlap < 0 or self.cells < 1:
+            raise InputError(
+                f"depth_margin is {self.depth_margin}, overlap {self.overlap}, cells {self.cells}; "
+                "expected >= 0, >= 0 and >= 1"
+            )
 
 
 def feasible(
@@ -64,11 +70,14 @@ class FeasibleSampler:
         return FeasibleSampler(sampler, SurfaceMap.along(observation, sampler.relief.plane, constraints))
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
-        """Up to `count` of them; fewer where four rounds of four times as many hold fewer."""
+        """Up to `count` of them; fewer where four rounds of four times as many hold fewer.
+
+        A finger that would land on a neighbour stops above it: in a heap the floor is not the table.
+        """
         kept = Grasps.none()
         for _ in range(4):
             candidates = self.sampler.sample(4 * count, rng)
-            kept = Grasps.concatenate([kept, candidates[self.surface.feasible(candidates)]])
+            kept = Grasps.concatenate([kept, self.surface.pulled_back(candidates)])
             if len(kept) >= count or not len(candidates):
                 break
         return kept[slice(count)]
@@ -99,7 +108,7 @@ class SurfaceMap:
         stride = max(1, int(cell / (1.3 * pixel)))
         rows, columns = _window(mask, int(_reach(observation.gripper) / pixel) + 1, stride)
         depth = observation.depth[rows, columns]
-        row, column = np.nonzero(np.isfinite(depth))
+        row, column = np.nonzero(np.isfinite(depth) & ~_is_table(observation, rows, columns))
         uv = np.stack([columns.start + stride * column, rows.start + stride * row], axis=1).astype(np.float64)
         xys = plane.coordinates(camera.deproject(uv, depth[row, column]))
         on_object = mask[rows, columns][row, column]
@@ -112,45 +121,60 @@ class SurfaceMap:
 
     def feasible(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether each grasp (which approaches along the map's plane) touches nothing and has an object in its jaws."""
-        gripper, config = self.observation.gripper, self.config
+        gripper, margin = self.observation.gripper, self.config.depth_margin
+        result = self._in_view(grasps_in_camera) & self._above_table(grasps_in_camera)
         fingers, palm, between = _footprints(gripper, self.cell)
-        # the fingers decide most: they come first
-        left = np.flatnonzero(self._in_view(grasps_in_camera) & self._above_table(grasps_in_camera))
-        for surface, footprint, floor, wanted in (
-            (self.nearest, fingers, gripper.pad_to_tip, False),
-            (self.nearest, palm, gripper.palm_face, False),
-            (self.target, between, gripper.pad_to_tip, True),
-        ):
-            count = self._count_above(surface, grasps_in_camera[left], footprint, floor - config.depth_margin)
-            left = left[(count >= config.cells) == wanted]
-        result = np.zeros(len(grasps_in_camera), dtype=bool)
-        result[left] = True
+        # the fingers decide most: what they refuse is not looked at again
+        for footprint, floor in ((fingers, gripper.pad_to_tip), (palm, gripper.palm_face)):
+            left = np.flatnonzero(result)
+            result[left] = self._levels(self.nearest, grasps_in_camera[left], footprint) >= floor - margin
+        left = np.flatnonzero(result)
+        held = self._levels(self.target, grasps_in_camera[left], between)
+        result[left] = held < gripper.pad_to_tip - self.config.overlap
         return result
 
-    def _count_above(
-        self,
-        surface: Float32[np.ndarray, "h w"],
-        grasps_in_camera: Grasps,
-        footprint: Float64[np.ndarray, "P 3"],
-        floor: float,
-    ) -> Int64[np.ndarray, "N"]:
-        """How many points of a footprint have a surface above z = `floor` of the grasp frame.
+    def pulled_back(self, grasps_in_camera: Grasps) -> Grasps:
+        """The feasible grasps, and those that touch something, pulled back along their approach until they do not.
+
+        Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
+        is for what is too low for more, not for what is aimed at badly.
+        """
+        gripper = self.observation.gripper
+        seen = grasps_in_camera[self._in_view(grasps_in_camera)]
+        fingers, palm, between = _footprints(gripper, self.cell)
+        touching = np.maximum(
+            gripper.pad_to_tip - self._levels(self.nearest, seen, fingers),
+            gripper.palm_face - self._levels(self.nearest, seen, palm),
+        )
+        touching = np.where(touching > self.config.depth_margin, touching, 0.0)
+        poses = seen.poses.copy()
+        poses[:, :3, 3] -= touching[:, None] * seen.approach
+        free = Grasps(poses, seen.width)
+        held = self._levels(self.target, free, between)
+        lowest = np.where(touching > 0, 0.0, gripper.pad_to_tip - self.config.overlap)
+        return free[self._above_table(free) & (held < lowest)]
+
+    def _levels(
+        self, surface: Float32[np.ndarray, "h w"], grasps_in_camera: Grasps, footprint: Float64[np.ndarray, "P 3"]
+    ) -> Float64[np.ndarray, "N"]:
+        """z, in each grasp's frame, of the surface under a footprint: of its `cells`-th nearest point, if it has any.
 
         A footprint's point is (x, y in metres, y in halves of the opening): fingers stand beside it, whatever it is.
         """
-        origin = self.plane.coordinates(grasps_in_camera.origin).astype(np.float32)
+        origin = self.plane.coordinates(grasps_in_camera.origin)
         angle = self.plane.angles(grasps_in_camera).astype(np.float32)
         cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
         x, y, halves = footprint.astype(np.float32).T
         along = y + halves * (grasps_in_camera.width[:, None] / 2).astype(np.float32)
-        start = (origin[:, :2] - self.corner.astype(np.float32)) / np.float32(self.cell)
+        start = ((origin[:, :2] - self.corner) / self.cell).astype(np.float32)
         # the frame's x axis is y × z: (sin, -cos) for a closing axis (cos, sin) and an approach along s
         column = np.rint(start[:, :1] + (along * cosine + x * sine) / np.float32(self.cell)).astype(np.int32)
         row = np.rint(start[:, 1:] + (along * sine - x * cosine) / np.float32(self.cell)).astype(np.int32)
         height, width = surface.shape
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        found = surface.ravel()[np.where(inside, row * width + column, 0)]
-        return (inside & (found < origin[:, 2:] + np.float32(floor))).sum(axis=1)
+        found = np.where(inside, surface.ravel()[np.where(inside, row * width + column, 0)], np.float32(np.inf))
+        kth = min(self.config.cells, len(footprint)) - 1
+        return np.partition(found, kth, axis=1)[:, kth].astype(np.float64) - origin[:, 2]
 
     def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the image shows where both fingers go."""
@@ -180,6 +204,18 @@ def _reach(gripper: ParallelJawGripper) -> float:
     half_x = max(gripper.finger_breadth, gripper.palm[0]) / 2
     half_y = max(gripper.max_width / 2 + gripper.finger_thickness, gripper.palm[1] / 2)
     return float(np.hypot(half_x, half_y)) + gripper.max_width / 2  # the axis itself may stand beside the object
+
+
+def _is_table(observation: Observation, rows: slice, columns: slice) -> Bool[np.ndarray, "h w"]:
+    """Pixels that show the table: no object, and no higher than noise could lift them.
+
+    Tips come within a millimetre of the table, which is less than the noise of its pixels; the fitted plane, which
+    averages over thousands of them, keeps tips above it instead.
+    """
+    if observation.table is None:
+        return np.zeros(observation.depth[rows, columns].shape, dtype=bool)
+    height = observation.table.height(np.nan_to_num(observation.points[rows, columns]))
+    return ~observation.object_mask[rows, columns] & (height < TABLE_NOISE)
 
 
 def _window(mask: Bool[np.ndarray, "H W"], margin: int, stride: int) -> tuple[slice, slice]:

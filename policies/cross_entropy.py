@@ -176,7 +176,7 @@ def _resample(
     wanted, kept = config.samples - len(fresh), Grasps.none()
     for _ in range(4):
         drawn = _decoded(mixture.sample(2 * wanted, rng), plane, sampler.surface.observation, config)
-        kept = Grasps.concatenate([kept, drawn[sampler.surface.feasible(drawn)]])
+        kept = Grasps.concatenate([kept, sampler.surface.pulled_back(drawn)])
         if len(kept) >= wanted:
             break
     return Grasps.concatenate([kept[slice(wanted)], fresh])

@@ -9,7 +9,8 @@ from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
-from policies.constraints import ConstraintConfig, FeasibleSampler, feasible
+from policies.approach_plane import ApproachPlane
+from policies.constraints import ConstraintConfig, FeasibleSampler, SurfaceMap, feasible
 
 BLOCK = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)
 HEIGHT = 0.7  # of the camera
@@ -121,6 +122,29 @@ def test_a_finger_outside_of_the_image_is_refused(box_scene, middle, seen):
     # 0.68 m away the image ends 0.311 m above its middle; the fingers' outer sides are 35 mm beside the pads' centre
     observation = box_scene(((0.12, 0.02, 0.04), (0.0, middle), 0.0))
     assert feasible(observation, from_above(0.0, middle, 0.02)).all() == seen
+
+
+def pulled_back(observation, grasps):
+    return SurfaceMap.along(observation, ApproachPlane.of(observation)).pulled_back(grasps)
+
+
+def test_a_finger_that_would_land_on_a_low_neighbour_stops_above_it(box_scene):
+    observation = box_scene(BLOCK, ((0.12, 0.03, 0.02), (0.0, 0.04), 0.0))  # 20 mm high, where one finger goes
+    assert not feasible(observation, from_above(0.0, 0.0, 0.015)).any()
+    pulled = pulled_back(observation, from_above(0.0, 0.0, 0.015))
+    assert len(pulled) == 1
+    assert feasible(observation, pulled).all()
+    # the tip, 10 mm below the pads' centre, on the neighbour's top, and moved along the approach alone
+    np.testing.assert_allclose(pulled.origin[0], [0.0, 0.0, HEIGHT - 0.03], atol=1e-3)
+
+
+def test_a_grasp_whose_finger_lands_on_its_own_object_is_given_up(box_scene):
+    assert len(pulled_back(box_scene(BLOCK), from_above(0.0, 0.018, 0.015))) == 0
+
+
+def test_pulling_back_leaves_free_grasps_as_they_are(box_scene):
+    grasps = from_above(0.0, np.array([-0.005, 0.0, 0.005]), 0.02)
+    np.testing.assert_array_equal(pulled_back(box_scene(BLOCK), grasps).poses, grasps.poses)
 
 
 def test_the_feasible_sampler_gives_what_was_asked_for_and_only_that(box_scene):
