@@ -6,7 +6,8 @@ epoch may add it to the windows around its grasps only.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -23,6 +24,7 @@ __all__ = [
     "Sensor",
     "StructuredLightConfig",
     "StructuredLightSensor",
+    "VariedSensor",
     "load_sensor",
 ]
 
@@ -144,10 +146,34 @@ class StructuredLightSensor(Sensor):
         return noisy
 
 
+class VariedSensor(Sensor):
+    """A structured-light camera of any quality: for training a network that is to serve many.
+
+    Its noise, ragged edges and holes are a share of the preset's, drawn for each image: the real images of this kind
+    that we know (Dex-Net's) were filtered down to a tenth of a raw frame's noise.
+    """
+
+    def __init__(self, config: StructuredLightConfig | None = None, share: tuple[float, float] = (0.1, 1.3)) -> None:
+        if not 0 <= share[0] <= share[1]:
+            raise InputError(f"share is {share}; expected (smallest, largest), not negative")
+        self.config, self.share = config or StructuredLightConfig(), share
+
+    def __call__(
+        self, depth: Float32[np.ndarray, "H W"], camera: Camera, rng: np.random.Generator
+    ) -> Float32[np.ndarray, "H W"]:
+        """The measured image."""
+        share = float(rng.uniform(*self.share))
+        scaled = ("axial_deviation", "edge_jitter_px", "edge_loss", "holes_per_pixel")
+        changes: dict[str, Any] = {name: min(share, 1.0) * getattr(self.config, name) for name in scaled}
+        changes["axial_deviation"] = share * self.config.axial_deviation
+        return StructuredLightSensor(replace(self.config, **changes))(depth, camera, rng)
+
+
 SENSORS: dict[str, Callable[[], Sensor]] = {
     "ideal": IdealSensor,
     "dexnet": DexNetSensor,
     "structured_light": StructuredLightSensor,
+    "varied": VariedSensor,
 }
 
 

@@ -265,3 +265,17 @@ def _roughness(depth: np.ndarray, use: np.ndarray) -> float:
     """Median size of the second difference over three pixels, which a slope does not change (metres)."""
     second = depth[:, 6:] - 2 * depth[:, 3:-3] + depth[:, :-6]
     return float(np.nanmedian(np.abs(second[use[:, 3:-3]])))
+
+
+def test_a_varied_sensor_is_sometimes_gentle_and_sometimes_rough():
+    camera = Camera(525.0, 525.0, 79.5, 59.5, 160, 120)
+    flat = np.full((120, 160), 0.7, dtype=np.float32)
+    sensor, rough = load_sensor("varied"), load_sensor("structured_light")
+
+    def residual(which: Sensor, seed: int) -> float:
+        return float(np.nanstd(which(flat, camera, np.random.default_rng(seed))))
+
+    varied = np.array([residual(sensor, seed) for seed in range(40)])
+    preset = np.mean([residual(rough, seed) for seed in range(10)])
+    assert varied.min() < 0.5 * preset  # quantisation alone leaves a third of it
+    assert varied.max() > 1.1 * preset
