@@ -29,7 +29,7 @@ class ConstraintConfig:
 
     depth_margin: float = 0.002  # a surface must stand out of the swept volume's floor by more: sensor noise
     table_clearance: float = 0.001  # between the fingertips and the fitted table
-    overlap: float = 0.003  # by how much an object must rise above the fingertips
+    overlap: float = 0.001  # by how much an object must rise above the fingertips: a washer is no higher
     cells: int = 3  # more than a few measured cells, so that a stray pixel on an edge forbids nothing
 
     def __post_init__(self) -> None:
@@ -248,8 +248,9 @@ def _footprints(
         fingers.append(np.column_stack([finger, np.full(len(finger), side)]))
     # the palm is large, and what lies between the jaws is only asked whether there is anything: every other cell
     palm = _grid(gripper.palm[0] / 2, gripper.palm[1] / 2, 2 * cell)
-    between = _grid(half_x, 1.0, 4 * cell / gripper.max_width)
-    between = np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1]])
+    half_opening = gripper.max_width / 2
+    between = _grid(half_x, half_opening, 2 * cell)
+    between = np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
     return np.concatenate(fingers), np.column_stack([palm, np.zeros(len(palm))]), between
 
 

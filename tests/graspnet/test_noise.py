@@ -14,6 +14,7 @@ from graspnet.noise import (
     SENSORS,
     DexNetSensor,
     DexNetSensorConfig,
+    Sensor,
     StructuredLightConfig,
     StructuredLightSensor,
     load_sensor,
