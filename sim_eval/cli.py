@@ -10,7 +10,7 @@ from graspnet.config import config_to_dict, load_config
 from graspnet.progress import track
 from graspnet.run_record import write_json, write_run_record
 
-__all__ = ["simulate"]
+__all__ = ["demo", "simulate"]
 
 
 @click.command()
@@ -88,3 +88,32 @@ def simulate(
     click.echo(format_results(sorted(records, key=lambda record: record.index)))
     made = {"results": str(output / "results.json"), "trials": len(records)}
     write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Gets dataset/, model/, results.json and report.html.",
+)
+@click.option(
+    "--workers",
+    type=int,
+    default=os.cpu_count() or 1,
+    show_default=True,
+    metavar="N",
+    help="Processes, one thread each.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def demo(output: Path, workers: int, seed: int) -> None:
+    """The whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
+
+    \b
+    graspnet demo --output out/demo
+    """
+    from sim_eval.demo import run_demo
+
+    run_demo(output, seed, workers)

@@ -5,11 +5,11 @@ error that the labels assume. Prints ROC AUC and average precision of every labe
 over objects: grasps of one object are not independent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from scipy.special import ndtr
 
 from data_gen.candidates import CandidateConfig, sample_candidates
@@ -35,7 +35,7 @@ class Study:
     seed: int
     grasps: int
     gripper: str = "yumi"
-    objects: ObjectConfig = ObjectConfig(count=10_000)  # noqa: RUF009 - frozen
+    objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=10_000))
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class StudiedObject:
     name: str
     labels: dict[str, Float64[np.ndarray, "N"]]
     lifted: Bool[np.ndarray, "N"]
-    feasible: Bool[np.ndarray, "N"]
 
 
 def study_object(study: Study) -> StudiedObject:
@@ -64,7 +63,7 @@ def study_object(study: Study) -> StudiedObject:
     worst = np.minimum.reduce([free.fingers, free.palm, free.table])
     gravity_in_object = -world_from_object[2, :3]
     uncertainty = UncertaintyConfig()
-    labels = {}
+    labels: dict[str, np.ndarray] = {}
     for metric, kind in METRICS.items():
         mean = kind()(solid, grasps_in_object, hand, gravity_in_object, uncertainty, rng).mean
         labels |= {
@@ -81,7 +80,7 @@ def study_object(study: Study) -> StudiedObject:
     rotation = frame_from_axes(np.cross(moved.across[:, 0], moved.closing[:, 0]), moved.closing[:, 0])
     executed = Grasps(rigid(rotation, moved.origin[:, 0]), grasps_in_world.width).transformed(world_from_object)
     lifted = np.array([world.pick(world_from_object, executed[i : i + 1]).success for i in range(len(executed))])
-    return StudiedObject(name, labels, lifted, labels["robust_pad_closure, no collision"] > 0)
+    return StudiedObject(name, labels, lifted)
 
 
 @click.command()
@@ -91,24 +90,28 @@ def study_object(study: Study) -> StudiedObject:
 @click.option("--seed", default=0, show_default=True)
 def main(objects: int, grasps: int, workers: int, seed: int) -> None:
     """Print the table."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
     studies = [Study(index, seed, grasps) for index in range(objects)]
     studied = list(track(LocalEngine(workers).run(study_object, studies), objects, "label study", "objects"))
     studied.sort(key=lambda one: one.name)
     lifted = np.concatenate([one.lifted for one in studied])
     click.echo(f"{len(studied)} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted")
     draws = np.random.default_rng(seed).integers(len(studied), size=(200, len(studied)))
+    everything = np.arange(len(studied))
     for name in studied[0].labels:
-        aucs = []
-        for draw in [np.arange(len(studied)), *draws]:
-            outcome = np.concatenate([studied[i].lifted for i in draw])
-            label = np.concatenate([studied[i].labels[name] for i in draw])
-            aucs.append((roc_auc_score(outcome, label), average_precision_score(outcome, label)))
-        (auc, precision), low, high = aucs[0], *np.percentile(aucs[1:], [2.5, 97.5], axis=0)
+        (auc, precision), *resampled = (_scores(studied, name, draw) for draw in [everything, *draws])
+        low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
         click.echo(
             f"{name:45s} AUC {auc:.3f} [{low[0]:.3f}, {high[0]:.3f}]  AP {precision:.3f} [{low[1]:.3f}, {high[1]:.3f}]"
         )
+
+
+def _scores(studied: list[StudiedObject], name: str, draw: Int64[np.ndarray, "M"]) -> tuple[float, float]:
+    """ROC AUC and average precision of a label on some of the objects."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    lifted = np.concatenate([studied[i].lifted for i in draw])
+    label = np.concatenate([studied[i].labels[name] for i in draw])
+    return float(roc_auc_score(lifted, label)), float(average_precision_score(lifted, label))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from jaxtyping import Float64, UInt8
 
 from data_gen.meshes import Solid
 from data_gen.physics.picking import PickFrame
+from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import rigid, rotate_directions, unit
 
-__all__ = ["draw_frame", "film_strip"]
+__all__ = ["draw_frame", "film_strip", "object_picture"]
 
 OBJECT_COLOUR, PALM_COLOUR = (214, 128, 40), (90, 95, 105)
 FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one sees when the hand is turned round
@@ -45,12 +46,27 @@ def draw_frame(
     camera: Camera,
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """One picture, seen by that camera: what each ray meets first, by its colour and its angle to the light."""
+    """One picture, seen by that camera."""
+    return _shaded(_meshes(frame, solid, gripper), camera, world_from_camera)
+
+
+def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
+    """The object alone on the table, in its most likely pose, as large as the picture."""
+    posed = solid.mesh.copy().apply_transform(stable_poses(solid).world_from_object[0])
+    camera = Camera(1.6 * size, 1.6 * size, (size - 1) / 2, (size - 1) / 2, size, size)
+    eye = _looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
+    return _shaded([posed], camera, eye)
+
+
+def _shaded(
+    meshes: Sequence[trimesh.Trimesh], camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """What each ray meets first, by its colour (object, left and right finger, palm) and its angle to the light."""
     import open3d
 
     to_tensor = open3d.core.Tensor.from_numpy
     scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    for mesh in _meshes(frame, solid, gripper):
+    for mesh in meshes:
         scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
     directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
     origins = np.broadcast_to(world_from_camera[:3, 3], directions.shape)
@@ -58,7 +74,7 @@ def draw_frame(
     hit = scene.cast_rays(to_tensor(rays), nthreads=1)
     geometry, normals = hit["geometry_ids"].numpy(), hit["primitive_normals"].numpy()
     palette = np.array([OBJECT_COLOUR, *FINGER_COLOURS, PALM_COLOUR], dtype=np.float64)
-    found = geometry < len(palette)
+    found = geometry < len(meshes)
     facing = np.where(np.sum(normals * directions, axis=1) > 0, -1.0, 1.0)
     shade = 0.45 + 0.55 * np.clip(facing * (normals @ unit(LIGHT)), 0, 1)
     colours = palette[np.minimum(geometry, len(palette) - 1)] * shade[:, None]
