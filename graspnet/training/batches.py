@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
@@ -164,7 +165,7 @@ class Batches:
     config: BatchConfig
     seed: int
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Batches that show every example once; the last may be smaller."""
         return -(-sum(map(len, self.examples)) // self.config.size)
