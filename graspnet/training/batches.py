@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
@@ -79,10 +80,10 @@ class LabelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
-    """size: examples a step. pool: examples mixed at a time (16 kB a channel each; three pools are alive at once)."""
+    """size: examples a step. pool: examples mixed at a time (16 kB a channel each; workers + 2 pools are in memory)."""
 
     size: int = 128
-    pool: int = 4096
+    pool: int = 2048
     sensor: str = "structured_light"
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     workers: int = 1  # threads that prepare batches; they change nothing but the speed
@@ -121,8 +122,15 @@ class Batch:
     def __len__(self) -> int:
         return len(self.target)
 
-    def __getitem__(self, rows: slice) -> "Batch":
-        return Batch(self.images[rows], self.pose[rows], self.target[rows])
+    def take(self, rows: Int64[np.ndarray, "M"]) -> "Batch":
+        """Copies of some examples."""
+        index = torch.from_numpy(rows)
+        return Batch(self.images[index], self.pose[index], self.target[index])
+
+    def followed_by(self, other: "Batch") -> "Batch":
+        """Both batches as one."""
+        pairs = ((self.images, other.images), (self.pose, other.pose), (self.target, other.target))
+        return Batch(*(torch.cat(pair) for pair in pairs))
 
 
 def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelConfig) -> list[ImageExamples]:
@@ -172,21 +180,33 @@ class Batches:
 
     def stream(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps first ≤ step < last, counted from 0 over all epochs, prepared ahead."""
-        prepared = _ahead(self._prepared, self._blocks(first), self.config.workers)
-        begin = first % self.steps_per_epoch * self.config.size  # row of its epoch at which a resumed run goes on
-        blocks = (
-            (
-                block,
-                rows[max(begin - block.first_row, 0) :] if block.epoch == first // self.steps_per_epoch + 1 else rows,
-            )
-            for block, rows in prepared
-        )
-        yield from islice(_cut(blocks, self.config.size), last - first)
+        ahead = self.config.workers + 1
+        pools: SimpleQueue[Batch] = SimpleQueue()  # used in turn: fresh memory costs more than what is written to it
+        for _ in range(ahead + 1):
+            pools.put(self._empty_pool())
+        blocks = _ahead(lambda block: self._filled(pools.get(), block), self._blocks(first), self.config.workers, ahead)
+        yield from islice(self._cut(blocks, first, pools), last - first)
+
+    def _cut(self, blocks: Iterator[tuple["_Block", Batch]], first: int, pools: SimpleQueue[Batch]) -> Iterator[Batch]:
+        """Batches from step `first` on: copies, running over from block to block, but never into the next epoch."""
+        epoch, step = divmod(first, self.steps_per_epoch)
+        rest: Batch | None = None
+        for block, pool in blocks:
+            row = max(step * self.config.size - block.first_row, 0) if block.epoch == epoch + 1 else 0
+            while row < len(block.order):
+                missing = self.config.size - (0 if rest is None else len(rest))
+                taken = pool.take(block.order[row : row + missing])
+                batch = taken if rest is None else rest.followed_by(taken)
+                row += missing
+                rest = batch if len(batch) < self.config.size and not block.closes_epoch else None
+                if rest is None:
+                    yield batch
+            pools.put(pool)
 
     def _blocks(self, first: int) -> Iterator["_Block"]:
         epoch, step = divmod(first, self.steps_per_epoch)
         for block in self._blocks_of_epoch(epoch + 1):
-            if block.first_row + len(block.position) > step * self.config.size:
+            if block.first_row + len(block.order) > step * self.config.size:
                 yield block
         while True:
             epoch += 1
@@ -210,16 +230,20 @@ class Batches:
             first_row += count
         return blocks
 
-    def _prepared(self, block: "_Block") -> Batch:
+    def _empty_pool(self) -> Batch:
+        count, crop = self.config.pool + max(map(len, self.examples)), self.crop
+        images = torch.empty(count, crop.channels, crop.size, crop.size)
+        return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count))
+
+    def _filled(self, pool: Batch, block: "_Block") -> Batch:
         sensor = load_sensor(self.config.sensor)
-        mixed = _empty_batch(len(block.position), self.crop)
         row = 0
         for i in block.images:
             part = self._image_batch(self.examples[i], block.epoch, sensor)
-            where = torch.from_numpy(block.position[row : row + len(part)])
-            mixed.images[where], mixed.pose[where], mixed.target[where] = part.images, part.pose, part.target
+            rows = slice(row, row + len(part))
+            pool.images[rows], pool.pose[rows], pool.target[rows] = part.images, part.pose, part.target
             row += len(part)
-        return mixed
+        return pool
 
     def _image_batch(self, image: ImageExamples, epoch: int, sensor: Sensor) -> Batch:
         rng = _image_stream(self.seed, epoch, image)
@@ -242,29 +266,29 @@ def evaluation_crops(
         depth = sensor(image.depth, image.camera, _image_stream(seed, 0, image))
         return cut_crops(depth, image.camera, image.camera_from_grasp, image.hand, crop)
 
-    for _, crops in _ahead(prepared, examples, config.workers, ahead=8):
+    for _, crops in _ahead(prepared, examples, config.workers, ahead=config.workers + 8):
         yield crops
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Images whose examples are mixed. position: the row in the block of each example, taken image by image."""
+    """Images whose examples are mixed. order: the examples, counted image by image, in the order of their batches."""
 
     epoch: int
     images: tuple[int, ...]
-    position: Int64[np.ndarray, "M"]
+    order: Int64[np.ndarray, "M"]
     first_row: int  # of the epoch
     closes_epoch: bool
 
 
-def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int = 1) -> Iterator[tuple[A, B]]:
-    """(item, work(item)) in order, with `workers` threads busy on the next ones and `ahead` more waiting."""
+def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int) -> Iterator[tuple[A, B]]:
+    """(item, work(item)) in order, while `workers` threads are at the next ones: `ahead` items, or one less."""
     executor = ThreadPoolExecutor(workers, "batches", initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[tuple[A, Future[B]]] = deque()
     try:
         for item in items:
             waiting.append((item, executor.submit(work, item)))
-            if len(waiting) >= workers + ahead:
+            if len(waiting) >= ahead:
                 done, future = waiting.popleft()
                 yield done, future.result()
         while waiting:
@@ -329,30 +353,3 @@ def _footprint(
     half = (hand[:, 0].astype(np.float64) * crop.window / 2)[:, None, None]
     corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
     return camera.project(origin + half * corners)
-
-
-def _cut(blocks: Iterator[tuple["_Block", Batch]], size: int) -> Iterator[Batch]:
-    """Batches of `size` rows, running over from one block into the next, but never into the next epoch."""
-    rest: Batch | None = None
-    for block, rows in blocks:
-        if rest is not None:
-            head = size - len(rest)
-            begun, rows = _joined(rest, rows[:head]), rows[head:]
-            if len(begun) < size and not block.closes_epoch:
-                rest = begun
-                continue
-            yield begun
-        whole = len(rows) if block.closes_epoch else len(rows) // size * size
-        for row in range(0, whole, size):
-            yield rows[row : row + size]
-        rest = rows[whole:] if whole < len(rows) else None
-
-
-def _joined(head: Batch, tail: Batch) -> Batch:
-    images, pose = torch.cat([head.images, tail.images]), torch.cat([head.pose, tail.pose])
-    return Batch(images, pose, torch.cat([head.target, tail.target]))
-
-
-def _empty_batch(count: int, crop: CropConfig) -> Batch:
-    images = torch.empty(count, crop.channels, crop.size, crop.size)
-    return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count))
