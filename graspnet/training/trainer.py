@@ -148,7 +148,7 @@ def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterat
     network.fit_normalisation(images, pose)
     stream = batches.stream(0, config.epochs * batches.steps_per_epoch)
     first = next(stream)
-    computing = find_fastest(network, first, config.device, config.precision, config.threads)
+    computing = find_fastest(network, first, config.device, config.precision, config.threads, config.batches.workers)
     click.echo(f"computing in {computing.precision} on {computing.device}, threads: {computing.threads}", err=True)
     placed(network, computing)
     return TrainingState(network, make_optimiser(network, config.optimiser), computing), chain([first], stream)
