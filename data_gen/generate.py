@@ -115,14 +115,14 @@ def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> S
     pose_of_view = np.sort(
         rng.choice(len(poses.probability), config.views, p=poses.probability / sum(poses.probability))
     )
-    renderer = RENDERERS[config.renderer]()
     views: list[_View] = []
-    for pose, count in zip(*np.unique(pose_of_view, return_counts=True), strict=True):
-        scale, world_from_object = posed_for_hand(shape, poses.world_from_object[pose], config.objects, hand, rng)
-        solid = shape.scaled(scale)
-        grasps = _label(solid, world_from_object, hand, config, int(count) * config.grasps_per_view, rng)
-        for share in np.array_split(rng.permutation(len(grasps.grasps_in_world)), count):
-            views.append(_view(solid, scale, world_from_object, int(pose), grasps[share], config, renderer, rng))
+    with RENDERERS[config.renderer]() as renderer:
+        for pose, count in zip(*np.unique(pose_of_view, return_counts=True), strict=True):
+            scale, world_from_object = posed_for_hand(shape, poses.world_from_object[pose], config.objects, hand, rng)
+            solid = shape.scaled(scale)
+            grasps = _label(solid, world_from_object, hand, config, int(count) * config.grasps_per_view, rng)
+            for share in np.array_split(rng.permutation(len(grasps.grasps_in_world)), count):
+                views.append(_view(solid, scale, world_from_object, int(pose), grasps[share], config, renderer, rng))
     return _shard(name, views, hand)
 
 

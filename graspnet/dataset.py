@@ -194,22 +194,25 @@ class DatasetWriter:
         write_json(path, {"object": name, "reason": reason})
 
     def finish(self) -> DatasetHeader:
-        """Mark the dataset as complete, with the checksums and counts of all shards."""
+        """Mark the dataset as complete, with the checksums and counts of all shards.
+
+        InputError: a shard is missing or damaged, or there is none at all.
+        """
         shards, skipped, counts = {}, {}, {"objects": 0, "images": 0, "grasps": 0}
         for path in sorted((self.folder / "shards").iterdir()):
             if path.suffix == ".skipped":
                 entry = json.loads(path.read_text())
                 skipped[entry["object"]] = entry["reason"]
                 continue
-            text = (path / "shard.json").read_bytes()
-            shards[path.name] = hashlib.sha256(text).hexdigest()
-            entry = json.loads(text)
+            entry, shards[path.name] = _read_record(path / "shard.json")
             counts["objects"] += 1
             counts["images"] += entry["images"]
             counts["grasps"] += entry["grasps"]
         missing = self.header.units - len(shards) - len(skipped)
         if missing:
             raise InputError(f"{self.folder}: {missing} of {self.header.units} shards are missing; use --resume")
+        if not shards:
+            raise InputError(f"{self.folder}: no object could be used; the first: {next(iter(skipped.values()))}")
         values = {f.name: getattr(self.header, f.name) for f in fields(self.header)}
         header = DatasetHeader(**(values | {"complete": True, "shards": shards, "skipped": skipped, "counts": counts}))
         write_json(self.folder / "dataset.json", asdict(header))
@@ -242,12 +245,8 @@ class Dataset:
 
     def read(self, index: int) -> Shard:
         """The shard at a position in [0, shard_count). InputError: a file is missing, truncated or changed."""
-        folder = self.folder / "shards" / sorted(self.header.shards)[index]
-        expected = self.header.shards[folder.name]
-        record = folder / "shard.json"
-        if not record.is_file() or hashlib.sha256(record.read_bytes()).hexdigest() != expected:
-            raise InputError(f"{record}: missing or changed since the dataset was made; {_REMEDY}")
-        for name, checksum in json.loads(record.read_text())["files"].items():
+        folder, record = self._record(index)
+        for name, checksum in record["files"].items():
             if not (folder / name).is_file() or _checksum(folder / name) != checksum:
                 raise InputError(f"{folder / name}: truncated or changed since the dataset was made; {_REMEDY}")
         return Shard(_read_images(folder), _read_grasps(folder / "grasps.parquet"))
@@ -271,8 +270,15 @@ class Dataset:
         return ParallelJawGripper(**(fields_ | {"palm": tuple(fields_["palm"])}))
 
     def _object_of(self, index: int) -> str:
-        record = self.folder / "shards" / sorted(self.header.shards)[index] / "shard.json"
-        return json.loads(record.read_text())["object"][0]
+        return self._record(index)[1]["object"][0]
+
+    def _record(self, index: int) -> tuple[Path, dict[str, Any]]:
+        """A shard's folder, and its shard.json as it was when the dataset was made."""
+        folder = self.folder / "shards" / sorted(self.header.shards)[index]
+        record, checksum = _read_record(folder / "shard.json")
+        if checksum != self.header.shards[folder.name]:
+            raise InputError(f"{folder / 'shard.json'}: changed since the dataset was made; {_REMEDY}")
+        return folder, record
 
 
 _REMEDY = "delete that shard's folder, then `graspnet generate --resume` makes it again"
@@ -290,6 +296,15 @@ def _read_header(path: Path) -> DatasetHeader:
         return DatasetHeader(**data)
     except TypeError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _read_record(path: Path) -> tuple[dict[str, Any], str]:
+    """A shard.json, and its checksum."""
+    try:
+        text = path.read_bytes()
+        return json.loads(text), hashlib.sha256(text).hexdigest()
+    except (OSError, ValueError):  # of JSON, of UTF-8
+        raise InputError(f"{path}: missing or truncated; {_REMEDY}") from None
 
 
 def _check_same_run(found: DatasetHeader, asked: DatasetHeader, path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from graspnet.config import config_to_dict, load_config
+from graspnet.errors import InputError
 from graspnet.progress import track
 from graspnet.run_record import write_json, write_run_record
 
@@ -68,7 +69,7 @@ def simulate(
     graspnet simulate --policy principal_axis --policy antipodal --trials 200 --output out/single
     graspnet simulate --objects my_meshes --output out/mine trial.gripper=panda trial.objects.unit=0.001
 
-    KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input.
+    KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
     """
     from data_gen.engines import LocalEngine
     from sim_eval.protocols import PolicyChoice, ProtocolConfig, format_results, results_as_json, run_protocol
@@ -85,6 +86,8 @@ def simulate(
         track(run_protocol(config, choices, seed, LocalEngine(workers)), config.trials, "simulate", "trials")
     )
     write_json(output / "results.json", results_as_json(config, seed, records))
+    if all(record.problem for record in records):
+        raise InputError(f"no trial could start; the first: {records[0].problem}")
     click.echo(format_results(sorted(records, key=lambda record: record.index)))
     made = {"results": str(output / "results.json"), "trials": len(records)}
     write_run_record(output, "simulate", config_to_dict(config), seed, started, made)

@@ -15,7 +15,7 @@ __all__ = ["train"]
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted training in --output.")
-@click.option("--seed", type=int, help="Instead of the config's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def train(
     config: str, dataset_folder: Path, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]

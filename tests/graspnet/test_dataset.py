@@ -135,6 +135,26 @@ def test_a_truncated_file_is_named(folder):
         Dataset.open(folder).read(1)
 
 
+@pytest.mark.parametrize("text", ["", '{"files": {'])
+def test_a_truncated_record_of_a_shard_is_named_whoever_reads_it(folder, text):
+    (folder / "shards" / "00001" / "shard.json").write_text(text)
+    message = r"00001/shard\.json: missing or truncated; delete that shard's folder"
+    with pytest.raises(InputError, match=message):
+        Dataset.open(folder).read(1)
+    with pytest.raises(InputError, match=message):
+        list(Dataset.open(folder).shards("train"))
+    with pytest.raises(InputError, match=message):
+        DatasetWriter(folder, make_header(), resume=True).finish()
+
+
+def test_a_dataset_of_nothing_is_not_finished(tmp_path):
+    writer = DatasetWriter(tmp_path, make_header())
+    for unit in range(2):
+        writer.skip(unit, f"plate_{unit}", "encloses no volume")
+    with pytest.raises(InputError, match="no object could be used; the first: encloses no volume"):
+        writer.finish()
+
+
 def test_an_unfinished_dataset_is_refused(tmp_path):
     DatasetWriter(tmp_path, make_header()).write(0, make_shard(np.random.default_rng(0)))
     with pytest.raises(InputError, match=r"unfinished.*--resume"):

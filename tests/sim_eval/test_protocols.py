@@ -141,3 +141,20 @@ def test_a_wrong_key_is_one_line_and_status_2(tmp_path):
     done = CliRunner().invoke(main, ["simulate", "--output", str(tmp_path), "trial.griper=yumi"])
     assert done.exit_code == 2
     assert "did you mean 'gripper'" in done.output
+
+
+@pytest.mark.parametrize("file", ["text.stl", "lid.stl"])
+def test_a_simulation_in_which_nothing_starts_is_one_line_and_status_2(tmp_path, file):
+    (tmp_path / "text.stl").write_bytes(b"not a mesh")
+    open_box = trimesh.creation.box([0.04, 0.03, 0.03])
+    open_box.update_faces(np.arange(12) > 1)
+    open_box.export(tmp_path / "lid.stl")
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / file).rename(tmp_path / "meshes" / file)
+    arguments = ["simulate", "--objects", str(tmp_path / "meshes"), "--trials", "1", "--workers", "1"]
+    done = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]  # after the progress
+    assert last.startswith("graspnet: no trial could start; the first: ")
+    assert file in last

@@ -1,6 +1,7 @@
 """Training learns what can be learnt, nothing else, and goes on where it was stopped."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -260,3 +261,25 @@ def test_bad_usage_is_one_line_and_status_2(bars, tmp_path, arguments, message):
     assert done.exit_code == 2
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("file", ["grasps.parquet", "shard.json"])
+def test_a_truncated_shard_is_one_line_and_status_2(bars, tmp_path, file):
+    shutil.copytree(bars.folder, tmp_path / "dataset")
+    path = tmp_path / "dataset" / "shards" / "00001" / file
+    path.write_bytes(path.read_bytes()[:-9])
+    given = ["train", "--dataset", str(tmp_path / "dataset"), "--output", str(tmp_path / "model")]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert f"00001/{file}: " in done.stderr
+    assert "truncated" in done.stderr
+
+
+def test_an_unfinished_dataset_is_one_line_and_status_2(bars, tmp_path):
+    header = json.loads((bars.folder / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(header | {"complete": False}))  # as a killed `generate` leaves it
+    done = CliRunner().invoke(main, ["train", "--dataset", str(tmp_path), "--output", str(tmp_path / "model")])
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "unfinished; `graspnet generate --resume" in done.stderr

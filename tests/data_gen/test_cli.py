@@ -1,0 +1,99 @@
+"""Facts about `graspnet generate`: its summary and record, and one clear line for each kind of bad input."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from click.testing import CliRunner, Result
+
+from graspnet.cli import main
+from graspnet.dataset import Dataset
+
+SMALL = ("hands.presets=[yumi]", "hands.random_share=0", "views=1", "grasps_per_view=6", "metrics=[robust_pad_closure]")
+
+
+def generate(output: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["generate", "--workers", "1", "--output", str(output), *arguments, *SMALL])
+
+
+def assert_refused(result: Result, message: str) -> None:
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("generate: ")]  # but for the progress
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def brick() -> trimesh.Trimesh:
+    return trimesh.creation.box((0.06, 0.03, 0.02))
+
+
+def without_lid() -> trimesh.Trimesh:
+    mesh = brick()
+    mesh.update_faces(np.arange(len(mesh.faces)) > 1)
+    return mesh
+
+
+@pytest.mark.parametrize(
+    ("mesh", "message"),
+    [
+        (without_lid, "bad.stl: the surface is open: 4 open edges"),
+        (lambda: brick().apply_scale([1, 1, 0]), "bad.stl: encloses no volume"),
+        (lambda: brick().apply_scale(10_000 / 0.06), "bad.stl: longest side is 1e+04 m; expected 0.001 to 2.0 m"),
+        (trimesh.Trimesh, "bad.stl: "),
+    ],
+    ids=["open", "without volume", "10 km", "empty"],
+)
+def test_a_mesh_that_cannot_be_used_is_one_line_and_status_2(tmp_path, mesh: Callable[[], trimesh.Trimesh], message):
+    (tmp_path / "meshes").mkdir()
+    mesh().export(tmp_path / "meshes" / "bad.stl")
+    result = generate(tmp_path / "data", "--objects", str(tmp_path / "meshes"))
+    assert_refused(result, message)
+    assert "no object could be used" in result.stderr
+
+
+def test_a_folder_with_one_good_mesh_makes_a_dataset_and_names_what_was_left_out(tmp_path):
+    (tmp_path / "meshes").mkdir()
+    brick().export(tmp_path / "meshes" / "good.stl")
+    without_lid().export(tmp_path / "meshes" / "bad.stl")
+    result = generate(tmp_path / "data", "--objects", str(tmp_path / "meshes"))
+    assert result.exit_code == 0, result.output
+    assert "1 objects, 1 images, 6 grasps" in result.stdout
+    assert "left out bad.stl: " in result.stdout
+    made = json.loads((tmp_path / "data" / "run.json").read_text())["made"]
+    assert made == {"dataset": str(tmp_path / "data"), "objects": 1, "images": 1, "grasps": 6}
+
+
+def test_a_run_that_was_stopped_is_resumed_by_the_command_and_refused_without_the_flag(tmp_path):
+    whole = generate(tmp_path / "data", "objects.count=2")
+    assert whole.exit_code == 0, whole.output
+    header = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(header | {"complete": False}))
+    (tmp_path / "data" / "shards" / "00001" / "shard.json").rename(tmp_path / "moved")  # as if it had not come so far
+    assert_refused(generate(tmp_path / "data", "objects.count=2"), "holds a dataset already; --resume continues it")
+    assert_refused(generate(tmp_path / "data", "objects.count=2", "--resume"), "shard.json: missing or truncated")
+    for path in sorted((tmp_path / "data" / "shards" / "00001").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (tmp_path / "data" / "shards" / "00001").rmdir()
+    result = generate(tmp_path / "data", "objects.count=2", "--resume")
+    assert result.exit_code == 0, result.output
+    assert "with what was there: 2 objects, 12 grasps" in result.stdout
+    assert Dataset.open(tmp_path / "data").header.counts["grasps"] == 12
+
+
+def test_bad_usage_is_one_line_and_nothing_is_written(tmp_path):
+    for arguments, message in (
+        (["vews=3"], "unknown key 'vews'; did you mean 'views'"),
+        (["--config", "quik"], "did you mean 'quick'"),
+        (["--workers", "0"], "workers is 0; it must be at least 1"),
+        (["--objects", str(tmp_path / "nowhere")], "nowhere: no such folder"),
+        (["--resume", "renderer=pixar"], "unknown renderer 'pixar'"),
+    ):
+        assert_refused(generate(tmp_path / "data", *arguments), message)
+        assert not (tmp_path / "data").exists()
+    negative = generate(tmp_path / "data", "--seed", "-1")
+    assert negative.exit_code == 2
+    assert "-1 is not in the range x>=0" in negative.stderr
