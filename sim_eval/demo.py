@@ -22,6 +22,7 @@ from graspnet import drawing
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict, load_config
 from graspnet.dataset import Dataset, Shard
+from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.noise import load_sensor
@@ -71,6 +72,8 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     """
     started = time.time()
     clock = _Clock()
+    if (output / "dataset").exists():
+        raise InputError(f"{output}: holds an earlier demo; delete it, or choose another --output")
     output.mkdir(parents=True, exist_ok=True)
     generation = load_config(GenerateConfig, "generate", "demo")
     _announce("1 and 2: procedural objects, images of them, and labelled grasps")
@@ -319,14 +322,11 @@ def _plans_figure(trials: Sequence[tuple[TrialRecord, Trial]], checkpoint: Check
 
 
 def _film_strips(trials: Sequence[tuple[TrialRecord, Trial]], checkpoint: Checkpoint) -> list[str]:
-    """The first pictured success and the first pictured failure, moment by moment."""
+    """A pictured success and a pictured failure, or two of the one kind that there is, moment by moment."""
     policy = make_policy(POLICY, quality=NetworkQuality(checkpoint))
     blocks = []
-    outcomes = [record.results[POLICY].success for record, _ in trials]
-    for wanted in (True, False):
-        if wanted not in outcomes:
-            continue
-        record, trial = trials[outcomes.index(wanted)]
+    ordered = sorted(trials, key=lambda each: not each[0].results[POLICY].success)
+    for record, trial in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
         _, plan = run_trial(trial, policy)
         pick = execute(trial, plan.grasps_in_camera[slice(1)], frame_interval=0.02)
         figure, axes = drawing.new_figure(1, 1, width=14.0, aspect=0.17)
