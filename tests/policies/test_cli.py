@@ -11,10 +11,11 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from graspnet.camera import save_camera
+from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
+from graspnet.observation import read_mask
 from graspnet.transforms import is_rigid
 from policies.cli import read_camera_pose
 
@@ -217,3 +218,30 @@ def test_a_mask_of_another_size_is_refused_in_one_line(scene, tmp_path):
     assert "segmask is 320x240" in done.stderr
     assert "the depth image is 640x480" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "index"),
+    [
+        *(("single_primesense", index) for index in range(5)),
+        *((f"clutter_{camera}", index) for camera in ("primesense", "phoxi") for index in range(2)),
+    ],
+)
+def test_on_real_images_the_shipped_network_grasps_an_object(shared_data, tmp_path, folder, index):
+    """The best grasp's jaws straddle what the mask marks: some of it lies between them, none under the fingers."""
+    real, kind = shared_data / "real_depth", folder.partition("_")[2]
+    files = {
+        "--depth": str(real / folder / f"depth_{index}.npy"), "--camera": str(real / "calib" / kind / f"{kind}.intr"),
+        "--segmask": str(real / folder / f"segmask_{index}.png"), "--gripper": "yumi",
+    }  # fmt: skip
+    result = plan(files | {"--output": str(tmp_path / "plan.json")})
+    assert result.exit_code == 0, result.stderr
+    best = json.loads((tmp_path / "plan.json").read_text())["grasps"][0]
+    camera, mask = load_camera(files["--camera"]), read_mask(Path(files["--segmask"]))
+    pose, width = np.array(best["camera_from_grasp"]), best["width"]
+    offset = np.linspace(-0.5, 0.5, 41)[:, None] * width * pose[:3, 1]
+    u, v = np.rint(camera.project(pose[:3, 3] + offset)).astype(int).T
+    between = mask[v, u]
+    assert between[8:33].any()
+    if folder.startswith("single"):  # in a heap, the fingers go down beside one object and above another
+        assert not between[[0, -1]].any()

@@ -19,9 +19,10 @@ from graspnet.camera import load_camera
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
+from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.policy import GraspPlan, Policy, make_policy
+from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class
 from sim_eval.trial import (
     TrialConfig,
     calibration_error,
@@ -175,20 +176,25 @@ def test_saved_observations_are_read_back_as_they_were(renderer, tmp_path):
     assert load_gripper(tmp_path / "gripper.json") == observation.gripper
 
 
-def test_a_fresh_process_plans_from_the_files_what_the_trial_executed(renderer, tmp_path):
-    """The policy sees depth image, camera, segmask and gripper, and nothing else."""
+@pytest.mark.parametrize("name", ["antipodal", "cross_entropy"])
+def test_a_fresh_process_plans_from_the_files_what_the_trial_executed(renderer, tmp_path, name):
+    """The policy sees depth image, camera, segmask and gripper, and nothing else; one that ranks has the network that
+    ships."""
     trial = draw_trial(BOXES, 4, 2, renderer)
-    _, plan = run_trial(trial, make_policy("antipodal"))
+    quality = NetworkQuality(load_checkpoint("parallel_jaw")) if policy_class(name).needs_quality else None
+    _, plan = run_trial(trial, make_policy(name, quality=quality))
+    assert len(plan)
     save_observation(trial.observation, tmp_path)
     command = [
         str(Path(sys.executable).with_name("graspnet")), "plan", "--depth", "depth.npy", "--camera", "camera.json",
-        "--segmask", "segmask.png", "--gripper", "gripper.json", "--policy", "antipodal",
+        "--segmask", "segmask.png", "--gripper", "gripper.json", "--policy", name,
         "--seed", str(trial.plan_seed), "--output", "plan.json",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    poses = [grasp["camera_from_grasp"] for grasp in json.loads((tmp_path / "plan.json").read_text())["grasps"]]
-    np.testing.assert_allclose(poses, plan.grasps_in_camera.poses, atol=1e-12)
+    planned = json.loads((tmp_path / "plan.json").read_text())["grasps"]
+    np.testing.assert_allclose([g["camera_from_grasp"] for g in planned], plan.grasps_in_camera.poses, atol=1e-12)
+    np.testing.assert_allclose([g["quality"] for g in planned], plan.qualities, atol=1e-6)
 
 
 @pytest.mark.parametrize(
