@@ -63,5 +63,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install -c constraints.txt setuptools
+	rm -rf graspnet.egg-info # one of an earlier installation would hide new entry points from tests run here
 	$(VENV)/bin/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@
