@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,14 @@ def test_the_stored_image_shows_the_object_where_its_pose_says(dataset):
             rows, columns = np.nonzero(shard.images.instance[i])
             assert rows.min() - 5 <= v <= rows.max() + 5
             assert columns.min() - 5 <= u <= columns.max() + 5
+
+
+def test_another_renderer_changes_pixels_and_no_grasp():
+    name = object_names(tiny().objects)[0]
+    cast, drawn = (generate_unit(replace(tiny(), renderer=renderer), 0, name, 3) for renderer in ("raycast", "raster"))
+    np.testing.assert_array_equal(cast.grasps.camera_from_grasp, drawn.grasps.camera_from_grasp)
+    difference = np.abs(cast.images.depth - drawn.images.depth)
+    assert np.mean(difference < 5e-4) > 0.99  # all but silhouettes
 
 
 def test_no_object_is_in_two_splits(dataset):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
+from graspnet.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
 from graspnet.observation import read_mask
@@ -163,7 +165,10 @@ def test_a_bad_depth_image_is_refused_in_one_line(scene, tmp_path, kind):
 
 def test_other_bad_input_is_refused_in_one_line(scene, tmp_path):
     (tmp_path / "short.yaml").write_text("fx: 500\nfy: 500\ncx: 320\ncy: 240\nwidth: 640\n")
-    (tmp_path / "hand.yaml").write_text("kind: parallel_jaw\nmax_width: 0\n")
+    hand = {"kind": "parallel_jaw"} | asdict(load_gripper("yumi")) | {"palm": [0.04, 0.07, 0.06]}
+    (tmp_path / "closed.json").write_text(json.dumps(hand | {"max_width": 0}))
+    (tmp_path / "inverted.json").write_text(json.dumps(hand | {"max_width": -0.05}))
+    (tmp_path / "hand.yaml").write_text("kind: parallel_jaw\nmax_width: 0.05\n")
     (tmp_path / "pose.yaml").write_text("[[1, 0], [0, 1]]")
     (tmp_path / "noise.tf").write_text("camera\nworld\nnot numbers\n")
     (tmp_path / "skewed.yaml").write_text("[[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]")
@@ -173,7 +178,9 @@ def test_other_bad_input_is_refused_in_one_line(scene, tmp_path):
         ({"--depth-scale": "-1"}, "--depth-scale is -1.0; it must be positive"),
         ({"--camera": str(tmp_path / "short.yaml")}, "missing key 'height'"),
         ({"--camera": "primesens"}, "did you mean 'primesense'"),
-        ({"--gripper": str(tmp_path / "hand.yaml")}, "hand.yaml: missing key|max_width is 0"),
+        ({"--gripper": str(tmp_path / "closed.json")}, "closed.json: max_width is 0.*; it must be positive"),
+        ({"--gripper": str(tmp_path / "inverted.json")}, "inverted.json: max_width is -0.05; it must be positive"),
+        ({"--gripper": str(tmp_path / "hand.yaml")}, "hand.yaml: missing key"),
         ({"--gripper": "yummy"}, "did you mean 'yumi'"),
         ({"--segmask": str(tmp_path / "black.png")}, "segmask is empty"),
         ({"--camera-pose": str(tmp_path / "pose.yaml")}, "shape \\(2, 2\\)"),

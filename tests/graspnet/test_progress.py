@@ -1,0 +1,28 @@
+"""Progress: the same items, told on standard error alone."""
+
+import pytest
+
+from graspnet.progress import track
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_items_come_through_in_order_and_standard_output_stays_clean(monkeypatch, capsys, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    assert list(track(iter("abc"), 3, "making", "letters")) == ["a", "b", "c"]
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert "making" in seen.err
+    assert "3/3" in seen.err
+
+
+def test_a_log_gets_the_rate_and_the_time_that_is_left(capsys):
+    list(track(range(5), 5, "making", "things"))
+    (line,) = capsys.readouterr().err.splitlines()  # five quick things deserve one line
+    assert line.startswith("making: 5/5, ")
+    assert line.endswith("things/s, 0 s left")
+
+
+def test_work_starts_only_when_items_are_taken():
+    items = track((1 / 0 for _ in range(1)), 1, "making")
+    with pytest.raises(ZeroDivisionError):
+        next(items)
