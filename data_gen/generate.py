@@ -288,7 +288,8 @@ def _gripper_fields(hand: ParallelJawGripper) -> dict[str, object]:
 
 
 def _splits(names: list[str], validation_share: float, seed: int) -> dict[str, list[str]]:
-    count = round(validation_share * len(names))
+    some = validation_share > 0 and len(names) > 1  # a share of a few own meshes would round to none
+    count = max(int(some), round(validation_share * len(names)))
     order = np.random.default_rng([seed, len(names), 2]).permutation(len(names))
     held_out = {names[i] for i in order[:count]}
     return {

@@ -86,6 +86,8 @@ def load_state(
     _check_origin(record["origin"], json.loads(json.dumps(origin)), folder / "state.json")
     network.load_state_dict(load_tensors(folder / "network.safetensors"))
     computing = Computing(**record["computing"])
+    if computing.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{folder}: was begun on a CUDA device and torch finds none here; --resume where there is one")
     placed(network, computing)
     _load_flat(optimiser, load_tensors(folder / "optimiser.safetensors"))
     loss_sum = torch.tensor(record["loss_sum"], dtype=torch.float64)

@@ -129,6 +129,14 @@ def test_no_object_is_in_two_splits(dataset):
     assert sorted(splits["train"] + splits["validation"]) == sorted(object_names(tiny().objects))
 
 
+def test_two_meshes_are_enough_to_train_on_one_and_validate_on_the_other(tmp_path):
+    for name in "ab":
+        trimesh.creation.box((0.05, 0.03, 0.02)).export(tmp_path / f"{name}.stl")
+    make(tmp_path / "data", 1, tiny(folder=str(tmp_path)))
+    splits = Dataset.open(tmp_path / "data").header.splits
+    assert {name: len(objects) for name, objects in splits.items()} == {"train": 1, "validation": 1}
+
+
 def test_a_mesh_that_cannot_be_used_is_skipped_with_its_reason(tmp_path):
     (tmp_path / "meshes").mkdir()
     trimesh.creation.box((0.05, 0.03, 0.02)).export(tmp_path / "meshes" / "good.stl")

@@ -162,6 +162,15 @@ def test_resuming_with_another_config_or_nothing_to_resume_is_refused(bars, tmp_
         load_state(network, make_optimiser(network, OptimiserConfig()), origin | {"dataset": "b"}, tmp_path)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_training_begun_on_a_gpu_is_not_resumed_without_one(tmp_path):
+    network = NETWORKS["compact"]()
+    state = TrainingState(network, make_optimiser(network, OptimiserConfig()), replace(CPU, device="cuda"))
+    save_state(state, {}, tmp_path)
+    with pytest.raises(InputError, match="was begun on a CUDA device and torch finds none here"):
+        load_state(network, make_optimiser(network, OptimiserConfig()), {}, tmp_path)
+
+
 def test_an_output_that_is_taken_is_refused(trained, bars, tmp_path):
     _, folder = trained
     for resume in (False, True):
@@ -221,6 +230,16 @@ def test_cuda_where_there_is_none_is_refused():
             "float32",
             1,
         )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_trains_a_network_that_a_cpu_loads(bars, tmp_path, precision):
+    config = replace(QUICK, epochs=2, device="cuda", precision=precision)
+    result = train(config, bars, tmp_path)
+    assert result.checkpoint.details["training"]["computing"]["device"] == "cuda"
+    weights = load_checkpoint(tmp_path).network.state_dict()
+    assert all(value.device.type == "cpu" and value.isfinite().all() for value in weights.values())
 
 
 @pytest.mark.parametrize("name", sorted(preset_names("train")))
