@@ -17,7 +17,8 @@ SHELL := /bin/bash
 setup: $(INSTALLED)
 
 demo: setup
-	@$(VENV)/bin/graspnet demo --output demo
+	@rm -rf demo # of an earlier, perhaps stopped, demo: it keeps nothing that this one does not make again
+	$(VENV)/bin/graspnet demo --output demo
 
 test: setup
 	@$(VENV)/bin/python -m pytest -m "not slow"

@@ -167,8 +167,7 @@ class DatasetWriter:
         if path.exists():
             _check_same_run(_read_header(path), header, path)
         (folder / "shards").mkdir(parents=True, exist_ok=True)
-        for leftover in (folder / "shards").glob("*.tmp"):
-            shutil.rmtree(leftover)
+        _remove_unfinished(folder / "shards")
         write_json(path, asdict(header))
 
     def finished(self) -> set[int]:
@@ -245,10 +244,8 @@ class Dataset:
 
     def read(self, index: int) -> Shard:
         """The shard at a position in [0, shard_count). InputError: a file is missing, truncated or changed."""
-        folder, record = self._record(index)
-        for name, checksum in record["files"].items():
-            if not (folder / name).is_file() or _checksum(folder / name) != checksum:
-                raise InputError(f"{folder / name}: truncated or changed since the dataset was made; {_REMEDY}")
+        folder, _ = self._record(index)
+        _check_files(folder)
         return Shard(_read_images(folder), _read_grasps(folder / "grasps.parquet"))
 
     def shards(self, split: str | None = None) -> Iterable[Shard]:
@@ -281,7 +278,7 @@ class Dataset:
         return folder, record
 
 
-_REMEDY = "delete that shard's folder, then `graspnet generate --resume` makes it again"
+_REMEDY = "`graspnet generate --resume` makes the shard again"
 
 
 def _read_header(path: Path) -> DatasetHeader:
@@ -315,6 +312,29 @@ def _check_same_run(found: DatasetHeader, asked: DatasetHeader, path: Path) -> N
 
 def _shard_folder(folder: Path, unit: int) -> Path:
     return folder / "shards" / f"{unit:05d}"
+
+
+def _remove_unfinished(shards: Path) -> None:
+    """Delete what a resumed run makes again: half-written and damaged shards, and objects left out (a mesh may have
+    been mended)."""
+    for path in shards.iterdir():
+        if path.suffix == ".skipped":
+            path.unlink()
+        elif path.suffix == ".tmp":
+            shutil.rmtree(path)
+        else:
+            try:
+                _check_files(path)
+            except InputError:
+                shutil.rmtree(path)
+
+
+def _check_files(folder: Path) -> None:
+    """InputError if a file of the shard is missing, truncated or changed since it was written."""
+    entry, _ = _read_record(folder / "shard.json")
+    for name, checksum in entry["files"].items():
+        if not (folder / name).is_file() or _checksum(folder / name) != checksum:
+            raise InputError(f"{folder / name}: truncated or changed since the dataset was made; {_REMEDY}")
 
 
 def _write_images(images: DepthImages, folder: Path) -> None:

@@ -107,7 +107,7 @@ def grasp_crops(
     config: MetricCropConfig | PixelCropConfig,
     standoff: Float[Tensor, "N"] | None = None,
 ) -> GraspCrops:
-    """The crops of N grasps, of which grasp n is seen in image `image_index[n]`.
+    """The crops of N grasps, of which grasp n is seen in image `image_index[n]`. No gradients pass through.
 
     depth: metres along z, 0 or NaN = missing. intrinsics: (fx, fy, cx, cy), pixels. hand: `ParallelJawGripper.sizes()`.
     standoff: δ, metres from the reference point to the grasp's origin along the approach; 0 if not given.

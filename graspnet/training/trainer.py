@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 
 from graspnet.config import config_to_dict
-from graspnet.dataset import Dataset
+from graspnet.dataset import Dataset, DatasetHeader
 from graspnet.errors import InputError
 from graspnet.models import architecture
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
@@ -41,6 +41,7 @@ __all__ = ["TrainConfig", "TrainingResult", "predict", "train"]
 NORMALISATION_EXAMPLES = 2048
 RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
 LOG_STEPS = 20
+MOST_NAMES = 8  # of hands, in a checkpoint's name for them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,12 +256,12 @@ def _finished(
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
-        gripper_name=", ".join(sorted(dataset.header.grippers)),
+        gripper_name=_gripper_names(dataset.header),
         metric=config.label.metric,
         threshold=config.label.threshold,
         temperature=temperature,
         details={
-            "grippers": dataset.header.grippers,
+            "grippers": _gripper_range(dataset.header),
             "camera": _camera_range(training),
             "dataset": {"name": dataset.header.name, "fingerprint": dataset.header.fingerprint}
             | {"train": sum(map(len, training)), "validation": total},
@@ -283,6 +284,21 @@ def _evaluation(
 
 def _robustness(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
     return np.concatenate([image.robustness for image in examples])
+
+
+def _gripper_names(header: DatasetHeader) -> str:
+    """The hands by name, or how many there were."""
+    names = sorted(header.grippers)
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
+
+
+def _gripper_range(header: DatasetHeader) -> dict[str, list[Any]]:
+    """Smallest and largest of every size of the hands in training (metres)."""
+    hands = list(header.grippers.values())
+    sizes = [name for name, value in hands[0].items() if isinstance(value, float)]
+    found: dict[str, list[Any]] = {n: [min(h[n] for h in hands), max(h[n] for h in hands)] for n in sizes}
+    palms = list(zip(*(hand["palm"] for hand in hands), strict=True))
+    return found | {"palm": [[min(side) for side in palms], [max(side) for side in palms]]}
 
 
 def _camera_range(examples: Sequence[ImageExamples]) -> dict[str, list[float]]:

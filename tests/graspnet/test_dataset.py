@@ -138,13 +138,27 @@ def test_a_truncated_file_is_named(folder):
 @pytest.mark.parametrize("text", ["", '{"files": {'])
 def test_a_truncated_record_of_a_shard_is_named_whoever_reads_it(folder, text):
     (folder / "shards" / "00001" / "shard.json").write_text(text)
-    message = r"00001/shard\.json: missing or truncated; delete that shard's folder"
+    message = r"00001/shard\.json: missing or truncated; `graspnet generate --resume`"
     with pytest.raises(InputError, match=message):
         Dataset.open(folder).read(1)
     with pytest.raises(InputError, match=message):
         list(Dataset.open(folder).shards("train"))
-    with pytest.raises(InputError, match=message):
-        DatasetWriter(folder, make_header(), resume=True).finish()
+
+
+@pytest.mark.parametrize("name", ["shard.json", "grasps.parquet", "depth.zarr/zarr.json"])
+def test_a_resumed_run_makes_damaged_shards_again(folder, name):
+    path = folder / "shards" / "00001" / name
+    path.write_bytes(path.read_bytes()[:-5])
+    writer = DatasetWriter(folder, make_header(), resume=True)
+    assert writer.finished() == {0}
+    writer.write(1, make_shard(np.random.default_rng(1)))
+    writer.finish()
+    assert_equal_shards(Dataset.open(folder).read(1), make_shard(np.random.default_rng(1)))
+
+
+def test_a_resumed_run_tries_again_what_was_left_out(tmp_path):
+    DatasetWriter(tmp_path, make_header()).skip(1, "ball", "open mesh")
+    assert DatasetWriter(tmp_path, make_header(), resume=True).finished() == set()
 
 
 def test_a_dataset_of_nothing_is_not_finished(tmp_path):
