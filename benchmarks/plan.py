@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64
 
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera, load_camera
+from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
@@ -39,12 +40,12 @@ def run(quick: bool) -> BenchmarkResult:
         overheads.append(policy.plan(replace(scene), np.random.default_rng(0)).seconds["sample"])
 
     repeats = 3 if quick else 7
-    evaluations = config.initial_samples + config.iterations * config.samples + config.finalists * config.jitters
+    evaluations = _evaluations(scene, NetworkQuality(network), config)
     planned, bare = interleaved(plan, _bare(network, evaluations), repeats)
     with_compact = CrossEntropyPolicy(config, compact)
     small, bare_small = interleaved(
         lambda: with_compact.plan(replace(scene), np.random.default_rng(0)),
-        _bare(compact.checkpoint, evaluations),
+        _bare(compact.checkpoint, _evaluations(scene, compact, config)),
         repeats,
     )
     sampled, table = interleaved(_sampling(scene), lambda: replace(scene).table, repeats)
@@ -65,6 +66,19 @@ def run(quick: bool) -> BenchmarkResult:
         },
         threads=1,
     )
+
+
+def _evaluations(scene: Observation, quality: NetworkQuality, config: CrossEntropyConfig) -> int:
+    """How many grasps a plan scores: fewer than the config asks for where few are feasible."""
+    scored = 0
+
+    def counting(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        nonlocal scored
+        scored += len(grasps_in_camera)
+        return quality(observation, grasps_in_camera)
+
+    CrossEntropyPolicy(config, counting).plan(replace(scene), np.random.default_rng(0))
+    return scored
 
 
 def _first_plan_seconds(scene: Observation, quality: NetworkQuality, config: CrossEntropyConfig) -> float:
