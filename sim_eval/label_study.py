@@ -24,7 +24,7 @@ from graspnet.gripper import load_gripper
 from graspnet.progress import track
 from graspnet.transforms import frame_from_axes, invert, rigid
 
-__all__ = ["StudiedObject", "study_object"]
+__all__ = ["StudiedObject", "Study", "study_object"]
 
 
 @dataclass(frozen=True)
