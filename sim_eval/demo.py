@@ -325,7 +325,8 @@ def _film_strips(trials: Sequence[tuple[TrialRecord, Trial]], checkpoint: Checkp
     """A pictured success and a pictured failure, or two of the one kind that there is, moment by moment."""
     policy = make_policy(POLICY, quality=NetworkQuality(checkpoint))
     blocks = []
-    ordered = sorted(trials, key=lambda each: not each[0].results[POLICY].success)
+    moved = [each for each in trials if each[0].results[POLICY].outcome != "below_table"]  # refused before it began
+    ordered = sorted(moved, key=lambda each: not each[0].results[POLICY].success)
     for record, trial in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
         _, plan = run_trial(trial, policy)
         pick = execute(trial, plan.grasps_in_camera[slice(1)], frame_interval=0.02)
