@@ -88,7 +88,9 @@ def test_a_finished_training_leaves_model_figures_and_logs_only(trained):
     assert [record["epoch"] for record in figures["history"]] == [1, 2, 3, 4, 5, 6]
     assert figures["history"][-1]["loss"] < figures["history"][0]["loss"]
     details = json.loads((folder / "model.json").read_text())["details"]
-    assert details["grippers"]["yumi"]["max_width"] == 0.05
+    assert json.loads((folder / "model.json").read_text())["gripper"] == "yumi"
+    assert details["grippers"]["max_width"] == [0.05, 0.05]
+    assert details["grippers"]["palm"] == [[0.04, 0.072, 0.06], [0.04, 0.072, 0.06]]
     assert details["camera"]["focal_length_px"] == [220.0, 220.0]
     assert details["training"]["batches"]["sensor"] == "ideal"
 
