@@ -112,9 +112,7 @@ def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> S
     rng = np.random.default_rng([seed, index])
     shape = load_object(config.objects, name, rng)
     poses = stable_poses(shape, config.stable_pose_probability)
-    pose_of_view = np.sort(
-        rng.choice(len(poses.probability), config.views, p=poses.probability / sum(poses.probability))
-    )
+    pose_of_view = np.sort(poses.draw(config.views, rng))
     views: list[_View] = []
     with RENDERERS[config.renderer]() as renderer:
         for pose, count in zip(*np.unique(pose_of_view, return_counts=True), strict=True):

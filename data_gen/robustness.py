@@ -186,10 +186,8 @@ class RobustPadClosure(GraspMetric):
     ) -> MetricEstimate:
         """Mean and variance over samples of 1 (held) or 0."""
         finder = contact_finder(solid)
-        step = max(1, _CHUNK // (uncertainty.samples * self.pads.rays**2))
         values = []
-        for start in range(0, len(grasps_in_object), step):
-            moved = perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
+        for moved in _samples(solid, grasps_in_object, uncertainty, rng, rays=self.pads.rays**2):
             pads = close_pads(finder, moved.origin, moved.across, moved.closing, moved.width, gripper, self.pads)
             values.append(pads.holds(moved.friction).astype(np.float64))
         return _estimate(values, uncertainty)
@@ -226,6 +224,15 @@ def perturbed(
     return PerturbedGrasps(origin, across, closing, grasps_in_object.width[:, None], friction, center)
 
 
+def _samples(
+    solid: Solid, grasps_in_object: Grasps, uncertainty: UncertaintyConfig, rng: np.random.Generator, rays: int = 1
+) -> Iterator[PerturbedGrasps]:
+    """Perturbed grasps, as many at a time as a chunk holds; `rays`: that each jaw of a sample casts."""
+    step = max(1, _CHUNK // (uncertainty.samples * rays))
+    for start in range(0, len(grasps_in_object), step):
+        yield perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
+
+
 def _closed_samples(
     solid: Solid,
     grasps_in_object: Grasps,
@@ -233,11 +240,9 @@ def _closed_samples(
     uncertainty: UncertaintyConfig,
     rng: np.random.Generator,
 ) -> Iterator[tuple[PerturbedGrasps, Contacts]]:
-    """Perturbed grasps and their contacts, some thousand samples at a time."""
+    """Perturbed grasps and their contacts."""
     finder = contact_finder(solid)
-    step = max(1, _CHUNK // uncertainty.samples)
-    for start in range(0, len(grasps_in_object), step):
-        samples = perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
+    for samples in _samples(solid, grasps_in_object, uncertainty, rng):
         contacts = finder.close(samples.origin, samples.closing, samples.width)
         if gripper.min_width > 0:
             with np.errstate(invalid="ignore"):

@@ -40,6 +40,10 @@ class StablePoses:
     def __len__(self) -> int:
         return len(self.probability)
 
+    def draw(self, count: int, rng: np.random.Generator) -> Int64[np.ndarray, "N"]:
+        """Indices of poses in which the object lies when it is dropped `count` times (among those kept)."""
+        return rng.choice(len(self), count, p=self.probability / self.probability.sum())
+
 
 @dataclass(frozen=True)
 class _Hull:

@@ -244,8 +244,8 @@ class Dataset:
 
     def read(self, index: int) -> Shard:
         """The shard at a position in [0, shard_count). InputError: a file is missing, truncated or changed."""
-        folder, _ = self._record(index)
-        _check_files(folder)
+        folder, record = self._record(index)
+        _check_files(folder, record)
         return Shard(_read_images(folder), _read_grasps(folder / "grasps.parquet"))
 
     def shards(self, split: str | None = None) -> Iterable[Shard]:
@@ -324,15 +324,14 @@ def _remove_unfinished(shards: Path) -> None:
             shutil.rmtree(path)
         else:
             try:
-                _check_files(path)
+                _check_files(path, _read_record(path / "shard.json")[0])
             except InputError:
                 shutil.rmtree(path)
 
 
-def _check_files(folder: Path) -> None:
-    """InputError if a file of the shard is missing, truncated or changed since it was written."""
-    entry, _ = _read_record(folder / "shard.json")
-    for name, checksum in entry["files"].items():
+def _check_files(folder: Path, record: dict[str, Any]) -> None:
+    """InputError if a file of the shard is missing, truncated or changed since its record was written."""
+    for name, checksum in record["files"].items():
         if not (folder / name).is_file() or _checksum(folder / name) != checksum:
             raise InputError(f"{folder / name}: truncated or changed since the dataset was made; {_REMEDY}")
 

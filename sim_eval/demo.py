@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
+from jaxtyping import Float64
 
 from data_gen.engines import LocalEngine
 from data_gen.generate import GenerateConfig, UnitSummary, generate
@@ -24,7 +25,6 @@ from graspnet.config import config_to_dict, load_config
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
-from graspnet.models.checkpoint import Checkpoint
 from graspnet.noise import load_sensor
 from graspnet.ops.grasp_crops import MetricCropConfig
 from graspnet.progress import track
@@ -43,7 +43,7 @@ from sim_eval.protocols import (
     summarise,
 )
 from sim_eval.report import Section, figure_html, paragraph, table_html, write_report
-from sim_eval.trial import Trial, draw_trial, execute, run_trial
+from sim_eval.trial import Trial, draw_trial, execute
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +89,8 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     clock.lap("generate")
 
     _announce("3 and 4: a grasp quality network, and how it does on objects that it has not seen")
-    training = train(load_config(TrainConfig, "train", "demo", (f"seed={seed}",)), dataset, output / "model")
+    teaching = load_config(TrainConfig, "train", "demo", (f"seed={seed}",))
+    training = train(teaching, dataset, output / "model")
     click.echo("\n".join(training.evaluation.lines()))
     clock.lap("train")
 
@@ -107,7 +108,7 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     loop = _Loop(dataset, training, protocol, records, clock.seconds)
     write_report(output / "report.html", "graspnet demo", _sections(loop, seed))
     clock.lap("report")
-    configs = {"generate": generation, "train": load_config(TrainConfig, "train", "demo"), "simulate": protocol}
+    configs = {"generate": generation, "train": teaching, "simulate": protocol}
     made = {"report": "report.html", "seconds": clock.seconds}
     write_run_record(output, "demo", {k: config_to_dict(v) for k, v in configs.items()}, seed, started, made)
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clock.seconds.items())
@@ -171,7 +172,7 @@ def _findings(records: Sequence[TrialRecord]) -> str:
 def _sections(loop: _Loop, seed: int) -> list[Section]:
     """The report, in the order of the loop."""
     shard = next(iter(loop.dataset.shards("validation")))
-    trials = _pictured(loop, seed)
+    pictured = _pictured(loop, seed)
     evaluation = loop.training.evaluation
     return [
         Section(
@@ -210,10 +211,10 @@ def _sections(loop: _Loop, seed: int) -> list[Section]:
                 _results_table(loop.records),
                 *(paragraph(line) for line in _findings(loop.records).splitlines()),
                 figure_html(
-                    _plans_figure(trials, loop.training.checkpoint),
+                    _plans_figure(pictured),
                     "Plans on what the camera saw (the best grasp drawn by its quality), with their outcome.",
                 ),
-                *_film_strips(trials, loop.training.checkpoint),
+                *_film_strips(pictured),
             ),
         ),
         Section("Time", (table_html(["step", "seconds"], [[k, f"{v:.0f}"] for k, v in loop.seconds.items()]),)),
@@ -296,44 +297,57 @@ def _results_table(records: Sequence[TrialRecord]) -> str:
     return table_html(["policy", "lifted", "95 % interval (Wilson)", "seconds a plan (median)", "failures"], rows)
 
 
-def _pictured(loop: _Loop, seed: int) -> list[tuple[TrialRecord, Trial]]:
-    """Some trials again: failures and successes in turn, as far as there are both."""
+@dataclass(frozen=True)
+class _Pictured:
+    """A trial made again, to be looked at: its record and scene, and the policy's best grasp with its quality."""
+
+    record: TrialRecord
+    trial: Trial
+    best_in_camera: Grasps
+    quality: Float64[np.ndarray, "1"]
+
+
+def _pictured(loop: _Loop, seed: int) -> list[_Pictured]:
+    """Some trials again: successes, then failures with a plan, as far as there are both."""
     started = [record for record in loop.records if not record.problem]
     lifted = [record for record in started if record.results[POLICY].success]
     failed = [r for r in started if not r.results[POLICY].success and r.results[POLICY].outcome != "no_plan"]
     half = PICTURED_TRIALS // 2
     chosen = [*lifted[: PICTURED_TRIALS - min(half, len(failed))], *failed[:half]]
-    return [(record, draw_trial(loop.protocol.trial, seed, record.index, RaycastRenderer())) for record in chosen]
+    policy = make_policy(POLICY, quality=NetworkQuality(loop.training.checkpoint))
+    pictured = []
+    for record in chosen:
+        trial = draw_trial(loop.protocol.trial, seed, record.index, RaycastRenderer())
+        plan = policy.plan(trial.observation, np.random.default_rng(trial.plan_seed))
+        pictured.append(_Pictured(record, trial, plan.grasps_in_camera[slice(1)], plan.qualities[:1]))
+    return pictured
 
 
-def _plans_figure(trials: Sequence[tuple[TrialRecord, Trial]], checkpoint: Checkpoint) -> "Figure":
-    policy = make_policy(POLICY, quality=NetworkQuality(checkpoint))
+def _plans_figure(pictured: Sequence[_Pictured]) -> "Figure":
     figure, axes = drawing.new_figure(2, 3, width=4.0)
-    for each in axes.flat[len(trials) :]:
+    for each in axes.flat[len(pictured) :]:
         each.axis("off")
-    for each, (record, trial) in zip(axes.flat, trials, strict=False):
-        _, plan = run_trial(trial, policy)
-        best, camera = plan.grasps_in_camera[slice(1)], trial.observation.camera
-        title = f"{record.object}: {record.results[POLICY].outcome}, quality {plan.qualities[0]:.2f}"
-        drawing.draw_depth(each, trial.observation.depth, title=title)
-        drawing.draw_grasps(each, best, camera, trial.gripper, drawing.quality_colors(plan.qualities[:1]))
-        _zoom(each, camera, best)
+    for each, one in zip(axes.flat, pictured, strict=False):
+        observation = one.trial.observation
+        title = f"{one.record.object}: {one.record.results[POLICY].outcome}, quality {one.quality[0]:.2f}"
+        drawing.draw_depth(each, observation.depth, title=title)
+        colors = drawing.quality_colors(one.quality)
+        drawing.draw_grasps(each, one.best_in_camera, observation.camera, observation.gripper, colors)
+        _zoom(each, observation.camera, one.best_in_camera)
     return figure
 
 
-def _film_strips(trials: Sequence[tuple[TrialRecord, Trial]], checkpoint: Checkpoint) -> list[str]:
+def _film_strips(pictured: Sequence[_Pictured]) -> list[str]:
     """A pictured success and a pictured failure, or two of the one kind that there is, moment by moment."""
-    policy = make_policy(POLICY, quality=NetworkQuality(checkpoint))
     blocks = []
-    moved = [each for each in trials if each[0].results[POLICY].outcome != "below_table"]  # refused before it began
-    ordered = sorted(moved, key=lambda each: not each[0].results[POLICY].success)
-    for record, trial in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
-        _, plan = run_trial(trial, policy)
-        pick = execute(trial, plan.grasps_in_camera[slice(1)], frame_interval=0.02)
+    moved = [one for one in pictured if one.record.results[POLICY].outcome != "below_table"]  # refused before it began
+    ordered = sorted(moved, key=lambda one: not one.record.results[POLICY].success)
+    for one in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
+        pick = execute(one.trial, one.best_in_camera, frame_interval=0.02)
         figure, axes = drawing.new_figure(1, 1, width=14.0, aspect=0.17)
-        axes[0, 0].imshow(film_strip(pick.frames, trial.solid, trial.gripper, count=7))
+        axes[0, 0].imshow(film_strip(pick.frames, one.trial.solid, one.trial.gripper, count=7))
         axes[0, 0].axis("off")
-        blocks.append(figure_html(figure, f"{record.object}: {pick.outcome}"))
+        blocks.append(figure_html(figure, f"{one.record.object}: {pick.outcome}"))
     return blocks
 
 

@@ -54,13 +54,12 @@ def study_object(study: Study) -> StudiedObject:
     name = object_names(study.objects)[study.index]
     shape = load_object(study.objects, name, rng)
     poses = stable_poses(shape)
-    pose = poses.world_from_object[rng.choice(len(poses), p=poses.probability / poses.probability.sum())]
+    pose = poses.world_from_object[poses.draw(1, rng)[0]]
     scale, world_from_object = posed_for_hand(shape, pose, study.objects, hand, rng)
     solid = shape.scaled(scale)
     grasps_in_world, _ = sample_candidates(solid, world_from_object, hand, study.grasps, CandidateConfig(), rng)
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
-    free = clearance(solid, world_from_object, grasps_in_world, hand)
-    worst = np.minimum.reduce([free.fingers, free.palm, free.table])
+    worst = clearance(solid, world_from_object, grasps_in_world, hand).smallest
     gravity_in_object = -world_from_object[2, :3]
     uncertainty = UncertaintyConfig()
     labels: dict[str, np.ndarray] = {}

@@ -2,11 +2,12 @@
 
 import base64
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from graspnet.drawing import png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,8 +53,6 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def figure_html(figure: "Figure", caption: str) -> str:
     """A matplotlib figure as an embedded PNG with a caption, which is its text alternative too."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(png_bytes(figure, dpi=90)).decode()
     text = html.escape(caption, quote=True)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

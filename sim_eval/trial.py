@@ -196,7 +196,7 @@ def _draw_solid(
     solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
     solid = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
     poses = stable_poses(solid, config.stable_pose_probability)
-    pose = poses.world_from_object[rng.choice(len(poses), p=poses.probability / poses.probability.sum())]
+    pose = poses.world_from_object[poses.draw(1, rng)[0]]
     scale, scaled_pose = posed_for_hand(solid, pose, config.objects, gripper, rng)
     return solid.scaled(scale), scaled_pose
 
