@@ -28,6 +28,7 @@ from graspnet.grasps import Grasps
 from graspnet.noise import load_sensor
 from graspnet.ops.grasp_crops import MetricCropConfig
 from graspnet.progress import track
+from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.run_record import write_json, write_run_record
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
@@ -42,7 +43,6 @@ from sim_eval.protocols import (
     run_protocol,
     summarise,
 )
-from sim_eval.report import Section, figure_html, paragraph, table_html, write_report
 from sim_eval.trial import Trial, draw_trial, execute
 
 if TYPE_CHECKING:

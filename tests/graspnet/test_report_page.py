@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from graspnet.drawing import new_figure
-from sim_eval.report import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
 
 
 def test_a_page_needs_no_other_file_and_no_network(tmp_path):
