@@ -8,6 +8,7 @@ from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import clearance, swept_boxes
 from data_gen.meshes import Solid
 from data_gen.procedural import make_solid
+from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps import Grasps
@@ -27,7 +28,7 @@ def run(quick: bool) -> BenchmarkResult:
     some = grasps[: max(1, count // 10)]  # of the loop, whose time is proportional
 
     def ours() -> Bool[np.ndarray, "N"]:
-        return clearance(solid, world_from_object, grasps, hand).collision_free
+        return clearance(Scene((solid,), world_from_object[None]), 0, grasps, hand).collision_free
 
     ours_seconds, tenth = interleaved(ours, lambda: _by_fcl(world, fingers_and_palm, some), repeats)
     verdicts = _by_fcl(world, fingers_and_palm, grasps)

@@ -1,4 +1,4 @@
-"""Collision of a hand with an object and the table along its straight approach.
+"""Collision of a hand with the object that it is to grasp, its neighbours and the table along its straight approach.
 
 The approach is a straight line along the grasp's own z axis, so a finger or a palm (boxes in the grasp frame) sweeps a
 box again, only longer: nothing is stepped. Whether such a box meets the object is decided exactly: by separating axes
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid
+from data_gen.scenes import Scene
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import invert, transform_points
@@ -30,21 +31,23 @@ _LEAF = 16  # points or triangles to a bounding sphere
 
 @dataclass(frozen=True)
 class Clearance:
-    """Signed distances of N grasps along the whole approach, in metres.
+    """Signed distances of N grasps along the whole approach, in metres; +inf to what is not there.
 
-    fingers, palm: to the object. The sign is exact: negative if and only if they meet. Positive values are at most
-    SPACING / √3 too large, never too small. A negative one is how far the deepest surface point lies inside the box, so
-    at most half of the box's thickness. table: height of the lowest corner, exact.
+    fingers, palm: to the object that is to be grasped. neighbours: of fingers and palm to all other objects. The sign
+    is exact: negative if and only if they meet. Positive values are at most SPACING / √3 too large, never too small.
+    A negative one is how far the deepest surface point lies inside the box, so at most half of the box's thickness.
+    table: height of the lowest corner, exact.
     """
 
     fingers: Float64[np.ndarray, "N"]
     palm: Float64[np.ndarray, "N"]
     table: Float64[np.ndarray, "N"]
+    neighbours: Float64[np.ndarray, "N"]
 
     @property
     def smallest(self) -> Float64[np.ndarray, "N"]:
-        """The smallest of the three."""
-        return np.minimum(np.minimum(self.fingers, self.palm), self.table)
+        """The smallest of the four."""
+        return np.minimum.reduce([self.fingers, self.palm, self.table, self.neighbours])
 
     @property
     def collision_free(self) -> Bool[np.ndarray, "N"]:
@@ -52,24 +55,34 @@ class Clearance:
         return self.smallest >= 0
 
 
-def clearance(
-    solid: Solid,
-    world_from_object: Float64[np.ndarray, "4 4"],
-    grasps_in_world: Grasps,
-    gripper: ParallelJawGripper,
-) -> Clearance:
-    """How far the open hand stays from the object and from the table (the plane z = 0) on its way to each grasp."""
+def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJawGripper) -> Clearance:
+    """How far the open hand stays, on its way to each grasp of solid `target`, from everything in the scene."""
     low, high = swept_boxes(gripper, grasps_in_world.width)
-    object_from_grasp = invert(world_from_object) @ grasps_in_world.poses
-    count = len(grasps_in_world)
-    distance = np.empty((count, 3))
+    world_from_grasp = grasps_in_world.poses
+    grasped = np.full((len(grasps_in_world), 3), np.inf)
+    others = np.full((len(grasps_in_world), 3), np.inf)
+    for index, (solid, world_from_object) in enumerate(zip(scene.solids, scene.world_from_object, strict=True)):
+        nearest = grasped if index == target else others
+        np.minimum(nearest, _to_solid(solid, invert(world_from_object) @ world_from_grasp, low, high), out=nearest)
+    rotation, height = world_from_grasp[:, None, 2, :3], world_from_grasp[:, None, 2, 3]
+    lowest = (np.minimum(rotation * low, rotation * high)).sum(axis=-1) + height  # of the eight corners of each box
+    table = lowest.min(axis=1) if scene.table else np.full(len(lowest), np.inf)
+    return Clearance(grasped[:, :2].min(axis=1), grasped[:, 2].copy(), table, others.min(axis=1))
+
+
+def _to_solid(
+    solid: Solid,
+    object_from_grasp: Float64[np.ndarray, "N 4 4"],
+    low: Float64[np.ndarray, "N 3 3"],
+    high: Float64[np.ndarray, "N 3 3"],
+) -> Float64[np.ndarray, "N 3"]:
+    """Signed distance of each grasp's three boxes to one solid."""
+    distance = np.empty(low.shape[:2])
     step = 64  # keeps the arrays of one chunk in the cache
-    for start in range(0, count, step):
+    for start in range(0, len(low), step):
         part = slice(start, start + step)
         distance[part] = _distance(solid, object_from_grasp[part], low[part], high[part])
-    rotation, height = grasps_in_world.poses[:, None, 2, :3], grasps_in_world.poses[:, None, 2, 3]
-    lowest = (np.minimum(rotation * low, rotation * high)).sum(axis=-1) + height  # of the eight corners of each box
-    return Clearance(distance[:, :2].min(axis=1), distance[:, 2].copy(), lowest.min(axis=1))
+    return distance
 
 
 def swept_boxes(

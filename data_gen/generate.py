@@ -186,7 +186,7 @@ def _label(
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
     gravity_in_object = world_from_object[:3, :3].T @ np.array([0.0, 0.0, -1.0])
     contacts = ContactFinder(solid)(grasps_in_object)
-    free = clearance(solid, world_from_object, grasps_in_world, hand)
+    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
     metrics = {
         name: METRICS[name]()(solid, grasps_in_object, hand, gravity_in_object, config.uncertainty, rng)
         for name in config.metrics

@@ -14,6 +14,7 @@ from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
 from data_gen.procedural import make_solid
 from data_gen.robustness import RobustEpsilon, RobustForceClosure, UncertaintyConfig
+from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.drawing import new_figure, save_png
 from graspnet.gripper import load_gripper
@@ -34,7 +35,7 @@ closure = RobustForceClosure()(solid, grasps_in_object, hand, gravity, Uncertain
 epsilon = RobustEpsilon()(solid, grasps_in_object, hand, gravity, UncertaintyConfig(), rng)
 
 # Fingers, palm and table along the last 10 cm: signed distances, negative where they meet.
-room = clearance(solid, world_from_object, grasps_in_world, hand)
+room = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
 holds = (closure.mean > 0.5) & room.collision_free
 
 print(f"{'origin':13}{'grasps':>7}{'touch it':>10}{'free':>7}{'label > 0.5':>13}{'mean epsilon':>14}")

@@ -18,6 +18,7 @@ from data_gen.engines import LocalEngine
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.physics.picking import PickWorld
 from data_gen.robustness import METRICS, UncertaintyConfig, perturbed
+from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
@@ -59,7 +60,7 @@ def study_object(study: Study) -> StudiedObject:
     solid = shape.scaled(scale)
     grasps_in_world, _ = sample_candidates(solid, world_from_object, hand, study.grasps, CandidateConfig(), rng)
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
-    worst = clearance(solid, world_from_object, grasps_in_world, hand).smallest
+    worst = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
     gravity_in_object = -world_from_object[2, :3]
     uncertainty = UncertaintyConfig()
     labels: dict[str, np.ndarray] = {}

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import APPROACH, SPACING, Clearance, clearance, swept_boxes
 from data_gen.meshes import Solid, manifold_from_mesh, solid_from_mesh
+from data_gen.scenes import Scene
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
@@ -42,6 +43,11 @@ def resting(solid: Solid) -> np.ndarray:
     return rigid(np.eye(3), np.array([0.0, 0.0, -solid.mesh.bounds[0, 2]]))
 
 
+def alone(solid: Solid, world_from_object: np.ndarray, grasps: Grasps, hand: ParallelJawGripper) -> Clearance:
+    """Clearance in a scene of nothing but the object and the table."""
+    return clearance(Scene((solid,), world_from_object[None]), 0, grasps, hand)
+
+
 def random_grasps(solid: Solid, hand: ParallelJawGripper, count: int, seed: int) -> Grasps:
     """Anything within reach: candidates, moved and tilted, some of them into the table."""
     rng = np.random.default_rng(seed)
@@ -59,7 +65,7 @@ def test_a_hand_that_is_called_free_touches_nothing_on_its_way(name, hand):
     """FCL, at 26 poses 4 mm apart, for 400 grasps on each of four solids."""
     solid = SOLIDS[name]
     grasps = random_grasps(solid, hand, 400, seed=1)
-    result = clearance(solid, resting(solid), grasps, hand)
+    result = alone(solid, resting(solid), grasps, hand)
     free = np.flatnonzero(result.collision_free)
     assert 30 < len(free) < 370
     world = trimesh.collision.CollisionManager()
@@ -80,7 +86,7 @@ def test_a_hand_that_is_called_free_touches_nothing_on_its_way(name, hand):
 def test_verdict_and_distance_are_those_of_fcl_for_the_swept_boxes(name, hand):
     solid = SOLIDS[name]
     grasps = random_grasps(solid, hand, 150, seed=2)
-    result = clearance(solid, resting(solid), grasps, hand)
+    result = alone(solid, resting(solid), grasps, hand)
     world = trimesh.collision.CollisionManager()
     world.add_object(name, solid.mesh, resting(solid))
     low, high = swept_boxes(hand, grasps.width)
@@ -100,7 +106,7 @@ def test_the_verdict_is_that_of_the_intersections_volume(hand):
     """manifold3d: a collision is a common volume (touches of measure zero do not occur at random)."""
     solid = SOLIDS["mug"]
     grasps = random_grasps(solid, hand, 150, seed=3)
-    result = clearance(solid, resting(solid), grasps, hand)
+    result = alone(solid, resting(solid), grasps, hand)
     body = manifold_from_mesh(solid.mesh.copy().apply_transform(resting(solid)))
     low, high = swept_boxes(hand, grasps.width)
     for i in range(len(grasps)):
@@ -129,28 +135,28 @@ def check(result: Clearance, fingers: float, palm: float, table: float) -> None:
 def test_clearances_of_a_box_between_the_fingers_are_its_gaps(hand):
     """A 30 mm box in a 50 mm hand, 4 mm aside: 6 mm to a finger. Origin 25 mm up: tip 15, palm's face 60 mm up."""
     solid, world_from_object = on_the_table((0.03, 0.03, 0.04))
-    check(clearance(solid, world_from_object, above([0.0, 0.004, 0.025], 0.05), hand), 0.006, 0.020, 0.015)
+    check(alone(solid, world_from_object, above([0.0, 0.004, 0.025], 0.05), hand), 0.006, 0.020, 0.015)
 
 
 def test_penetrations_are_how_deep_the_object_reaches_in(hand):
     """3 mm into a finger, and 5 mm into the palm: a box of 50 mm whose top stands 5 mm above the palm's face."""
     solid, world_from_object = on_the_table((0.03, 0.03, 0.05))
-    check(clearance(solid, world_from_object, above([0.0, 0.013, 0.010], 0.05), hand), -0.003, -0.005, 0.0)
+    check(alone(solid, world_from_object, above([0.0, 0.013, 0.010], 0.05), hand), -0.003, -0.005, 0.0)
 
 
 def test_a_finger_through_the_table_has_a_negative_clearance_however_it_is_tilted(hand):
     solid, world_from_object = on_the_table((0.01, 0.01, 0.01))
-    assert clearance(solid, world_from_object, above([0.0, 0.0, 0.008], 0.05), hand).table[0] == pytest.approx(-0.002)
+    assert alone(solid, world_from_object, above([0.0, 0.0, 0.008], 0.05), hand).table[0] == pytest.approx(-0.002)
     tilt = rigid(Rotation.from_euler("x", 10, degrees=True).as_matrix(), np.zeros(3))
     grasp = above([0.0, 0.0, 0.02], 0.05)
     leaning = Grasps(grasp.poses @ tilt, grasp.width)
     lowest = 0.02 - 0.01 * np.cos(np.radians(10)) - 0.035 * np.sin(np.radians(10))  # the outer edge of one fingertip
-    assert clearance(solid, world_from_object, leaning, hand).table[0] == pytest.approx(lowest)
+    assert alone(solid, world_from_object, leaning, hand).table[0] == pytest.approx(lowest)
 
 
 def test_a_touch_is_a_collision(hand):
     solid, world_from_object = on_the_table((0.03, 0.05, 0.04))
-    result = clearance(solid, world_from_object, above([0.0, 0.0, 0.025], 0.05), hand)
+    result = alone(solid, world_from_object, above([0.0, 0.0, 0.025], 0.05), hand)
     assert -1e-8 < result.fingers[0] < 0
     assert not result.collision_free[0]
 
@@ -162,7 +168,7 @@ def test_what_stands_in_the_way_counts_though_the_hand_ends_beyond_it(hand):
     solid = solid_from_mesh(trimesh.boolean.union([roof, post], engine="manifold"), "roof")
     lift = rigid(np.eye(3), np.array([0.0, 0.0, -solid.mesh.bounds[0, 2]]))
     center = lift[:3, 3] + solid.mesh.bounds.mean(axis=0)
-    result = clearance(solid, lift, above([center[0], center[1], 0.02], 0.05), hand)
+    result = alone(solid, lift, above([center[0], center[1], 0.02], 0.05), hand)
     assert result.fingers[0] < 0
     assert result.palm[0] < 0
 
@@ -170,18 +176,18 @@ def test_what_stands_in_the_way_counts_though_the_hand_ends_beyond_it(hand):
 def test_a_box_inside_the_object_and_an_object_inside_a_box_are_collisions(hand):
     """Neither surface crosses the other."""
     block = solid_from_mesh(trimesh.creation.box((1.0, 1.0, 1.0)), "block")
-    result = clearance(block, np.eye(4), above([0.0, 0.0, 0.0], 0.05), hand)
+    result = alone(block, np.eye(4), above([0.0, 0.0, 0.0], 0.05), hand)
     assert result.fingers[0] == pytest.approx(-0.005)  # half of the finger's thickness
     assert result.palm[0] == pytest.approx(-0.020)
     crumb = solid_from_mesh(trimesh.creation.icosphere(subdivisions=1, radius=0.001), "crumb")
     in_a_finger = rigid(np.eye(3), np.array([0.0, 0.030, 0.02]))
-    assert clearance(crumb, in_a_finger, above([0.0, 0.0, 0.02], 0.05), hand).fingers[0] < 0
+    assert alone(crumb, in_a_finger, above([0.0, 0.0, 0.02], 0.05), hand).fingers[0] < 0
 
 
 def test_a_large_triangle_without_a_corner_near_the_finger_is_met(hand):
     plate = solid_from_mesh(trimesh.creation.box((0.9, 0.9, 0.001)), "plate")
     lift = rigid(np.eye(3), np.array([0.1234, 0.2345, 0.015]))
-    result = clearance(plate, lift, above([0.0, 0.0, 0.02], 0.05), hand)
+    result = alone(plate, lift, above([0.0, 0.0, 0.02], 0.05), hand)
     assert result.fingers[0] < 0
     assert result.palm[0] == pytest.approx(0.055 - 0.0155, abs=SPACING)
 
@@ -190,11 +196,11 @@ def test_clearance_does_not_change_if_the_object_is_put_down_elsewhere(hand):
     solid = SOLIDS["mug"]
     grasps = random_grasps(solid, hand, 100, seed=4)
     elsewhere = rigid(Rotation.from_euler("z", 1.0).as_matrix(), np.array([0.2, -0.1, 0.0]))
-    here = clearance(solid, resting(solid), grasps, hand)
-    there = clearance(solid, elsewhere @ resting(solid), grasps.transformed(elsewhere), hand)
+    here = alone(solid, resting(solid), grasps, hand)
+    there = alone(solid, elsewhere @ resting(solid), grasps.transformed(elsewhere), hand)
     for name in ("fingers", "palm", "table"):
         np.testing.assert_allclose(getattr(there, name), getattr(here, name), atol=1e-9)
-    jaws_swapped = clearance(solid, resting(solid), grasps.swapped(), hand)
+    jaws_swapped = alone(solid, resting(solid), grasps.swapped(), hand)
     np.testing.assert_allclose(jaws_swapped.fingers, here.fingers, atol=1e-9)
 
 
@@ -202,11 +208,32 @@ def test_a_grasp_in_the_object_frame_is_the_same_grasp(hand):
     """`world_from_object` is used the right way round: the object seen from an oblique frame."""
     solid = SOLIDS["slab"]
     grasps = random_grasps(solid, hand, 100, seed=5)
-    here = clearance(solid, resting(solid), grasps, hand)
+    here = alone(solid, resting(solid), grasps, hand)
     in_object = grasps.transformed(invert(resting(solid)))
-    np.testing.assert_allclose(clearance(solid, np.eye(4), in_object, hand).fingers, here.fingers, atol=1e-9)
-    np.testing.assert_allclose(clearance(solid, np.eye(4), in_object, hand).palm, here.palm, atol=1e-9)
+    np.testing.assert_allclose(alone(solid, np.eye(4), in_object, hand).fingers, here.fingers, atol=1e-9)
+    np.testing.assert_allclose(alone(solid, np.eye(4), in_object, hand).palm, here.palm, atol=1e-9)
 
 
 def test_no_grasps_have_no_clearance(hand):
-    assert len(clearance(SOLIDS["ball"], np.eye(4), Grasps.none(), hand).smallest) == 0
+    assert len(alone(SOLIDS["ball"], np.eye(4), Grasps.none(), hand).smallest) == 0
+
+
+def test_clearance_to_neighbours_is_that_to_each_of_them_alone(hand):
+    """The target's own clearance does not know of them, and without any they are infinitely far."""
+    solids = (SOLIDS["mug"], SOLIDS["slab"], SOLIDS["ball"])
+    lift = np.stack([resting(solid) for solid in solids])
+    lift[:, 0, 3] = [0.0, 0.045, -0.04]
+    grasps = random_grasps(solids[0], hand, 300, seed=6)
+    together = clearance(Scene(solids, lift), 0, grasps, hand)
+    apart = [alone(solid, pose, grasps, hand) for solid, pose in zip(solids, lift, strict=True)]
+    np.testing.assert_array_equal(together.fingers, apart[0].fingers)
+    np.testing.assert_array_equal(together.palm, apart[0].palm)
+    others = np.minimum.reduce([apart[1].fingers, apart[1].palm, apart[2].fingers, apart[2].palm])
+    np.testing.assert_array_equal(together.neighbours, others)
+    assert 0.05 < np.mean(together.collision_free[apart[0].collision_free]) < 0.95
+    assert np.isposinf(apart[0].neighbours).all()
+
+
+def test_without_a_table_nothing_is_below(hand):
+    scene = Scene((SOLIDS["ball"],), np.eye(4)[None], table=False)
+    assert np.isposinf(clearance(scene, 0, above([0.0, 0.0, 0.0], 0.05), hand).table).all()

@@ -19,6 +19,7 @@ from data_gen.engines import LocalEngine
 from data_gen.generate import GenerateConfig, ObjectConfig, generate, generate_unit, object_names
 from data_gen.hands import HandConfig, sample_hand
 from data_gen.meshes import solid_from_mesh
+from data_gen.scenes import Scene
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps, image_from_grasps
@@ -99,7 +100,7 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
         np.testing.assert_array_equal(contacts.found, found)
         in_camera = transform_points(invert(object_from_camera), contacts.points[found].reshape(-1, 3))
         np.testing.assert_allclose(in_camera, shard.grasps.contacts[rows][found].reshape(-1, 3), atol=1e-5)
-        free = clearance(solid, world_from_object, grasps_in_world, hand)
+        free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
         np.testing.assert_allclose(free.table, shard.grasps.clearance_table[rows], atol=1e-6)
         stored_free = shard.grasps.clearance_fingers[rows] >= 0
         assert np.mean((free.fingers >= 0) == stored_free) > 0.98  # a grasp that just touches may fall either way
