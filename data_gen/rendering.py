@@ -6,8 +6,9 @@ that the ray's parameter at the hit is z itself. The table is no triangle: 1/z o
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,7 +29,8 @@ NEAR, FAR = 0.05, 10.0  # m: nothing is seen outside of these depths, by either 
 
 @dataclass(frozen=True)
 class Rendering:
-    """depth: z in metres, NaN where nothing is seen. instance: 0 the table or nothing, k the scene's solid k - 1."""
+    """depth: z in metres, NaN where nothing is seen. instance: 0 the table, the bin or nothing, k the scene's solid
+    k - 1."""
 
     depth: Float32[np.ndarray, "H W"]
     instance: UInt8[np.ndarray, "H W"]
@@ -75,13 +77,13 @@ class RaycastRenderer(Renderer):
     def _render(self, scene: Scene, camera: Camera, world_from_camera: Float[np.ndarray, "4 4"]) -> Rendering:
         depth = _table_depth(camera, world_from_camera) if scene.table else _nothing(camera)
         instance = np.zeros(depth.shape, dtype=np.uint8)
-        for index, (solid, world_from_object) in enumerate(zip(scene.solids, scene.world_from_object, strict=True)):
+        for number, solid, world_from_object in _numbered(scene):
             object_from_camera = invert(world_from_object) @ world_from_camera
             box = _bounding_box(solid, camera, invert(object_from_camera))
             hit = self._cast(solid, camera, object_from_camera, box)
             nearer = hit < np.where(np.isnan(depth[box]), np.float32(FAR), depth[box])
             depth[box][nearer] = hit[nearer]
-            instance[box][nearer] = index + 1
+            instance[box][nearer] = number
         return Rendering(depth, instance)
 
     def _cast(
@@ -126,25 +128,32 @@ class RasterRenderer(Renderer):
         import pyrender
 
         picture = pyrender.Scene()
-        number = {}
+        number_of = {}
         if scene.table:
-            number[picture.add(_table_mesh(world_from_camera))] = 0
-        for index, (solid, world_from_object) in enumerate(zip(scene.solids, scene.world_from_object, strict=True)):
+            number_of[picture.add(_table_mesh(world_from_camera))] = 0
+        for number, solid, world_from_object in _numbered(scene):
             if solid not in self._meshes:
                 self._meshes[solid] = pyrender.Mesh.from_trimesh(solid.mesh, smooth=False)
-            number[picture.add(self._meshes[solid], pose=world_from_object)] = index + 1
+            number_of[picture.add(self._meshes[solid], pose=world_from_object)] = number
         # OpenGL's pixel 0 reaches from 0 to 1, so its centre is at ½; ours is at 0. Its cameras look along -z, y up.
         intrinsics = pyrender.IntrinsicsCamera(camera.fx, camera.fy, camera.cx + 0.5, camera.cy + 0.5, NEAR, FAR)
         picture.add(intrinsics, pose=world_from_camera @ np.diag([1.0, -1.0, -1.0, 1.0]))
         self._offscreen.viewport_width, self._offscreen.viewport_height = camera.width, camera.height
         # SEG paints each solid in its number; it is also the only mode without multisampling, whose depth belongs to a
         # corner of the pixel.
-        color, depth = self._offscreen.render(picture, pyrender.RenderFlags.SEG, number)
+        color, depth = self._offscreen.render(picture, pyrender.RenderFlags.SEG, number_of)
         depth = np.where(depth > 0, depth, np.float32(np.nan))
         return Rendering(depth, np.where(np.isnan(depth), np.uint8(0), color[:, :, 0]))
 
 
 RENDERERS: dict[str, Callable[[], Renderer]] = {"raycast": RaycastRenderer, "raster": RasterRenderer}
+
+
+def _numbered(scene: Scene) -> Iterator[tuple[int, Solid, Float64[np.ndarray, "4 4"]]]:
+    """What stands in the scene: its number in the instance image, the solid and its pose."""
+    yield from zip(count(1), scene.solids, scene.world_from_object, strict=False)
+    if scene.bin is not None:
+        yield 0, scene.bin.walls(), scene.bin.world_from_walls
 
 
 def _raycasting_scene(solid: Solid) -> Any:

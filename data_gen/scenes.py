@@ -1,16 +1,19 @@
-"""Scenes: solids in poses, by default on a table, and the distribution of cameras and places that they are seen in."""
+"""Scenes: solids in poses, by default on a table or in a bin on it, and the distribution of cameras and places that
+they are seen in."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import trimesh
 from jaxtyping import Bool, Float, Float64
 
-from data_gen.meshes import Solid
+from data_gen.meshes import Solid, solid_from_mesh
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid, rigid, rotation_about
 
-__all__ = ["Scene", "SceneConfig", "in_view", "sample_camera", "sample_placement"]
+__all__ = ["Bin", "Scene", "SceneConfig", "in_view", "sample_camera", "sample_placement"]
 
 MOST_SOLIDS = 255  # an instance image is 8 bits deep, and 0 is the table
 DRAWS = 64  # of a camera or a place, before what fits nowhere is put in the middle of the image
@@ -18,12 +21,40 @@ VERTICAL = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
+class Bin:
+    """An open box about the world's origin, its sides along x and y: walls that stand on the table, which is its floor.
+
+    Inner sizes along x and y, height and thickness of the walls, all in metres.
+    """
+
+    inner_x: float
+    inner_y: float
+    wall_height: float
+    wall_thickness: float = 0.005  # assumed: sheets of plastic or card
+
+    def __post_init__(self) -> None:
+        for name in ("inner_x", "inner_y", "wall_height", "wall_thickness"):
+            if not 0 < getattr(self, name) < 10:
+                raise InputError(f"bin: {name} is {getattr(self, name)}; it must lie in (0, 10) (metres)")
+
+    def walls(self) -> Solid:
+        """The four walls as one solid, which stands at `world_from_walls`: for equal bins the same one each time."""
+        return _walls(self)
+
+    @property
+    def world_from_walls(self) -> Float64[np.ndarray, "4 4"]:
+        """The pose of `walls()`, whose frame is in their middle."""
+        return rigid(np.eye(3), np.array([0.0, 0.0, self.wall_height / 2]))
+
+
+@dataclass(frozen=True)
 class Scene:
-    """Solids at `world_from_object`; with `table`, the plane z = 0 is there to rest on and to be seen."""
+    """Solids at `world_from_object`; with `table`, the plane z = 0 is there to rest on and to be seen, and so is `bin`."""
 
     solids: tuple[Solid, ...]
     world_from_object: Float64[np.ndarray, "M 4 4"]
     table: bool = True
+    bin: Bin | None = None
 
     def __post_init__(self) -> None:
         if len(self.solids) != len(self.world_from_object):
@@ -32,7 +63,7 @@ class Scene:
             raise InputError(f"scene: {len(self.solids)} solids; at most {MOST_SOLIDS} can be told apart")
         if len(self.solids) and not is_rigid(self.world_from_object):
             raise InputError("scene: every pose must be a rigid transform: a 4x4 matrix with a proper rotation")
-        if not self.solids and not self.table:
+        if not self.solids and not self.table and self.bin is None:
             raise InputError("scene: neither a solid nor a table; there is nothing to see")
 
 
@@ -142,6 +173,21 @@ def in_view(
         high = principal + focal * np.tan(np.where(ahead, direction + half, 0.0))
         inside &= ahead & (low >= border - 0.5) & (high <= size - 0.5 - border)
     return inside
+
+
+@lru_cache(maxsize=16)
+def _walls(of: Bin) -> Solid:
+    """A ring of four boxes, also as its convex pieces; the two along x reach over the corners."""
+    inner = np.array([of.inner_x, of.inner_y]) / 2
+    outer, top = inner + of.wall_thickness, of.wall_height / 2
+    corners = [
+        ([-outer[0], inner[1]], outer),
+        (-outer, [outer[0], -inner[1]]),
+        ([inner[0], -inner[1]], [outer[0], inner[1]]),
+        ([-outer[0], -inner[1]], [-inner[0], inner[1]]),
+    ]
+    boxes = tuple(trimesh.creation.box(bounds=[[*low, -top], [*high, top]]) for low, high in corners)
+    return solid_from_mesh(trimesh.boolean.union(boxes, engine="manifold"), "bin", boxes)
 
 
 def _intrinsics(config: SceneConfig, rng: np.random.Generator) -> Camera:

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from data_gen import rendering
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.rendering import RENDERERS, RaycastRenderer, Renderer
-from data_gen.scenes import Scene, SceneConfig, sample_camera
+from data_gen.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.transforms import rigid
@@ -150,6 +150,36 @@ def test_both_renderers_agree() -> None:
             assert np.mean(error < 0.0005) > 0.99
             assert np.mean(error < 0.00005) > 0.99  # what they reach: the goal would pass half a pixel's shift
             assert np.mean(cast.instance != drawn.instance) < 0.001
+
+
+def test_both_renderers_agree_about_a_bin(box: Solid) -> None:
+    """Seen from above and aslant, once from so far aside that a wall's outer face shows; a box lies in it."""
+    scene = Scene((box,), at(0.05, -0.03, 0.02)[None], bin=Bin(0.3, 0.24, 0.1))
+    aside = rigid(Rotation.from_euler("xz", [-130, 20], degrees=True).as_matrix(), np.array([0.15, -0.5, 0.45]))
+    with RENDERERS["raycast"]() as raycast, RENDERERS["raster"]() as raster:
+        for world_from_camera in (above(0.6), tilted_view(2), aside):
+            cast, drawn = (r.render(scene, CAMERA, world_from_camera) for r in (raycast, raster))
+            edge = ndimage.morphological_gradient(np.nan_to_num(cast.depth), size=3) > 0.01
+            error = np.abs(cast.depth - drawn.depth)[~edge]
+            assert np.mean(error < 0.00005) > 0.99
+            assert np.mean(cast.instance != drawn.instance) < 0.001
+
+
+def test_a_bin_s_walls_are_seen_as_no_object_and_hide_what_is_behind_them(renderer: Renderer, box: Solid) -> None:
+    """From above the rim is 0.1 m nearer than the floor, at the pixels where it stands; from aside a wall is opaque."""
+    bin_ = Bin(0.2, 0.16, 0.1, 0.01)
+    scene = Scene((box,), at(0, 0, 0.02)[None], bin=bin_)
+    image = renderer.render(scene, CAMERA, above(0.6))
+    uv = CAMERA.pixel_grid()
+    x, y, _ = np.moveaxis(CAMERA.deproject(uv, np.full(uv.shape[:2], 0.5)), -1, 0)
+    outside = (np.abs(x) <= 0.11) & (np.abs(y) <= 0.09)
+    rim = outside & ~((np.abs(x) < 0.1) & (np.abs(y) < 0.08))
+    np.testing.assert_array_equal(np.abs(image.depth - 0.5) < 1e-4, rim)
+    assert (image.instance[rim] == 0).all()
+    level = rigid(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), np.array([0.0, -0.5, 0.03]))  # looks along +y
+    image = renderer.render(scene, CAMERA, level)
+    assert not image.instance.any()
+    np.testing.assert_allclose(image.depth[int(CAMERA.cy), int(CAMERA.cx)], 0.41, atol=2e-5)
 
 
 def test_an_object_that_reaches_behind_the_camera_is_seen_alike() -> None:

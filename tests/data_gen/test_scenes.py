@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.scenes import Scene, SceneConfig, in_view, sample_camera, sample_placement
+from data_gen.scenes import Bin, Scene, SceneConfig, in_view, sample_camera, sample_placement
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
@@ -203,3 +203,21 @@ def test_nothing_is_put_before_a_camera_that_looks_up(resting: np.ndarray) -> No
     camera = load_camera("primesense")
     with pytest.raises(InputError, match="look down"):
         sample_placement(resting, camera, np.eye(4), SceneConfig(), np.random.default_rng(0))
+
+
+def test_a_bin_has_the_inner_sizes_and_walls_that_were_asked_for() -> None:
+    box = Bin(0.4, 0.3, 0.1, 0.01)
+    walls = box.walls().mesh.copy().apply_transform(box.world_from_walls)
+    for axis, planes in enumerate([[0.2, 0.21], [0.15, 0.16]]):  # inner and outer faces, on either side of the middle
+        np.testing.assert_allclose(np.unique(np.abs(walls.vertices[:, axis]).round(9)), planes)
+    np.testing.assert_allclose(walls.bounds, [[-0.21, -0.16, 0], [0.21, 0.16, 0.1]], atol=1e-9)
+    assert box.walls().volume == pytest.approx((0.42 * 0.32 - 0.4 * 0.3) * 0.1)
+    parts = box.walls().parts
+    assert parts is not None
+    assert sum(part.volume for part in parts) == pytest.approx(box.walls().volume)
+    assert box.walls() is Bin(0.4, 0.3, 0.1, 0.01).walls(), "what renderers built for it serves every image"
+
+
+def test_a_bin_without_room_is_refused() -> None:
+    with pytest.raises(InputError, match="inner_y"):
+        Bin(0.4, 0.0, 0.1)
