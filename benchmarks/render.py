@@ -20,7 +20,7 @@ from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import stable_poses
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
-from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, Shard
+from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, SceneObjects, Shard
 from graspnet.transforms import invert
 
 View = tuple[Camera, Float64[np.ndarray, "4 4"], Float64[np.ndarray, "4 4"]]  # world_from_camera, world_from_object
@@ -90,12 +90,17 @@ def _writer(writer: DatasetWriter, solid: Solid, views: list[View], renderer: Re
             instance=np.stack([r.instance for r in renderings]),
             cameras=cameras,
             world_from_camera=np.stack(world_from_camera),
-            world_from_object=np.stack(world_from_object),
+            bin=np.full((len(views), 3), np.nan),
+        )
+        objects = SceneObjects(
+            image=np.arange(len(views)),
+            instance=np.ones(len(views), dtype=np.int64),
             object=(solid.name,) * len(views),
             scale=np.ones(len(views)),
             stable_pose=np.zeros(len(views), dtype=np.int64),
+            world_from_object=np.stack(world_from_object),
         )
-        writer.write(len(writer.finished()), Shard(images, _no_grasps()))
+        writer.write(len(writer.finished()), Shard(images, objects, _no_grasps()))
 
     return write
 
@@ -149,6 +154,7 @@ def _no_grasps() -> GraspTable:
     none = np.zeros(0)
     return GraspTable(
         image=np.zeros(0, dtype=np.int64),
+        instance=np.zeros(0, dtype=np.int64),
         camera_from_grasp=np.zeros((0, 4, 4)),
         width=none,
         center=np.zeros((0, 2)),
@@ -159,6 +165,7 @@ def _no_grasps() -> GraspTable:
         clearance_fingers=none,
         clearance_palm=none,
         clearance_table=none,
+        clearance_neighbours=none,
         origin=(),
         gripper=(),
     )

@@ -25,7 +25,7 @@ from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict
-from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, MetricColumns, Shard
+from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, MetricColumns, SceneObjects, Shard
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps import Grasps, image_from_grasps
 from graspnet.gripper import ParallelJawGripper
@@ -237,10 +237,15 @@ def _shard(name: str, views: list[_View], hand: ParallelJawGripper) -> Shard:
         instance=np.stack([v.instance for v in views]),
         cameras=tuple(v.camera for v in views),
         world_from_camera=np.stack([v.world_from_camera for v in views]),
-        world_from_object=np.stack([v.world_from_object for v in views]),
+        bin=np.full((len(views), 3), np.nan),
+    )
+    objects = SceneObjects(
+        image=np.arange(len(views)),
+        instance=np.ones(len(views), dtype=np.int64),
         object=(name,) * len(views),
         scale=np.array([v.scale for v in views]),
         stable_pose=np.array([v.stable_pose for v in views], dtype=np.int64),
+        world_from_object=np.stack([v.world_from_object for v in views]),
     )
     seen = [image_from_grasps(v.grasps_in_camera, v.camera) for v in views]
     grasps = Grasps.concatenate([v.grasps_in_camera for v in views])
@@ -249,6 +254,7 @@ def _shard(name: str, views: list[_View], hand: ParallelJawGripper) -> Shard:
     contacts = np.concatenate([v.contacts_in_camera for v in views])
     table = GraspTable(
         image=np.repeat(np.arange(len(views)), [len(v.grasps_in_camera) for v in views]),
+        instance=np.ones(len(grasps), dtype=np.int64),
         camera_from_grasp=grasps.poses,
         width=grasps.width,
         center=np.concatenate([s.center for s in seen]),
@@ -259,11 +265,12 @@ def _shard(name: str, views: list[_View], hand: ParallelJawGripper) -> Shard:
         clearance_fingers=clearances[:, 0],
         clearance_palm=clearances[:, 1],
         clearance_table=clearances[:, 2],
+        clearance_neighbours=np.full(len(grasps), np.inf),
         origin=tuple(np.concatenate([v.labels.origin for v in views]).tolist()),
         gripper=(hand.name,) * len(grasps),
         metrics={name: _columns([v.labels.metrics[name] for v in views]) for name in views[0].labels.metrics},
     )
-    return Shard(images, table)
+    return Shard(images, objects, table)
 
 
 def _columns(estimates: list[MetricEstimate]) -> MetricColumns:

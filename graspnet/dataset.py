@@ -2,9 +2,10 @@
 
     DATASET/dataset.json                 version, config, grippers, splits, counts; `complete` once every shard is there
     DATASET/shards/00012/grasps.parquet  one row a grasp
-                        /images.parquet  one row an image: camera, poses, object
+                        /images.parquet  one row an image: camera, its pose, the bin
+                        /objects.parquet one row an object in an image: what it is and where
                         /depth.zarr      uint16 (image, row, column), units of 0.1 mm, 0 = missing
-                        /instance.zarr   uint8, 0 = table or nothing, k = object k
+                        /instance.zarr   uint8, 0 = table, bin or nothing, k = object k
                         /shard.json      sizes and checksums of those; written last, then the folder is renamed
 
 Crops are not stored: `graspnet.ops.grasp_crops` cuts them, so that noise, crop size and augmentation are chosen at
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.special import ndtr
 from zarr.codecs import BloscCodec
 
@@ -40,13 +41,14 @@ __all__ = [
     "DepthImages",
     "GraspTable",
     "MetricColumns",
+    "SceneObjects",
     "Shard",
     "quantised",
 ]
 
-VERSION = 1
+VERSION = 2
 DEPTH_UNIT = 1e-4  # metres; a uint16 then reaches 6.5 m
-_FILES = ("grasps.parquet", "images.parquet", "depth.zarr", "instance.zarr")
+_FILES = ("grasps.parquet", "images.parquet", "objects.parquet", "depth.zarr", "instance.zarr")
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,28 @@ class DepthImages:
     """n clean depth images of one size, with what is known of each. Poses are 4x4 `target_from_source`, metres."""
 
     depth: Float32[np.ndarray, "n H W"]  # metres, NaN where nothing was hit
-    instance: UInt8[np.ndarray, "n H W"]  # 0 = table or nothing
+    instance: UInt8[np.ndarray, "n H W"]  # 0 = table, bin or nothing, k = object k of the image
     cameras: tuple[Camera, ...]
     world_from_camera: Float64[np.ndarray, "n 4 4"]
-    world_from_object: Float64[np.ndarray, "n 4 4"]
-    object: tuple[str, ...]
-    scale: Float64[np.ndarray, "n"]  # of the object's mesh, to fit the hand
-    stable_pose: Int64[np.ndarray, "n"]
+    bin: Float64[np.ndarray, "n 3"]  # inner x, y and wall height of the bin that the scene lies in; NaN = bare table
 
     def __len__(self) -> int:
         return len(self.depth)
+
+
+@dataclass(frozen=True)
+class SceneObjects:
+    """M objects, each in one image. Poses are 4x4 `target_from_source`, metres, of the scaled object."""
+
+    image: Int64[np.ndarray, "M"]  # index into the shard's images
+    instance: Int64[np.ndarray, "M"]  # its number in the instance image, from 1
+    object: tuple[str, ...]
+    scale: Float64[np.ndarray, "M"]  # of the object's mesh, to fit the hand
+    stable_pose: Int64[np.ndarray, "M"]  # 0 = the likeliest; -1 where it came to rest in a heap
+    world_from_object: Float64[np.ndarray, "M 4 4"]
+
+    def __len__(self) -> int:
+        return len(self.image)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class GraspTable:
     """N grasps, each in one image. Poses, contacts and approach in the camera's frame; metres and radians."""
 
     image: Int64[np.ndarray, "N"]  # index into the shard's images
+    instance: Int64[np.ndarray, "N"]  # the object of the image that the grasp is meant for
     camera_from_grasp: Float64[np.ndarray, "N 4 4"]
     width: Float64[np.ndarray, "N"]  # commanded opening
     center: Float64[np.ndarray, "N 2"]  # (u, v), pixels
@@ -90,6 +105,7 @@ class GraspTable:
     clearance_fingers: Float64[np.ndarray, "N"]  # signed, along the whole approach; negative = penetration
     clearance_palm: Float64[np.ndarray, "N"]
     clearance_table: Float64[np.ndarray, "N"]
+    clearance_neighbours: Float64[np.ndarray, "N"]  # to other objects and the bin's walls; +inf without any
     origin: tuple[str, ...]  # how the candidate was sampled
     gripper: tuple[str, ...]
     metrics: dict[str, MetricColumns] = field(default_factory=dict)
@@ -99,12 +115,14 @@ class GraspTable:
 
     @property
     def clearance(self) -> Float64[np.ndarray, "N"]:
-        """The smallest of the three clearances, in metres."""
-        return np.minimum.reduce([self.clearance_fingers, self.clearance_palm, self.clearance_table])
+        """The smallest of the four clearances, in metres."""
+        return np.minimum.reduce(
+            [self.clearance_fingers, self.clearance_palm, self.clearance_table, self.clearance_neighbours]
+        )
 
     @property
     def collision_free(self) -> Bool[np.ndarray, "N"]:
-        """Whether fingers, palm and table stay clear of each other along the whole approach."""
+        """Whether the hand touches nothing along the whole approach."""
         return self.clearance >= 0
 
     def robustness(self, metric: str, clearance_sigma: float = 0.0) -> Float64[np.ndarray, "N"]:
@@ -124,6 +142,7 @@ class Shard:
     """What one work unit made."""
 
     images: DepthImages
+    objects: SceneObjects
     grasps: GraspTable
 
 
@@ -182,8 +201,10 @@ class DatasetWriter:
         temporary = final.with_suffix(f".{os.getpid()}.tmp")  # never a folder that another process writes to
         temporary.mkdir(parents=True)
         _write_images(shard.images, temporary)
+        _write_objects(shard.objects, temporary / "objects.parquet")
         _write_grasps(shard.grasps, temporary / "grasps.parquet")
-        counts = {"images": len(shard.images), "grasps": len(shard.grasps), "object": shard.images.object[:1]}
+        objects = sorted(set(shard.objects.object))
+        counts = {"images": len(shard.images), "grasps": len(shard.grasps), "objects": objects}
         write_json(temporary / "shard.json", {"files": _checksums(temporary), **counts})
         temporary.rename(final)
 
@@ -197,14 +218,14 @@ class DatasetWriter:
 
         InputError: a shard is missing or damaged, or there is none at all.
         """
-        shards, skipped, counts = {}, {}, {"objects": 0, "images": 0, "grasps": 0}
+        shards, skipped, objects, counts = {}, {}, set[str](), {"images": 0, "grasps": 0}
         for path in sorted((self.folder / "shards").iterdir()):
             if path.suffix == ".skipped":
                 entry = json.loads(path.read_text())
                 skipped[entry["object"]] = entry["reason"]
                 continue
             entry, shards[path.name] = _read_record(path / "shard.json")
-            counts["objects"] += 1
+            objects |= set(entry["objects"])
             counts["images"] += entry["images"]
             counts["grasps"] += entry["grasps"]
         missing = self.header.units - len(shards) - len(skipped)
@@ -212,8 +233,8 @@ class DatasetWriter:
             raise InputError(f"{self.folder}: {missing} of {self.header.units} shards are missing; use --resume")
         if not shards:
             raise InputError(f"{self.folder}: no object could be used; the first: {next(iter(skipped.values()))}")
-        values = {f.name: getattr(self.header, f.name) for f in fields(self.header)}
-        header = DatasetHeader(**(values | {"complete": True, "shards": shards, "skipped": skipped, "counts": counts}))
+        counts = {"objects": len(objects)} | counts
+        header = replace(self.header, complete=True, shards=shards, skipped=skipped, counts=counts)
         write_json(self.folder / "dataset.json", asdict(header))
         return header
 
@@ -246,13 +267,15 @@ class Dataset:
         """The shard at a position in [0, shard_count). InputError: a file is missing, truncated or changed."""
         folder, record = self._record(index)
         _check_files(folder, record)
-        return Shard(_read_images(folder), _read_grasps(folder / "grasps.parquet"))
+        return Shard(
+            _read_images(folder), _read_objects(folder / "objects.parquet"), _read_grasps(folder / "grasps.parquet")
+        )
 
     def shards(self, split: str | None = None) -> Iterable[Shard]:
-        """All shards, or those whose object is in a split, in order."""
-        names = self.split(split) if split else None
+        """All shards, or those whose objects are in a split, in order."""
+        names = set(self.split(split)) if split else None
         for index in range(self.shard_count):
-            if names is None or self._object_of(index) in names:
+            if names is None or self._objects_of(index) <= names:
                 yield self.read(index)
 
     def split(self, name: str) -> list[str]:
@@ -266,8 +289,8 @@ class Dataset:
         fields_ = dict(self.header.grippers[name])
         return ParallelJawGripper(**(fields_ | {"palm": tuple(fields_["palm"])}))
 
-    def _object_of(self, index: int) -> str:
-        return self._record(index)[1]["object"][0]
+    def _objects_of(self, index: int) -> set[str]:
+        return set(self._record(index)[1]["objects"])
 
     def _record(self, index: int) -> tuple[Path, dict[str, Any]]:
         """A shard's folder, and its shard.json as it was when the dataset was made."""
@@ -288,7 +311,7 @@ def _read_header(path: Path) -> DatasetHeader:
         raise InputError(f"{path}: not JSON ({error}); make the dataset again") from None
     version = data.get("version") if isinstance(data, dict) else None
     if version != VERSION:
-        raise InputError(f"{path}: schema version {version}; this graspnet reads version {VERSION}")
+        raise InputError(f"{path}: schema version {version}; this graspnet reads {VERSION}; make the dataset again")
     try:
         return DatasetHeader(**data)
     except TypeError as error:
@@ -342,12 +365,9 @@ def _write_images(images: DepthImages, folder: Path) -> None:
     cameras = {f.name: [getattr(c, f.name) for c in images.cameras] for f in fields(Camera)}
     table = pa.table(
         {
-            "object": list(images.object),
-            "scale": images.scale,
-            "stable_pose": images.stable_pose,
             **{f"camera_{name}": values for name, values in cameras.items()},
             "world_from_camera": _matrix_column(images.world_from_camera),
-            "world_from_object": _matrix_column(images.world_from_object),
+            "bin": _matrix_column(images.bin),
         }
     )
     pq.write_table(table, folder / "images.parquet", compression="zstd")
@@ -362,10 +382,31 @@ def _read_images(folder: Path) -> DepthImages:
         instance=_read_array(folder / "instance.zarr"),
         cameras=cameras,
         world_from_camera=_floats(table, "world_from_camera", (4, 4)),
-        world_from_object=_floats(table, "world_from_object", (4, 4)),
+        bin=_floats(table, "bin", (3,)),
+    )
+
+
+def _write_objects(objects: SceneObjects, path: Path) -> None:
+    columns = {
+        "image": objects.image,
+        "instance": objects.instance,
+        "object": pa.array(list(objects.object), pa.string()),
+        "scale": objects.scale,
+        "stable_pose": objects.stable_pose,
+        "world_from_object": _matrix_column(objects.world_from_object),
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _read_objects(path: Path) -> SceneObjects:
+    table = pq.read_table(path)
+    return SceneObjects(
+        image=table.column("image").to_numpy(),
+        instance=table.column("instance").to_numpy(),
         object=tuple(table.column("object").to_pylist()),
         scale=_floats(table, "scale", ()),
         stable_pose=table.column("stable_pose").to_numpy(),
+        world_from_object=_floats(table, "world_from_object", (4, 4)),
     )
 
 
@@ -385,16 +426,18 @@ def _read_array(path: Path) -> np.ndarray:
 def _write_grasps(grasps: GraspTable, path: Path) -> None:
     columns: dict[str, Any] = {
         "image": grasps.image,
-        "camera_from_grasp": _matrix_column(grasps.camera_from_grasp),
-        **{name: getattr(grasps, name) for name in _SCALARS},
-        "center": _matrix_column(grasps.center),
-        "contacts": _matrix_column(grasps.contacts),
+        "instance": grasps.instance,
+        "camera_from_grasp": _matrix_column(grasps.camera_from_grasp.astype(np.float32)),
+        **{name: getattr(grasps, name).astype(np.float32) for name in _SCALARS},
+        "center": _matrix_column(grasps.center.astype(np.float32)),
+        "contacts": _matrix_column(grasps.contacts.astype(np.float32)),
         "contact_found": grasps.contact_found,
         "origin": pa.array(list(grasps.origin), pa.string()),
         "gripper": pa.array(list(grasps.gripper), pa.string()),
     }
     for name, metric in grasps.metrics.items():
-        columns |= {f"{name}_{part}": getattr(metric, part) for part in ("mean", "variance", "samples")}
+        columns |= {f"{name}_{part}": getattr(metric, part).astype(np.float32) for part in ("mean", "variance")}
+        columns[f"{name}_samples"] = metric.samples
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
@@ -403,6 +446,7 @@ def _read_grasps(path: Path) -> GraspTable:
     metrics = [name.removesuffix("_mean") for name in table.column_names if name.endswith("_mean")]
     return GraspTable(
         image=table.column("image").to_numpy(),
+        instance=table.column("instance").to_numpy(),
         camera_from_grasp=_floats(table, "camera_from_grasp", (4, 4)),
         **{name: _floats(table, name, ()) for name in _SCALARS},
         center=_floats(table, "center", (2,)),
@@ -421,10 +465,11 @@ def _read_grasps(path: Path) -> GraspTable:
     )
 
 
-_SCALARS = ("width", "angle", "depth", "clearance_fingers", "clearance_palm", "clearance_table")
+_CLEARANCES = ("clearance_fingers", "clearance_palm", "clearance_table", "clearance_neighbours")
+_SCALARS = ("width", "angle", "depth", *_CLEARANCES)
 
 
-def _matrix_column(values: Float64[np.ndarray, "N *D"]) -> pa.FixedSizeListArray:
+def _matrix_column(values: Float[np.ndarray, "N *D"]) -> pa.FixedSizeListArray:
     size = int(np.prod(values.shape[1:]))
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), size)
 
@@ -432,7 +477,7 @@ def _matrix_column(values: Float64[np.ndarray, "N *D"]) -> pa.FixedSizeListArray
 def _floats(table: pa.Table, name: str, shape: Sequence[int]) -> Float64[np.ndarray, "N *D"]:
     column = table.column(name).combine_chunks()
     flat = column.flatten() if shape else column
-    return np.array(flat.to_numpy(zero_copy_only=False)).reshape(len(table), *shape)
+    return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float64).reshape(len(table), *shape)
 
 
 def _to_units(depth: Float32[np.ndarray, "*B H W"]) -> np.ndarray:

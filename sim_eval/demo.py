@@ -247,7 +247,7 @@ def _grasps_figure(dataset: Dataset) -> "Figure":
         noisy = sensor(shard.images.depth[0], camera, np.random.default_rng(0))
         grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
         colors = drawing.quality_colors(shard.grasps.robustness(_metric(shard))[rows])
-        drawing.draw_depth(each, noisy, title=shard.images.object[0])
+        drawing.draw_depth(each, noisy, title=shard.objects.object[0])
         drawing.draw_grasps(each, grasps_in_camera, camera, dataset.gripper(shard.grasps.gripper[0]), colors)
         _zoom(each, camera, grasps_in_camera)
     return figure

@@ -90,10 +90,10 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
         camera = shard.images.cameras[i]
         grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
         seen = image_from_grasps(grasps_in_camera, camera)
-        np.testing.assert_allclose(seen.center, shard.grasps.center[rows], atol=1e-9)
-        world_from_camera, world_from_object = shard.images.world_from_camera[i], shard.images.world_from_object[i]
+        np.testing.assert_allclose(seen.center, shard.grasps.center[rows], atol=1e-3)  # stored in 32 bits
+        world_from_camera, world_from_object = shard.images.world_from_camera[i], shard.objects.world_from_object[i]
         grasps_in_world = grasps_in_camera.transformed(world_from_camera)
-        np.testing.assert_allclose(grasps_in_world.approach, np.tile([0, 0, -1.0], (rows.sum(), 1)), atol=1e-9)
+        np.testing.assert_allclose(grasps_in_world.approach, np.tile([0, 0, -1.0], (rows.sum(), 1)), atol=1e-6)
         object_from_camera = invert(world_from_object) @ world_from_camera
         contacts = ContactFinder(solid)(grasps_in_camera.transformed(object_from_camera))
         found = shard.grasps.contact_found[rows]
@@ -109,7 +109,7 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
 def test_the_stored_image_shows_the_object_where_its_pose_says(dataset):
     for shard in Dataset.open(dataset).shards():
         for i, camera in enumerate(shard.images.cameras):
-            camera_from_object = invert(shard.images.world_from_camera[i]) @ shard.images.world_from_object[i]
+            camera_from_object = invert(shard.images.world_from_camera[i]) @ shard.objects.world_from_object[i]
             u, v = np.rint(camera.project(camera_from_object[:3, 3])).astype(int)
             rows, columns = np.nonzero(shard.images.instance[i])
             assert rows.min() - 5 <= v <= rows.max() + 5

@@ -17,6 +17,7 @@ from graspnet.dataset import (
     DepthImages,
     GraspTable,
     MetricColumns,
+    SceneObjects,
     Shard,
     quantised,
 )
@@ -30,21 +31,33 @@ def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7) -> Sh
     camera = Camera(10.0, 11.0, 3.5, 2.5, 8, 6)
     poses = np.tile(np.eye(4), (grasps, 1, 1))
     poses[:, :3, 3] = rng.normal(size=(grasps, 3))
-    values = {name: rng.normal(size=grasps) for name in ("angle", "depth")}
-    clearances = {f"clearance_{part}": rng.normal(size=grasps) for part in ("fingers", "palm", "table")}
+    poses = as_stored(poses)
+    values = {name: as_stored(rng.normal(size=grasps)) for name in ("angle", "depth")}
+    parts = ("fingers", "palm", "table", "neighbours")
+    clearances = {f"clearance_{part}": as_stored(rng.normal(size=grasps)) for part in parts}
     return Shard(
         DepthImages(
             quantised(depth), (depth > 0.8).astype(np.uint8), (camera,) * images, np.tile(np.eye(4), (images, 1, 1)),
-            np.tile(np.eye(4), (images, 1, 1)), ("cube",) * images, np.ones(images), np.arange(images),
+            np.full((images, 3), [0.4, 0.3, np.nan]),
+        ),
+        SceneObjects(
+            np.repeat(np.arange(images), 2), np.tile([1, 2], images), ("cube", "rod") * images,
+            rng.random(2 * images), np.tile([0, -1], images), np.tile(np.eye(4), (2 * images, 1, 1)),
         ),
         GraspTable(
-            image=rng.integers(images, size=grasps), camera_from_grasp=poses, width=np.full(grasps, 0.05),
-            center=rng.uniform(0, 8, (grasps, 2)), contacts=rng.normal(size=(grasps, 2, 3)),
+            image=rng.integers(images, size=grasps), instance=rng.integers(1, 3, size=grasps),
+            camera_from_grasp=poses, width=np.full(grasps, 0.0625),
+            center=as_stored(rng.uniform(0, 8, (grasps, 2))), contacts=as_stored(rng.normal(size=(grasps, 2, 3))),
             contact_found=rng.random(grasps) > 0.5, origin=("antipodal",) * grasps, gripper=("yumi",) * grasps,
-            metrics={"robust_force_closure": MetricColumns(*rng.random((2, grasps)), np.full(grasps, 25))},
+            metrics={"robust_force_closure": MetricColumns(*as_stored(rng.random((2, grasps))), np.full(grasps, 25))},
             **values, **clearances,
         ),
     )  # fmt: skip
+
+
+def as_stored(values: np.ndarray) -> np.ndarray:
+    """Numbers that 32 bits hold: grasps are stored in so many."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def make_header(units: int = 2) -> DatasetHeader:
@@ -52,7 +65,7 @@ def make_header(units: int = 2) -> DatasetHeader:
     return DatasetHeader(
         name="tiny", seed=3, config={"views": 2}, packages={}, units=units,
         grippers={"yumi": {**vars(gripper), "palm": list(gripper.palm)}},
-        splits={"train": ["cube"], "validation": ["ball"]},
+        splits={"train": ["cube", "rod"], "validation": ["ball"]},
     )  # fmt: skip
 
 
@@ -66,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def assert_equal_shards(a: Shard, b: Shard) -> None:
-    for part in ("images", "grasps"):
+    for part in ("images", "objects", "grasps"):
         for name, value in vars(getattr(a, part)).items():
             other = getattr(getattr(b, part), name)
             if isinstance(value, np.ndarray):
@@ -114,6 +127,7 @@ def test_the_same_shards_make_the_same_bytes(folder, tmp_path):
 def test_robustness_is_zero_in_collision(folder):
     grasps = Dataset.open(folder).read(0).grasps
     free = (grasps.clearance_fingers >= 0) & (grasps.clearance_palm >= 0) & (grasps.clearance_table >= 0)
+    free &= grasps.clearance_neighbours >= 0
     expected = np.where(free, grasps.metrics["robust_force_closure"].mean, 0)
     np.testing.assert_array_equal(grasps.robustness("robust_force_closure"), expected)
     assert np.all(grasps.robustness("robust_force_closure", clearance_sigma=1e-9)[~free] < 1e-6)
@@ -123,7 +137,7 @@ def test_robustness_is_zero_in_collision(folder):
 
 def test_a_soft_label_halves_where_the_hand_just_touches(folder):
     grasps = replace(Dataset.open(folder).read(0).grasps, clearance_table=np.zeros(7), clearance_palm=np.ones(7))
-    touching = replace(grasps, clearance_fingers=np.ones(7))
+    touching = replace(grasps, clearance_fingers=np.ones(7), clearance_neighbours=np.full(7, np.inf))
     soft = touching.robustness("robust_force_closure", clearance_sigma=0.002)
     np.testing.assert_allclose(soft, grasps.metrics["robust_force_closure"].mean / 2)
 
@@ -184,7 +198,7 @@ def test_resuming_keeps_whole_shards_and_removes_half_written_ones(tmp_path):
     assert writer.finished() == {0, 1}
     header = writer.finish()
     assert header.skipped == {"ball": "open mesh"}
-    assert header.counts == {"objects": 1, "images": 2, "grasps": 7}
+    assert header.counts == {"objects": 2, "images": 2, "grasps": 7}
 
 
 def test_an_existing_dataset_is_not_overwritten(folder):

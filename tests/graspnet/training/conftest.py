@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from graspnet.camera import Camera
-from graspnet.dataset import Dataset, DatasetHeader, DatasetWriter, DepthImages, GraspTable, MetricColumns, Shard
+from graspnet.dataset import (
+    Dataset,
+    DatasetHeader,
+    DatasetWriter,
+    DepthImages,
+    GraspTable,
+    MetricColumns,
+    SceneObjects,
+    Shard,
+)
 from graspnet.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
@@ -47,7 +56,7 @@ def _bar_shard(name: str, images: int, grasps: int, shuffled: bool, rng: np.rand
     mean = np.where(across, 0.95, 0.05)
     if shuffled:
         mean = rng.permutation(mean)
-    return Shard(_images(name, depth), _table(image, poses, mean))
+    return Shard(_images(depth), _objects(name, images), _table(image, poses, mean))
 
 
 def _bar_depth(center: np.ndarray, yaw: float, half_width: float, half_length: float) -> np.ndarray:
@@ -66,12 +75,19 @@ def _bar_grasps(center: np.ndarray, closing_yaw: np.ndarray, rng: np.random.Gene
     return rigid(frame_from_axes(np.tile([0.0, 0.0, 1.0], (count, 1)), closing), origin)
 
 
-def _images(name: str, depth: np.ndarray) -> DepthImages:
+def _images(depth: np.ndarray) -> DepthImages:
     count = len(depth)
     return DepthImages(
         depth=depth, instance=(depth < TABLE).astype(np.uint8), cameras=(CAMERA,) * count,
-        world_from_camera=np.tile(np.eye(4), (count, 1, 1)), world_from_object=np.tile(np.eye(4), (count, 1, 1)),
-        object=(name,) * count, scale=np.ones(count), stable_pose=np.zeros(count, dtype=np.int64),
+        world_from_camera=np.tile(np.eye(4), (count, 1, 1)), bin=np.full((count, 3), np.nan),
+    )  # fmt: skip
+
+
+def _objects(name: str, count: int) -> SceneObjects:
+    """The same object in each of `count` images."""
+    return SceneObjects(
+        image=np.arange(count), instance=np.ones(count, dtype=np.int64), object=(name,) * count, scale=np.ones(count),
+        stable_pose=np.zeros(count, dtype=np.int64), world_from_object=np.tile(np.eye(4), (count, 1, 1)),
     )  # fmt: skip
 
 
@@ -80,9 +96,11 @@ def _table(image: np.ndarray, poses: np.ndarray, mean: np.ndarray) -> GraspTable
     clearance = np.full(count, 0.01)
     metric = MetricColumns(mean, mean * (1 - mean), np.full(count, 25))
     return GraspTable(
-        image=image, camera_from_grasp=poses, width=np.full(count, 0.05), center=CAMERA.project(poses[:, :3, 3]),
-        angle=np.zeros(count), depth=poses[:, 2, 3].copy(), contacts=np.full((count, 2, 3), np.nan),
+        image=image, instance=np.ones(count, dtype=np.int64), camera_from_grasp=poses, width=np.full(count, 0.05),
+        center=CAMERA.project(poses[:, :3, 3]), angle=np.zeros(count), depth=poses[:, 2, 3].copy(),
+        contacts=np.full((count, 2, 3), np.nan),
         contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance,
-        clearance_table=clearance, origin=("made up",) * count, gripper=("yumi",) * count,
+        clearance_table=clearance, clearance_neighbours=np.full(count, np.inf),
+        origin=("made up",) * count, gripper=("yumi",) * count,
         metrics={"robust_force_closure": metric, "robust_pad_closure": metric},
     )  # fmt: skip
