@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,21 @@ class GraspTable:
 
     def __len__(self) -> int:
         return len(self.image)
+
+    @staticmethod
+    def concatenate(tables: "Sequence[GraspTable]") -> "GraspTable":
+        """The rows of one or more tables with the same metrics, in order."""
+        columns: dict[str, Any] = {}
+        for name in (f.name for f in fields(GraspTable) if f.name != "metrics"):
+            parts = [getattr(table, name) for table in tables]
+            columns[name] = np.concatenate(parts) if isinstance(parts[0], np.ndarray) else tuple(chain(*parts))
+        metrics = {
+            name: MetricColumns(
+                *(np.concatenate([getattr(t.metrics[name], f.name) for t in tables]) for f in fields(MetricColumns))
+            )
+            for name in tables[0].metrics
+        }
+        return GraspTable(**columns, metrics=metrics)
 
     @property
     def clearance(self) -> Float64[np.ndarray, "N"]:
