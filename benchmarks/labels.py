@@ -8,7 +8,9 @@ import trimesh
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.robustness import RobustEpsilon, RobustForceClosure, UncertaintyConfig, perturbed
+from data_gen.metrics import MetricConfig
+from data_gen.robustness import estimate
+from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
@@ -31,14 +33,14 @@ def run(quick: bool) -> BenchmarkResult:
     start, direction = _rays(solid, grasps, uncertainty)
     scene, rays = _bare_scene(solid, np.concatenate([start, direction], axis=1).astype(np.float32))
 
-    def labels(metric: RobustForceClosure | RobustEpsilon, part: Grasps) -> object:
-        return metric(solid, part, hand, DOWN, uncertainty, np.random.default_rng(1))
+    def labels(metric: str, part: Grasps) -> object:
+        return estimate([metric], solid, part, hand, DOWN, MetricConfig(), np.random.default_rng(1))
 
     ours, bound = interleaved(
-        lambda: labels(RobustForceClosure(), grasps), lambda: scene.cast_rays(rays, nthreads=1), repeats
+        lambda: labels("robust_force_closure", grasps), lambda: scene.cast_rays(rays, nthreads=1), repeats
     )
     some = grasps[: count // 10]
-    reach, _ = interleaved(lambda: labels(RobustEpsilon(), some), lambda: None, repeats)
+    reach, _ = interleaved(lambda: labels("robust_epsilon", some), lambda: None, repeats)
     return BenchmarkResult(
         benchmark="labels",
         ratio=bound / ours,

@@ -18,11 +18,15 @@ from data_gen.contacts import ContactFinder
 from data_gen.engines import Engine
 from data_gen.hands import HandConfig, sample_hand
 from data_gen.meshes import Solid
+from data_gen.metrics import METRICS, MetricConfig
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
+from data_gen.pads import PadConfig
 from data_gen.rendering import RENDERERS, Renderer
-from data_gen.robustness import METRICS, MetricEstimate, UncertaintyConfig
+from data_gen.robustness import MetricEstimate, estimate
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import stable_poses
+from data_gen.uncertainty import UncertaintyConfig
+from data_gen.wrenches import WrenchConfig
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, MetricColumns, SceneObjects, Shard
@@ -44,6 +48,8 @@ class GenerateConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
+    wrenches: WrenchConfig = field(default_factory=WrenchConfig)
+    pads: PadConfig = field(default_factory=PadConfig)
     metrics: tuple[str, ...] = ("robust_pad_closure", "robust_force_closure")  # the first is counted in summaries
     views: int = 8  # images of each object
     grasps_per_view: int = 48
@@ -136,9 +142,7 @@ class _LabelledGrasps:
     metrics: dict[str, MetricEstimate]
 
     def __getitem__(self, index: Int64[np.ndarray, "M"]) -> "_LabelledGrasps":
-        metrics = {
-            name: MetricEstimate(m.mean[index], m.variance[index], m.samples) for name, m in self.metrics.items()
-        }
+        metrics = {name: metric[index] for name, metric in self.metrics.items()}
         return _LabelledGrasps(
             self.grasps_in_world[index], self.contacts_in_world[index], self.contact_found[index],
             self.clearances[index], self.origin[index], metrics,
@@ -187,10 +191,8 @@ def _label(
     gravity_in_object = world_from_object[:3, :3].T @ np.array([0.0, 0.0, -1.0])
     contacts = ContactFinder(solid)(grasps_in_object)
     free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
-    metrics = {
-        name: METRICS[name]()(solid, grasps_in_object, hand, gravity_in_object, config.uncertainty, rng)
-        for name in config.metrics
-    }
+    assumed = MetricConfig(uncertainty=config.uncertainty, wrenches=config.wrenches, pads=config.pads)
+    metrics = estimate(config.metrics, solid, grasps_in_object, hand, gravity_in_object, assumed, rng)
     return _LabelledGrasps(
         grasps_in_world,
         transform_points(world_from_object, contacts.points.reshape(-1, 3)).reshape(-1, 2, 3),
@@ -274,9 +276,8 @@ def _shard(name: str, views: list[_View], hand: ParallelJawGripper) -> Shard:
 
 
 def _columns(estimates: list[MetricEstimate]) -> MetricColumns:
-    samples = [np.full(len(e.mean), e.samples, dtype=np.int64) for e in estimates]
-    mean, variance = ([getattr(e, part) for e in estimates] for part in ("mean", "variance"))
-    return MetricColumns(np.concatenate(mean), np.concatenate(variance), np.concatenate(samples))
+    columns = (np.concatenate([getattr(e, part) for e in estimates]) for part in ("mean", "variance", "samples"))
+    return MetricColumns(*columns)
 
 
 def _hand(config: GenerateConfig, index: int, seed: int) -> ParallelJawGripper:

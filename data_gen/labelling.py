@@ -4,7 +4,7 @@ Contacts, metrics and clearances do not change when a camera moves, nor when the
 vertical or shifted along the table. An image only adds where it sees each grasp: a row of the dataset's GraspTable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 from data_gen.collision import Clearance, clearance
 from data_gen.contacts import Contacts, contact_finder
 from data_gen.meshes import Solid
-from data_gen.robustness import GraspMetric, MetricEstimate, UncertaintyConfig
+from data_gen.metrics import MetricConfig
+from data_gen.robustness import MetricEstimate, estimate
 from data_gen.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.dataset import GraspTable, MetricColumns
@@ -35,8 +36,7 @@ class HoldLabels:
 
     def __getitem__(self, index: Index) -> "HoldLabels":
         contacts = Contacts(self.contacts.points[index], self.contacts.normals[index], self.contacts.found[index])
-        metrics = {k: MetricEstimate(m.mean[index], m.variance[index], m.samples) for k, m in self.metrics.items()}
-        return HoldLabels(contacts, metrics)
+        return HoldLabels(contacts, {name: metric[index] for name, metric in self.metrics.items()})
 
     def transformed(self, target_from_frame: Float64[np.ndarray, "4 4"]) -> "HoldLabels":
         """The same labels with contacts in another frame."""
@@ -67,8 +67,8 @@ def label_grasps(
     grasps_in_world: Grasps,
     origin: Shaped[np.ndarray, "N"],
     gripper: ParallelJawGripper,
-    metrics: Mapping[str, GraspMetric],
-    uncertainty: UncertaintyConfig,
+    metrics: Sequence[str],
+    assumed: MetricConfig,
     rng: np.random.Generator,
 ) -> LabelledGrasps:
     """Labels of grasps of solid `target`: its own robustness, and how far the hand stays from everything in the scene.
@@ -78,7 +78,7 @@ def label_grasps(
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
     gravity_in_object = world_from_object[:3, :3].T @ np.array([0.0, 0.0, -1.0])
-    hold = hold_labels(solid, grasps_in_object, gripper, gravity_in_object, metrics, uncertainty, rng)
+    hold = hold_labels(solid, grasps_in_object, gripper, gravity_in_object, metrics, assumed, rng)
     free = clearance(scene, target, grasps_in_world, gripper)
     return LabelledGrasps(grasps_in_world, origin, hold.transformed(world_from_object), free)
 
@@ -88,17 +88,13 @@ def hold_labels(
     grasps_in_object: Grasps,
     gripper: ParallelJawGripper,
     gravity_in_object: Float64[np.ndarray, "3"],
-    metrics: Mapping[str, GraspMetric],
-    uncertainty: UncertaintyConfig,
+    metrics: Sequence[str],
+    assumed: MetricConfig,
     rng: np.random.Generator,
 ) -> HoldLabels:
     """Contacts of the unperturbed grasps, in the object frame, and the metrics' estimates."""
     contacts = contact_finder(solid)(grasps_in_object)
-    estimates = {
-        name: metric(solid, grasps_in_object, gripper, gravity_in_object, uncertainty, rng)
-        for name, metric in metrics.items()
-    }
-    return HoldLabels(contacts, estimates)
+    return HoldLabels(contacts, estimate(metrics, solid, grasps_in_object, gripper, gravity_in_object, assumed, rng))
 
 
 def seen_in_image(
@@ -132,9 +128,5 @@ def seen_in_image(
         clearance_neighbours=labels.clearance.neighbours,
         origin=tuple(labels.origin.tolist()),
         gripper=(gripper,) * count,
-        metrics={name: _columns(estimate) for name, estimate in labels.hold.metrics.items()},
+        metrics={k: MetricColumns(m.mean, m.variance, m.samples) for k, m in labels.hold.metrics.items()},
     )
-
-
-def _columns(estimate: MetricEstimate) -> MetricColumns:
-    return MetricColumns(estimate.mean, estimate.variance, np.full(len(estimate.mean), estimate.samples))

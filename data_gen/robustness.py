@@ -1,292 +1,74 @@
-"""Robustness: the mean of a metric over what we do not know (pose, friction, centre of mass): ρ(u, x) = E[S(u, x′)].
+"""Robustness: the mean of a metric over what we do not know (uncertainty.py): ρ(u, x) = E[S(u, x′)].
 
-Each grasp gets samples of its own. A sample moves grasp and object a little, closes the jaws again (contacts.py) and
-judges the new contacts (closure.py); where the jaws meet on nothing it counts as 0. Mahler et al., RSS 2017, III.
+Each grasp gets samples of its own, which all of its metrics share. Mahler et al., RSS 2017, III.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
-from scipy.special import ndtr, ndtri
+from jaxtyping import Float64, Int64
 
-from data_gen.closure import antipodal, epsilon
-from data_gen.contacts import Contacts, contact_finder
 from data_gen.meshes import Solid
-from data_gen.pads import PadConfig, close_pads
-from data_gen.wrenches import WrenchConfig
-from graspnet.errors import InputError
+from data_gen.metrics import METRICS, ClosedGrasps, MetricConfig
+from data_gen.uncertainty import PerturbedGrasps, perturbed, unperturbed
+from graspnet.errors import unknown_name
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 
-__all__ = [
-    "DEXNET_2_0",
-    "METRICS",
-    "GraspMetric",
-    "MetricEstimate",
-    "PerturbedGrasps",
-    "RobustEpsilon",
-    "RobustForceClosure",
-    "RobustPadClosure",
-    "UncertaintyConfig",
-    "perturbed",
-]
+__all__ = ["MetricEstimate", "estimate"]
 
 _CHUNK = 3200  # samples at a time: their arrays stay in the processor's cache
 
 
-@dataclass(frozen=True, kw_only=True)
-class UncertaintyConfig:
-    """Standard deviations of what is uncertain, each independent and normal; turns are rotation vectors.
-
-    The defaults are ours; DEXNET_2_0 has the released ones.
-    """
-
-    samples: int = 25  # of each grasp
-    grasp_translation: float = 0.0025  # metres, along each axis
-    grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
-    object_translation: float = 0.0  # metres; the originals move grasp and object apart
-    object_rotation: float = 0.0  # about each axis through the object's origin
-    center_of_mass: float = 0.1  # along each axis, in units of the object's radius
-    center_of_mass_offset: float = 0.0  # metres, added to that: the originals' is the same for all sizes
-    friction_mean: float = 0.5
-    friction_deviation: float = 0.1
-    friction_low: float = 0.2  # the normal is truncated here (drawn anew, not clipped) …
-    friction_high: float = 1.0  # … and here
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise InputError(f"samples is {self.samples}; it must be at least 1")
-        for name in (
-            "grasp_translation", "grasp_rotation", "object_translation", "object_rotation", "center_of_mass",
-            "center_of_mass_offset", "friction_deviation",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) < np.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; a standard deviation must not be negative")
-        if not 0 <= self.friction_low <= self.friction_mean <= self.friction_high:
-            limits = f"[{self.friction_low}, {self.friction_high}]"
-            raise InputError(
-                f"friction_mean is {self.friction_mean}; it must lie in {limits}, which must not be negative"
-            )
-
-
-# reference/dexnet.md, 1.7: what the released code draws. Its `sigma` of friction is a variance.
-DEXNET_2_0 = UncertaintyConfig(
-    grasp_translation=0.001,
-    grasp_rotation=0.001,
-    object_translation=0.005,
-    object_rotation=0.01,
-    center_of_mass=0.0,
-    center_of_mass_offset=0.01,
-    friction_deviation=0.1**0.5,
-    friction_low=0.0,
-    friction_high=1.0,
-)
-
-
 @dataclass(frozen=True)
 class MetricEstimate:
-    """Of N grasps: mean and variance of the metric over `samples` samples each (of one sample, not of the mean)."""
+    """Of N grasps: mean and variance of a metric over `samples` samples (the variance of one, not of the mean).
+
+    A metric that is not robust has one sample and variance 0.
+    """
 
     mean: Float64[np.ndarray, "N"]
     variance: Float64[np.ndarray, "N"]
-    samples: int
+    samples: Int64[np.ndarray, "N"]
+
+    def __getitem__(self, rows: Int64[np.ndarray, "M"]) -> "MetricEstimate":
+        return MetricEstimate(self.mean[rows], self.variance[rows], self.samples[rows])
 
 
-@dataclass(frozen=True)
-class PerturbedGrasps:
-    """K samples of each grasp, in the frame of the (moved) object. across and closing: x and y of the grasp frame."""
-
-    origin: Float64[np.ndarray, "N K 3"]
-    across: Float64[np.ndarray, "N K 3"]
-    closing: Float64[np.ndarray, "N K 3"]
-    width: Float64[np.ndarray, "N 1"]
-    friction: Float64[np.ndarray, "N K"]
-    center_of_mass: Float64[np.ndarray, "N K 3"]
-
-
-class GraspMetric(ABC):
-    """Judges grasps on a solid, in its frame. What a metric has no use for (gravity, say) it ignores."""
-
-    @abstractmethod
-    def __call__(
-        self,
-        solid: Solid,
-        grasps_in_object: Grasps,
-        gripper: ParallelJawGripper,
-        gravity_in_object: Float64[np.ndarray, "3"],
-        uncertainty: UncertaintyConfig,
-        rng: np.random.Generator,
-    ) -> MetricEstimate:
-        """The metric's mean over perturbed grasps. `gravity_in_object` is a unit vector."""
-
-
-class RobustForceClosure(GraspMetric):
-    """The share of samples that are antipodal: Nguyen's condition of force closure for two soft fingers.
-
-    As in Dex-Net's metric of this name. It is stricter than `closure.force_closure`, which see.
-    """
-
-    def __call__(
-        self,
-        solid: Solid,
-        grasps_in_object: Grasps,
-        gripper: ParallelJawGripper,
-        gravity_in_object: Float64[np.ndarray, "3"],
-        uncertainty: UncertaintyConfig,
-        rng: np.random.Generator,
-    ) -> MetricEstimate:
-        """Mean and variance over samples of 1 (closed) or 0."""
-        values = [
-            antipodal(contacts, samples.friction).astype(np.float64)
-            for samples, contacts in _closed_samples(solid, grasps_in_object, gripper, uncertainty, rng)
-        ]
-        return _estimate(values, uncertainty)
-
-
-@dataclass(frozen=True)
-class RobustEpsilon(GraspMetric):
-    """The mean epsilon of the samples (Ferrari-Canny, L1): the label of Dex-Net 2.0."""
-
-    wrenches: WrenchConfig = field(default_factory=WrenchConfig)
-
-    def __call__(
-        self,
-        solid: Solid,
-        grasps_in_object: Grasps,
-        gripper: ParallelJawGripper,
-        gravity_in_object: Float64[np.ndarray, "3"],
-        uncertainty: UncertaintyConfig,
-        rng: np.random.Generator,
-    ) -> MetricEstimate:
-        """Mean and variance of epsilon over the samples."""
-        values = [
-            epsilon(contacts, samples.across, samples.center_of_mass, samples.friction, self.wrenches)
-            for samples, contacts in _closed_samples(solid, grasps_in_object, gripper, uncertainty, rng)
-        ]
-        return _estimate(values, uncertainty)
-
-
-@dataclass(frozen=True)
-class RobustPadClosure(GraspMetric):
-    """The share of samples in which flat pads hold (pads.py): what they touch faces them, and each other."""
-
-    pads: PadConfig = field(default_factory=PadConfig)
-
-    def __call__(
-        self,
-        solid: Solid,
-        grasps_in_object: Grasps,
-        gripper: ParallelJawGripper,
-        gravity_in_object: Float64[np.ndarray, "3"],
-        uncertainty: UncertaintyConfig,
-        rng: np.random.Generator,
-    ) -> MetricEstimate:
-        """Mean and variance over samples of 1 (held) or 0."""
-        finder = contact_finder(solid)
-        values = []
-        for moved in _samples(solid, grasps_in_object, uncertainty, rng, rays=self.pads.rays**2):
-            pads = close_pads(finder, moved.origin, moved.across, moved.closing, moved.width, gripper, self.pads)
-            values.append(pads.holds(moved.friction).astype(np.float64))
-        return _estimate(values, uncertainty)
-
-
-METRICS: dict[str, type[GraspMetric]] = {
-    "robust_force_closure": RobustForceClosure,
-    "robust_pad_closure": RobustPadClosure,
-    "robust_epsilon": RobustEpsilon,
-}
-
-
-def perturbed(
-    grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig, rng: np.random.Generator
-) -> PerturbedGrasps:
-    """Samples of grasp pose, object pose, friction and centre of mass; an equal generator gives every metric the same.
-
-    The grasp turns about its own origin; the object turns about its origin and shifts, which in its own frame moves
-    the grasp the other way.
-    """
-    count, samples = len(grasps_in_object), uncertainty.samples
-    normal = rng.standard_normal((count, samples, 9))
-    friction = _truncated_normal(rng.random((count, samples)), uncertainty)
-    grasp_from_object = np.swapaxes(grasps_in_object.poses[:, :3, :3], 1, 2)
-    across, closing = (axis @ grasp_from_object for axis in _turned_axes(normal[..., :3] * uncertainty.grasp_rotation))
-    origin = (normal[..., 3:6] * uncertainty.grasp_translation) @ grasp_from_object + grasps_in_object.origin[:, None]
-    if uncertainty.object_translation or uncertainty.object_rotation:
-        moved = rng.standard_normal((count, samples, 6))
-        turn = -moved[..., 3:] * uncertainty.object_rotation
-        origin = _rotated(origin - moved[..., :3] * uncertainty.object_translation, turn)
-        across, closing = _rotated(across, turn), _rotated(closing, turn)
-    spread = uncertainty.center_of_mass * solid.radius + uncertainty.center_of_mass_offset
-    center = solid.center_of_mass + normal[..., 6:] * spread
-    return PerturbedGrasps(origin, across, closing, grasps_in_object.width[:, None], friction, center)
-
-
-def _samples(
-    solid: Solid, grasps_in_object: Grasps, uncertainty: UncertaintyConfig, rng: np.random.Generator, rays: int = 1
-) -> Iterator[PerturbedGrasps]:
-    """Perturbed grasps, as many at a time as a chunk holds; `rays`: that each jaw of a sample casts."""
-    step = max(1, _CHUNK // (uncertainty.samples * rays))
-    for start in range(0, len(grasps_in_object), step):
-        yield perturbed(grasps_in_object[start : start + step], solid, uncertainty, rng)
-
-
-def _closed_samples(
+def estimate(
+    metrics: Sequence[str],
     solid: Solid,
     grasps_in_object: Grasps,
     gripper: ParallelJawGripper,
-    uncertainty: UncertaintyConfig,
+    gravity_in_object: Float64[np.ndarray, "3"],
+    config: MetricConfig,
     rng: np.random.Generator,
-) -> Iterator[tuple[PerturbedGrasps, Contacts]]:
-    """Perturbed grasps and their contacts."""
-    finder = contact_finder(solid)
-    for samples in _samples(solid, grasps_in_object, uncertainty, rng):
-        contacts = finder.close(samples.origin, samples.closing, samples.width)
-        if gripper.min_width > 0:
-            with np.errstate(invalid="ignore"):
-                reached = contacts.distance >= gripper.min_width
-            contacts = Contacts(contacts.points, contacts.normals, contacts.found & reached)
-        yield samples, contacts
+) -> dict[str, MetricEstimate]:
+    """Metrics (names of METRICS) of grasps on a solid, in its frame. `gravity_in_object` is a unit vector."""
+    for name in metrics:
+        if name not in METRICS:
+            raise unknown_name("metric", name, METRICS)
+    uncertainty = config.uncertainty
+
+    def values(
+        robust: bool, samples: int, sample: Callable[[Grasps], PerturbedGrasps]
+    ) -> dict[str, Float64[np.ndarray, "N K"]]:
+        asked = [name for name in metrics if METRICS[name].robust == robust]
+        parts = {name: [np.zeros((0, samples))] for name in asked}
+        step = max(1, _CHUNK // samples)
+        for start in range(0, len(grasps_in_object) if asked else 0, step):
+            part = sample(grasps_in_object[start : start + step])
+            closed = ClosedGrasps(part, solid, gripper, gravity_in_object, config)
+            for name in asked:
+                parts[name].append(METRICS[name].value(closed))
+        return {name: np.concatenate(part) for name, part in parts.items()}
+
+    found = values(True, uncertainty.samples, lambda part: perturbed(part, solid, uncertainty, rng))
+    found |= values(False, 1, lambda part: unperturbed(part, solid, uncertainty))
+    return {name: _estimate(found[name]) for name in metrics}
 
 
-def _estimate(values: list[np.ndarray], uncertainty: UncertaintyConfig) -> MetricEstimate:
-    every = np.concatenate([np.zeros((0, uncertainty.samples)), *values])
-    return MetricEstimate(every.mean(axis=1), every.var(axis=1), uncertainty.samples)
-
-
-def _truncated_normal(
-    uniform: Float64[np.ndarray, "N K"], uncertainty: UncertaintyConfig
-) -> Float64[np.ndarray, "N K"]:
-    """Frictions by the inverse of the truncated normal's distribution function."""
-    mean, deviation = uncertainty.friction_mean, uncertainty.friction_deviation
-    if deviation == 0:
-        return np.full(uniform.shape, mean)
-    low, high = (ndtr((limit - mean) / deviation) for limit in (uncertainty.friction_low, uncertainty.friction_high))
-    return np.asarray(mean + deviation * ndtri(low + uniform * (high - low)))
-
-
-def _turned_axes(
-    turn: Float64[np.ndarray, "N K 3"],
-) -> tuple[Float64[np.ndarray, "N K 3"], Float64[np.ndarray, "N K 3"]]:
-    """The first two columns of the rotation matrices of rotation vectors: where the axes x and y go (Rodrigues)."""
-    x, y, z = np.moveaxis(turn, -1, 0)
-    a, b = _rodrigues(turn)
-    first = np.stack([1 - b * (y * y + z * z), b * x * y + a * z, b * x * z - a * y], axis=-1)
-    second = np.stack([b * x * y - a * z, 1 - b * (x * x + z * z), b * y * z + a * x], axis=-1)
-    return first, second
-
-
-def _rotated(vectors: Float64[np.ndarray, "N K 3"], turn: Float64[np.ndarray, "N K 3"]) -> Float64[np.ndarray, "N K 3"]:
-    """v + a ω × v + b ω × (ω × v) for rotation vectors ω."""
-    a, b = _rodrigues(turn)
-    sideways = np.cross(turn, vectors)
-    return np.asarray(vectors + a[..., None] * sideways + b[..., None] * np.cross(turn, sideways))
-
-
-def _rodrigues(turn: Float64[np.ndarray, "N K 3"]) -> tuple[Float64[np.ndarray, "N K"], Float64[np.ndarray, "N K"]]:
-    """sin θ / θ and (1 − cos θ) / θ² of rotation vectors of length θ; exact at 0 too."""
-    half = 0.5 * np.sqrt(np.einsum("...i,...i->...", turn, turn))
-    half_sinc = np.sinc(half / np.pi)
-    return np.asarray(half_sinc * np.cos(half)), np.asarray(0.5 * half_sinc**2)
+def _estimate(values: Float64[np.ndarray, "N K"]) -> MetricEstimate:
+    count, samples = values.shape
+    return MetricEstimate(values.mean(axis=1), values.var(axis=1), np.full(count, samples))

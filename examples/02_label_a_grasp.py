@@ -12,8 +12,9 @@ from matplotlib.patches import Rectangle
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
+from data_gen.metrics import MetricConfig
 from data_gen.procedural import make_solid
-from data_gen.robustness import RobustEpsilon, RobustForceClosure, UncertaintyConfig
+from data_gen.robustness import estimate
 from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.drawing import new_figure, save_png
@@ -31,8 +32,8 @@ grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
 # Where the pads' centres meet the mug, and what that is worth: 25 samples of pose, friction and centre of mass each.
 contacts = ContactFinder(solid)(grasps_in_object)
 gravity = world_from_object[:3, :3].T @ np.array([0.0, 0.0, -1.0])
-closure = RobustForceClosure()(solid, grasps_in_object, hand, gravity, UncertaintyConfig(), rng)
-epsilon = RobustEpsilon()(solid, grasps_in_object, hand, gravity, UncertaintyConfig(), rng)
+metrics = ["robust_force_closure", "robust_epsilon"]
+closure, epsilon = estimate(metrics, solid, grasps_in_object, hand, gravity, MetricConfig(), rng).values()
 
 # Fingers, palm and table along the last 10 cm: signed distances, negative where they meet.
 room = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)

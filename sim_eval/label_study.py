@@ -15,17 +15,21 @@ from scipy.special import ndtr
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import clearance
 from data_gen.engines import LocalEngine
+from data_gen.metrics import METRICS, MetricConfig
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.physics.picking import PickWorld
-from data_gen.robustness import METRICS, UncertaintyConfig, perturbed
+from data_gen.robustness import estimate
 from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
+from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
 from graspnet.progress import track
 from graspnet.transforms import frame_from_axes, invert, rigid
 
-__all__ = ["StudiedObject", "Study", "study_object"]
+__all__ = ["ROBUST", "StudiedObject", "Study", "study_object"]
+
+ROBUST = tuple(name for name, metric in METRICS.items() if metric.robust)
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,13 @@ def study_object(study: Study) -> StudiedObject:
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
     worst = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
     gravity_in_object = -world_from_object[2, :3]
-    uncertainty = UncertaintyConfig()
+    config = MetricConfig()
     labels: dict[str, np.ndarray] = {}
-    for metric, kind in METRICS.items():
-        mean = kind()(solid, grasps_in_object, hand, gravity_in_object, uncertainty, rng).mean
+    for metric, found in estimate(ROBUST, solid, grasps_in_object, hand, gravity_in_object, config, rng).items():
         labels |= {
-            metric: mean,
-            f"{metric}, no collision": mean * (worst >= 0),
-            f"{metric}, soft clearance": mean * ndtr(worst / uncertainty.grasp_translation),
+            metric: found.mean,
+            f"{metric}, no collision": found.mean * (worst >= 0),
+            f"{metric}, soft clearance": found.mean * ndtr(worst / config.uncertainty.grasp_translation),
         }
     world = PickWorld(
         solid, hand, density=rng.uniform(200, 1200), friction=float(np.clip(rng.normal(0.5, 0.1), 0.2, 1))

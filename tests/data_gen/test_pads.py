@@ -6,8 +6,10 @@ import trimesh
 
 from data_gen.contacts import ContactFinder
 from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.metrics import MetricConfig
 from data_gen.pads import PadConfig, PadContacts, close_pads
-from data_gen.robustness import RobustForceClosure, RobustPadClosure, UncertaintyConfig
+from data_gen.robustness import estimate
+from data_gen.uncertainty import UncertaintyConfig
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
@@ -32,6 +34,11 @@ def touch(body: Solid, at: Grasps, config: PadConfig | None = None) -> PadContac
     return close_pads(ContactFinder(body), at.origin, *axes, at.width, HAND, config or PadConfig())
 
 
+def robustness(metric: str, body: Solid, grasps: Grasps, uncertainty: UncertaintyConfig) -> np.ndarray:
+    config, rng = MetricConfig(uncertainty=uncertainty), np.random.default_rng(0)
+    return estimate([metric], body, grasps, HAND, DOWN[0], config, rng)[metric].mean
+
+
 def test_pads_on_a_box_lie_flat_and_stand_its_width_apart():
     pads = touch(solid(trimesh.creation.box((0.06, 0.03, 0.06))), grasp())
     assert pads.opening[0] == pytest.approx(0.03, abs=1e-6)
@@ -54,9 +61,8 @@ def test_pads_take_a_low_plate_that_the_line_between_their_middles_misses():
     plate = solid(trimesh.creation.box((0.06, 0.03, 0.004)))
     above = grasp(origin=(0.0, 0.0, 0.008))  # the pads reach 10 mm below their middle
     still = UncertaintyConfig(grasp_translation=0.0, grasp_rotation=0.0)
-    gravity, rng = np.array([0.0, 0.0, -1.0]), np.random.default_rng(0)
-    assert RobustForceClosure()(plate, above, HAND, gravity, still, rng).mean[0] == 0.0
-    assert RobustPadClosure()(plate, above, HAND, gravity, still, rng).mean[0] == 1.0
+    assert robustness("robust_force_closure", plate, above, still)[0] == 0.0
+    assert robustness("robust_pad_closure", plate, above, still)[0] == 1.0
 
 
 def test_a_ridge_that_points_at_the_pad_is_held_and_one_slanted_side_is_not():
@@ -94,11 +100,7 @@ def test_swapping_the_jaws_changes_no_robustness():
     origin = np.random.default_rng(0).normal(0.0, 0.004, (50, 3))
     poses = np.concatenate([grasp(origin=o).poses for o in origin])
     grasps = Grasps(poses, np.full(50, 0.05))
-    gravity = np.array([0.0, 0.0, -1.0])
-    both = [
-        RobustPadClosure()(body, g, HAND, gravity, still, np.random.default_rng(1)).mean
-        for g in (grasps, grasps.swapped())
-    ]
+    both = [robustness("robust_pad_closure", body, g, still) for g in (grasps, grasps.swapped())]
     assert np.mean(both[0] == both[1]) > 0.95  # a patch's border may fall on either side of a ray
 
 

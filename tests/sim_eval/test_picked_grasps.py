@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from data_gen.metrics import MetricConfig
 from data_gen.rendering import RaycastRenderer
-from data_gen.robustness import RobustEpsilon, UncertaintyConfig
+from data_gen.robustness import estimate
 from graspnet.config import load_config
 from graspnet.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
@@ -19,8 +20,10 @@ def robust_epsilon(trial: Trial, grasps_in_camera: Grasps) -> np.ndarray:
     object_from_camera = invert(trial.world_from_object) @ trial.world_from_camera
     gravity_in_object = -trial.world_from_object[2, :3]
     grasps_in_object = grasps_in_camera.transformed(object_from_camera)
-    metric, rng = RobustEpsilon(), np.random.default_rng(0)
-    return metric(trial.solid, grasps_in_object, trial.gripper, gravity_in_object, UncertaintyConfig(), rng).mean
+    config, rng = MetricConfig(), np.random.default_rng(0)
+    metrics = ["robust_epsilon"]
+    found = estimate(metrics, trial.solid, grasps_in_object, trial.gripper, gravity_in_object, config, rng)
+    return found["robust_epsilon"].mean
 
 
 def test_the_policy_picks_grasps_of_higher_true_robust_epsilon_than_the_samplers_average():

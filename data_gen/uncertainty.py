@@ -1,0 +1,150 @@
+"""Uncertainty: what we do not know of a grasp when it is executed (pose, friction, centre of mass), and samples of it.
+
+A sample moves grasp and object a little and draws friction and centre of mass anew. Mahler et al., RSS 2017, III.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import ndtr, ndtri
+
+from data_gen.meshes import Solid
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+
+__all__ = ["DEXNET_2_0", "PerturbedGrasps", "UncertaintyConfig", "perturbed", "unperturbed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertaintyConfig:
+    """Standard deviations of what is uncertain, each independent and normal; turns are rotation vectors.
+
+    The defaults are ours; DEXNET_2_0 has the released ones.
+    """
+
+    samples: int = 25  # of each grasp
+    grasp_translation: float = 0.0025  # metres, along each axis
+    grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
+    object_translation: float = 0.0  # metres; the originals move grasp and object apart
+    object_rotation: float = 0.0  # about each axis through the object's origin
+    center_of_mass: float = 0.1  # along each axis, in units of the object's radius
+    center_of_mass_offset: float = 0.0  # metres, added to that: the originals' is the same for all sizes
+    friction_mean: float = 0.5
+    friction_deviation: float = 0.1
+    friction_low: float = 0.2  # the normal is truncated here (drawn anew, not clipped) …
+    friction_high: float = 1.0  # … and here
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise InputError(f"samples is {self.samples}; it must be at least 1")
+        for name in (
+            "grasp_translation", "grasp_rotation", "object_translation", "object_rotation", "center_of_mass",
+            "center_of_mass_offset", "friction_deviation",
+        ):  # fmt: skip
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; a standard deviation must not be negative")
+        if not 0 <= self.friction_low <= self.friction_mean <= self.friction_high:
+            limits = f"[{self.friction_low}, {self.friction_high}]"
+            raise InputError(
+                f"friction_mean is {self.friction_mean}; it must lie in {limits}, which must not be negative"
+            )
+
+
+# reference/dexnet.md, 1.7: what the released code draws. Its `sigma` of friction is a variance.
+DEXNET_2_0 = UncertaintyConfig(
+    grasp_translation=0.001,
+    grasp_rotation=0.001,
+    object_translation=0.005,
+    object_rotation=0.01,
+    center_of_mass=0.0,
+    center_of_mass_offset=0.01,
+    friction_deviation=0.1**0.5,
+    friction_low=0.0,
+    friction_high=1.0,
+)
+
+
+@dataclass(frozen=True)
+class PerturbedGrasps:
+    """K samples of each grasp, in the frame of the (moved) object. across and closing: x and y of the grasp frame."""
+
+    origin: Float64[np.ndarray, "N K 3"]
+    across: Float64[np.ndarray, "N K 3"]
+    closing: Float64[np.ndarray, "N K 3"]
+    width: Float64[np.ndarray, "N 1"]
+    friction: Float64[np.ndarray, "N K"]
+    center_of_mass: Float64[np.ndarray, "N K 3"]
+
+
+def perturbed(
+    grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig, rng: np.random.Generator
+) -> PerturbedGrasps:
+    """Samples of grasp pose, object pose, friction and centre of mass; an equal generator gives every metric the same.
+
+    The grasp turns about its own origin; the object turns about its origin and shifts, which in its own frame moves
+    the grasp the other way.
+    """
+    count, samples = len(grasps_in_object), uncertainty.samples
+    normal = rng.standard_normal((count, samples, 9))
+    friction = _truncated_normal(rng.random((count, samples)), uncertainty)
+    grasp_from_object = np.swapaxes(grasps_in_object.poses[:, :3, :3], 1, 2)
+    across, closing = (axis @ grasp_from_object for axis in _turned_axes(normal[..., :3] * uncertainty.grasp_rotation))
+    origin = (normal[..., 3:6] * uncertainty.grasp_translation) @ grasp_from_object + grasps_in_object.origin[:, None]
+    if uncertainty.object_translation or uncertainty.object_rotation:
+        moved = rng.standard_normal((count, samples, 6))
+        turn = -moved[..., 3:] * uncertainty.object_rotation
+        origin = _rotated(origin - moved[..., :3] * uncertainty.object_translation, turn)
+        across, closing = _rotated(across, turn), _rotated(closing, turn)
+    spread = uncertainty.center_of_mass * solid.radius + uncertainty.center_of_mass_offset
+    center = solid.center_of_mass + normal[..., 6:] * spread
+    return PerturbedGrasps(origin, across, closing, grasps_in_object.width[:, None], friction, center)
+
+
+def unperturbed(grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig) -> PerturbedGrasps:
+    """The grasps themselves as one sample each, with the mean friction and the solid's own centre of mass."""
+    count, axes = len(grasps_in_object), grasps_in_object.poses[:, None, :3]
+    return PerturbedGrasps(
+        origin=axes[..., 3],
+        across=axes[..., 0],
+        closing=axes[..., 1],
+        width=grasps_in_object.width[:, None],
+        friction=np.full((count, 1), uncertainty.friction_mean),
+        center_of_mass=np.tile(solid.center_of_mass, (count, 1, 1)),
+    )
+
+
+def _truncated_normal(
+    uniform: Float64[np.ndarray, "N K"], uncertainty: UncertaintyConfig
+) -> Float64[np.ndarray, "N K"]:
+    """Frictions by the inverse of the truncated normal's distribution function."""
+    mean, deviation = uncertainty.friction_mean, uncertainty.friction_deviation
+    if deviation == 0:
+        return np.full(uniform.shape, mean)
+    low, high = (ndtr((limit - mean) / deviation) for limit in (uncertainty.friction_low, uncertainty.friction_high))
+    return np.asarray(mean + deviation * ndtri(low + uniform * (high - low)))
+
+
+def _turned_axes(
+    turn: Float64[np.ndarray, "N K 3"],
+) -> tuple[Float64[np.ndarray, "N K 3"], Float64[np.ndarray, "N K 3"]]:
+    """The first two columns of the rotation matrices of rotation vectors: where the axes x and y go (Rodrigues)."""
+    x, y, z = np.moveaxis(turn, -1, 0)
+    a, b = _rodrigues(turn)
+    first = np.stack([1 - b * (y * y + z * z), b * x * y + a * z, b * x * z - a * y], axis=-1)
+    second = np.stack([b * x * y - a * z, 1 - b * (x * x + z * z), b * y * z + a * x], axis=-1)
+    return first, second
+
+
+def _rotated(vectors: Float64[np.ndarray, "N K 3"], turn: Float64[np.ndarray, "N K 3"]) -> Float64[np.ndarray, "N K 3"]:
+    """v + a ω × v + b ω × (ω × v) for rotation vectors ω."""
+    a, b = _rodrigues(turn)
+    sideways = np.cross(turn, vectors)
+    return np.asarray(vectors + a[..., None] * sideways + b[..., None] * np.cross(turn, sideways))
+
+
+def _rodrigues(turn: Float64[np.ndarray, "N K 3"]) -> tuple[Float64[np.ndarray, "N K"], Float64[np.ndarray, "N K"]]:
+    """sin θ / θ and (1 − cos θ) / θ² of rotation vectors of length θ; exact at 0 too."""
+    half = 0.5 * np.sqrt(np.einsum("...i,...i->...", turn, turn))
+    half_sinc = np.sinc(half / np.pi)
+    return np.asarray(half_sinc * np.cos(half)), np.asarray(0.5 * half_sinc**2)
