@@ -10,7 +10,7 @@ from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import stable_poses
 from graspnet.drawing import draw_depth, new_figure, save_png
-from graspnet.noise import load_sensor
+from graspnet.sensors import load_sensor
 
 rng = np.random.default_rng(4)  # every draw below comes from here: the same seed, the same picture
 

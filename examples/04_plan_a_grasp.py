@@ -15,8 +15,8 @@ from graspnet.camera import load_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
-from graspnet.noise import load_sensor
 from graspnet.observation import Observation
+from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid
 from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
 from policies.policy import make_policy

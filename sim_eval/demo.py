@@ -25,11 +25,11 @@ from graspnet.config import config_to_dict, load_config
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
-from graspnet.noise import load_sensor
 from graspnet.ops.grasp_crops import MetricCropConfig
 from graspnet.progress import track
 from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.run_record import write_json, write_run_record
+from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from policies.policy import NetworkQuality, make_policy

@@ -24,8 +24,8 @@ from graspnet.camera import Camera, save_camera
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
-from graspnet.noise import load_sensor
 from graspnet.observation import Observation
+from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about
 from policies.policy import GraspPlan, Policy
 

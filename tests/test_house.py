@@ -78,6 +78,7 @@ CONFIGS = {
     "generate": "data_gen.generate:GenerateConfig",
     "train": "graspnet.training.trainer:TrainConfig",
     "simulate": "sim_eval.protocols:ProtocolConfig",
+    "sensors": "graspnet.sensors:SensorConfig",
 }
 
 

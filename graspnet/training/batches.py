@@ -23,9 +23,9 @@ from torch import Tensor
 from graspnet.camera import Camera
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.noise import Sensor, load_sensor
 from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
 from graspnet.progress import track
+from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 
 __all__ = [

@@ -9,21 +9,17 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from graspnet.camera import Camera
+from graspnet.config import preset_names
 from graspnet.errors import InputError
-from graspnet.noise import (
-    SENSORS,
-    DexNetSensor,
-    DexNetSensorConfig,
-    Sensor,
-    StructuredLightConfig,
-    StructuredLightSensor,
-    load_sensor,
-)
+from graspnet.sensors import Sensor, load_sensor
+from graspnet.sensors.dexnet import DexNetSensor, DexNetSensorConfig
+from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor
 
+PRESETS = preset_names("sensors")
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)
-REAL = Path(__file__).parents[2] / "../shared/data/real_depth/single_primesense"
+REAL = Path(__file__).parents[3] / "../shared/data/real_depth/single_primesense"
 # Only what a test is about is switched on.
-QUIET = StructuredLightConfig(
+QUIET = TriangulationConfig(
     scale_deviation=0.0,
     axial_deviation=0.0,
     inverse_depth_step=0.0,
@@ -53,7 +49,7 @@ def plane(camera: Camera, tilt: float) -> np.ndarray:
     return (0.7 * normal[2] / (rays @ normal)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", SENSORS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_what_is_missing_stays_missing_and_the_input_is_untouched(name: str) -> None:
     clean = box_scene()
     before = clean.copy()
@@ -64,13 +60,13 @@ def test_what_is_missing_stays_missing_and_the_input_is_untouched(name: str) -> 
     assert not np.shares_memory(noisy, clean)
 
 
-@pytest.mark.parametrize("name", SENSORS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_same_generator_gives_the_same_bytes(name: str) -> None:
     first, second = (load_sensor(name)(box_scene(), CAMERA, np.random.default_rng(7)) for _ in range(2))
     assert first.tobytes() == second.tobytes()
 
 
-@pytest.mark.parametrize("name", SENSORS)
+@pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize(("width", "height"), [(200, 200), (1, 1), (640, 1), (1, 7)])
 def test_sensors_work_on_windows_of_any_size(name: str, width: int, height: int) -> None:
     window = CAMERA.window(0, 100, width, height)
@@ -111,7 +107,7 @@ def test_dexnet_process_has_its_stated_deviation_and_covariance() -> None:
 
 
 def test_structured_light_scale_error_is_normal_and_one_for_an_image() -> None:
-    sensor = StructuredLightSensor(replace(QUIET, scale_deviation=0.003))
+    sensor = TriangulationSensor(replace(QUIET, scale_deviation=0.003))
     rng = np.random.default_rng(4)
     camera = CAMERA.window(0, 0, 4, 4)
     scales = np.array([sensor(flat(0.7, camera), camera, rng) for _ in range(2000)]) / 0.7
@@ -121,7 +117,7 @@ def test_structured_light_scale_error_is_normal_and_one_for_an_image() -> None:
 
 @pytest.mark.parametrize("depth", [0.4, 0.7, 1.1])
 def test_structured_light_axial_noise_grows_with_the_square_of_depth(depth: float) -> None:
-    sensor = StructuredLightSensor(replace(QUIET, axial_deviation=0.0028))
+    sensor = TriangulationSensor(replace(QUIET, axial_deviation=0.0028))
     noise = sensor(flat(depth), CAMERA, np.random.default_rng(5)) - depth
     apart = noise[::9, ::9].ravel()  # 6 σ of the blur: independent
     assert abs(apart.std() / (0.0028 * depth**2) - 1) < 4 / np.sqrt(2 * len(apart))  # four standard errors
@@ -130,7 +126,7 @@ def test_structured_light_axial_noise_grows_with_the_square_of_depth(depth: floa
 
 
 def test_structured_light_axial_noise_is_as_large_at_the_border_as_in_the_middle() -> None:
-    sensor = StructuredLightSensor(replace(QUIET, axial_deviation=0.0028))
+    sensor = TriangulationSensor(replace(QUIET, axial_deviation=0.0028))
     camera = CAMERA.window(300, 200, 12, 12)
     rng = np.random.default_rng(6)
     noise = np.array([sensor(flat(0.7, camera), camera, rng) for _ in range(3000)]) - 0.7
@@ -139,7 +135,7 @@ def test_structured_light_axial_noise_is_as_large_at_the_border_as_in_the_middle
 
 
 def test_structured_light_axial_noise_is_correlated_over_two_to_three_pixels() -> None:
-    sensor = StructuredLightSensor(replace(QUIET, axial_deviation=0.0028))
+    sensor = TriangulationSensor(replace(QUIET, axial_deviation=0.0028))
     noise = sensor(flat(), CAMERA, np.random.default_rng(7)) - 0.7
     correlation = [np.mean(noise[:, :-lag] * noise[:, lag:]) / noise.var() for lag in (1, 2, 3, 8)]
     assert 0.6 < correlation[0] < 0.9
@@ -148,7 +144,7 @@ def test_structured_light_axial_noise_is_correlated_over_two_to_three_pixels() -
 
 
 def test_structured_light_quantises_disparity() -> None:
-    sensor = StructuredLightSensor(replace(QUIET, axial_deviation=0.0028, inverse_depth_step=0.00287))
+    sensor = TriangulationSensor(replace(QUIET, axial_deviation=0.0028, inverse_depth_step=0.00287))
     noisy = sensor(flat(), CAMERA, np.random.default_rng(8))
     steps = 1 / noisy.astype(np.float64) / 0.00287
     assert np.abs(steps - np.rint(steps)).max() < 1e-3
@@ -157,7 +153,7 @@ def test_structured_light_quantises_disparity() -> None:
 
 @pytest.mark.parametrize(("baseline", "columns"), [(0.075, slice(0, 300)), (-0.075, slice(360, 640))])
 def test_shadows_are_as_wide_as_the_step_in_disparity(baseline: float, columns: slice) -> None:
-    noisy = StructuredLightSensor(replace(QUIET, baseline=baseline))(box_scene(), CAMERA, np.random.default_rng(9))
+    noisy = TriangulationSensor(replace(QUIET, baseline=baseline))(box_scene(), CAMERA, np.random.default_rng(9))
     missing = np.isnan(noisy[10:])
     width = 525 * 0.075 * (1 / 0.64 - 1 / 0.7)  # 5.3 pixels, beside the box's 80 rows only
     assert missing.sum() == 80 * np.floor(width)
@@ -165,7 +161,7 @@ def test_shadows_are_as_wide_as_the_step_in_disparity(baseline: float, columns: 
 
 
 def test_edges_move_and_nothing_else_does() -> None:
-    sensor = StructuredLightSensor(replace(QUIET, edge_jitter_px=0.5, baseline=1e-9))
+    sensor = TriangulationSensor(replace(QUIET, edge_jitter_px=0.5, baseline=1e-9))
     clean = box_scene()
     noisy = sensor(clean, CAMERA, np.random.default_rng(10))
     moved = (noisy != clean) & np.isfinite(noisy)
@@ -180,7 +176,7 @@ def test_edges_move_and_nothing_else_does() -> None:
 
 def test_grazing_surfaces_return_nothing_and_others_everything() -> None:
     camera = CAMERA.window(315, 235, 10, 10)  # rays within half a degree of the axis
-    sensor = StructuredLightSensor(QUIET)
+    sensor = TriangulationSensor(QUIET)
     share = [
         np.isnan(sensor(plane(camera, np.deg2rad(tilt)), camera, np.random.default_rng(11))).mean()
         for tilt in (0, 30, 60, 69, 86)
@@ -193,7 +189,7 @@ def test_grazing_surfaces_return_nothing_and_others_everything() -> None:
 
 def test_incidence_is_measured_against_the_ray_and_not_the_optical_axis() -> None:
     wide = Camera(320.0, 320.0, 319.5, 239.5, 640, 480)
-    sensor = StructuredLightSensor(replace(QUIET, grazing=(np.deg2rad(40), np.deg2rad(40.1))))
+    sensor = TriangulationSensor(replace(QUIET, grazing=(np.deg2rad(40), np.deg2rad(40.1))))
     missing = np.isnan(sensor(flat(0.7, wide), wide, np.random.default_rng(12)))
     rays = wide.rays(wide.pixel_grid())
     angle = np.arccos(1 / np.linalg.norm(rays, axis=-1))
@@ -205,7 +201,7 @@ def test_holes_come_at_their_rate_also_in_windows() -> None:
     config = replace(QUIET, holes_per_pixel=1e-4, hole_radius_px=(2.0, 2.0))
     rng = np.random.default_rng(13)
     camera = CAMERA.window(0, 0, 50, 50)
-    noisy = np.array([StructuredLightSensor(config)(flat(0.7, camera), camera, rng) for _ in range(1000)])
+    noisy = np.array([TriangulationSensor(config)(flat(0.7, camera), camera, rng) for _ in range(1000)])
     share = np.isnan(noisy).mean(axis=0)
     expected = 1e-4 * np.pi * 2**2  # small, so that overlaps do not count
     assert abs(share.mean() - expected) < 5 * np.sqrt(expected * 12.6 / noisy.size)  # a hole takes 12.6 pixels at once
