@@ -22,8 +22,10 @@ __all__ = [
     "NearMissConfig",
     "grasps_from_above",
     "lowest_origin",
+    "points_on_faces",
     "sample_antipodal",
     "sample_near_misses",
+    "second_contacts",
 ]
 
 _ROUNDS = 6  # after that a solid is taken to have no more: most have none, or plenty
@@ -68,14 +70,17 @@ def sample_antipodal(
     The approach is (0, 0, −1), the width the gripper's largest. The height is uniform over what puts the contacts on
     the pads (± pad_to_tip about their centres) and keeps the fingertips above the table; the jaws meet on the solid.
     """
-    finder = contact_finder(solid)
+    finder, object_from_world = contact_finder(solid), invert(world_from_object)
     batches: list[Grasps] = []
     missing = count
     for _ in range(_ROUNDS):
         first, closing = _first_contacts(solid, world_from_object, 3 * missing + 16, config, rng)
-        points = _second_contacts(finder, world_from_object, first, closing, gripper.max_width, config, rng)
-        grasps = _at_some_height(points, closing, gripper, rng)
-        batches.append(grasps[finder(grasps.transformed(invert(world_from_object))).found][: max(missing, 0)])
+        first_in_object = transform_points(object_from_world, first)
+        closing_in_object = rotate_directions(object_from_world, closing)
+        points = second_contacts(finder, first_in_object, closing_in_object, gripper.max_width, config.friction, rng)
+        points_in_world = transform_points(world_from_object, points.reshape(-1, 3)).reshape(-1, 2, 3)
+        grasps = _at_some_height(points_in_world, closing, gripper, rng)
+        batches.append(grasps[finder(grasps.transformed(object_from_world)).found][: max(missing, 0)])
         missing -= len(batches[-1])
         if missing <= 0 or len(first) == 0:
             break
@@ -110,6 +115,39 @@ def lowest_origin(gripper: ParallelJawGripper) -> float:
     return gripper.pad_to_tip + 0.001
 
 
+def points_on_faces(solid: Solid, face: Int64[np.ndarray, "M"], rng: np.random.Generator) -> Float64[np.ndarray, "M 3"]:
+    """One point of each face, uniform over it, in the object frame."""
+    share = rng.random((len(face), 2))
+    share = np.where(share.sum(axis=1, keepdims=True) > 1, 1 - share, share)
+    corner, *others = np.moveaxis(np.asarray(solid.mesh.triangles, dtype=np.float64)[face], 1, 0)
+    return np.asarray(corner + share[:, :1] * (others[0] - corner) + share[:, 1:] * (others[1] - corner))
+
+
+def second_contacts(
+    finder: ContactFinder,
+    first: Float64[np.ndarray, "M 3"],
+    closing: Float64[np.ndarray, "M 3"],
+    width: float,
+    friction: float,
+    rng: np.random.Generator,
+) -> Float64[np.ndarray, "M 2 3"]:
+    """Both contacts in the object frame, as `first` and `closing` are; NaN where the second lies outside its friction
+    cone or the opening.
+
+    Half of the rays leave through the material (a wall taken between the jaws), half come from the other side of the
+    opening (a cup taken from outside).
+    """
+    through = rng.random(len(first)) < 0.5
+    offset, sign = np.where(through, _SKIN, width), np.where(through, 1.0, -1.0)
+    travel, normals = finder.cast(first + offset[:, None] * closing, sign[:, None] * closing)
+    distance = offset + sign * np.where(np.isfinite(travel), travel, np.nan)
+    inside = np.sum(normals * closing, axis=1) >= 1 / np.sqrt(1 + friction**2)
+    with np.errstate(invalid="ignore"):
+        good = inside & (distance > 10 * _SKIN) & (distance <= width)
+    second = first + np.where(good, distance, np.nan)[:, None] * closing
+    return np.stack([first, second], axis=1)
+
+
 def _first_contacts(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
@@ -125,48 +163,10 @@ def _first_contacts(
     if weight.sum() == 0:
         return np.zeros((0, 3)), np.zeros((0, 3))
     face = rng.choice(len(weight), count, p=weight / weight.sum())
-    points = transform_points(world_from_object, _points_on_faces(solid, face, rng))
+    points = transform_points(world_from_object, points_on_faces(solid, face, rng))
     spread = np.arccos(steepest / level[face])
     yaw = np.arctan2(inward[face, 1], inward[face, 0]) + rng.uniform(-spread, spread)
     return points, np.stack([np.cos(yaw), np.sin(yaw), np.zeros(count)], axis=1)
-
-
-def _points_on_faces(
-    solid: Solid, face: Int64[np.ndarray, "M"], rng: np.random.Generator
-) -> Float64[np.ndarray, "M 3"]:
-    """One point of each face, uniform over it, in the object frame."""
-    share = rng.random((len(face), 2))
-    share = np.where(share.sum(axis=1, keepdims=True) > 1, 1 - share, share)
-    corner, *others = np.moveaxis(np.asarray(solid.mesh.triangles, dtype=np.float64)[face], 1, 0)
-    return np.asarray(corner + share[:, :1] * (others[0] - corner) + share[:, 1:] * (others[1] - corner))
-
-
-def _second_contacts(
-    finder: ContactFinder,
-    world_from_object: Float64[np.ndarray, "4 4"],
-    first: Float64[np.ndarray, "M 3"],
-    closing: Float64[np.ndarray, "M 3"],
-    width: float,
-    config: AntipodalConfig,
-    rng: np.random.Generator,
-) -> Float64[np.ndarray, "M 2 3"]:
-    """Both contacts in the world; NaN where the second lies outside its cone or the opening.
-
-    Half of the rays leave through the material (a wall taken between the jaws), half come from the other side of the
-    opening (a cup taken from outside).
-    """
-    object_from_world = invert(world_from_object)
-    through = rng.random(len(first)) < 0.5
-    offset, sign = np.where(through, _SKIN, width), np.where(through, 1.0, -1.0)
-    start = transform_points(object_from_world, first + offset[:, None] * closing)
-    along = rotate_directions(object_from_world, closing)
-    travel, normals = finder.cast(start, sign[:, None] * along)
-    distance = offset + sign * np.where(np.isfinite(travel), travel, np.nan)
-    inside = np.sum(normals * along, axis=1) >= 1 / np.sqrt(1 + config.friction**2)
-    with np.errstate(invalid="ignore"):
-        good = inside & (distance > 10 * _SKIN) & (distance <= width)
-    second = first + np.where(good, distance, np.nan)[:, None] * closing
-    return np.stack([first, second], axis=1)
 
 
 def _at_some_height(
