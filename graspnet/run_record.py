@@ -1,6 +1,5 @@
 """`run.json`: what a command was asked, with what, where, when, and what it made."""
 
-import json
 import os
 import platform
 import subprocess
@@ -11,28 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import graspnet
+from graspnet.folder import json_bytes, open_folder
 
 __all__ = ["machine", "package_versions", "write_json", "write_run_record"]
 
 PACKAGES = ("graspnet", "torch", "numpy", "scipy", "trimesh", "open3d", "pyrender", "mujoco", "manifold3d", "zarr")
 
 
-def write_run_record(folder: Path, command: str, config: dict[str, Any], seed: int, started: float, made: Any) -> None:
-    """Write `run.json` into a run's folder. `started` is time.time() at its start; `made` is JSON-ready."""
+def write_run_record(
+    folder: str | Path, command: str, config: dict[str, Any], seed: int, started: float, made: Any
+) -> None:
+    """Write `run.json` into a run's folder, a path or a URL. `started` is time.time() at its start; `made` is JSON-ready."""
     record = {
         "command": command, "arguments": sys.argv[1:], "config": config, "seed": seed, "made": made,
         "packages": package_versions(), "git": _git_state(), "machine": machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
     }  # fmt: skip
-    write_json(folder / "run.json", record)
+    open_folder(folder).write({"run.json": json_bytes(record)})
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(data, indent=1) + "\n")
-    temporary.replace(path)
+    """Write JSON to a file; a reader never sees half of it."""
+    open_folder(path.parent).write({path.name: json_bytes(data)})
 
 
 def package_versions() -> dict[str, str]:
