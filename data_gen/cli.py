@@ -59,8 +59,8 @@ def generate(
     status: 0 done, 2 bad input, or no object could be used.
     """
     from data_gen.engines import LocalEngine
-    from data_gen.generate import GenerateConfig
     from data_gen.generate import generate as run
+    from data_gen.generate_config import GenerateConfig
     from data_gen.objects import object_names
     from graspnet.dataset import Dataset
 

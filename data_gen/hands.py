@@ -1,13 +1,14 @@
 """The distribution of hands: presets, or boxes drawn at random so that one network learns to serve them all."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper, load_gripper
 
-__all__ = ["HandConfig", "sample_hand"]
+__all__ = ["HandConfig", "sample_hands"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class HandConfig:
     The ranges cover the presets yumi, panda, robotiq_85 and wide with some room on either side.
     """
 
-    presets: tuple[str, ...] = ()  # drawn with equal chance; empty: random hands only
+    presets: tuple[str, ...] = ()  # or files, drawn with equal chance; empty: random hands only
     random_share: float = 1.0  # of objects that get a random hand where presets are named too
     opening: tuple[float, float] = (0.040, 0.150)  # metres, log-uniform
     thickness: tuple[float, float] = (0.06, 0.30)
@@ -33,13 +34,28 @@ class HandConfig:
             raise InputError(f"random_share is {self.random_share}; it must lie in [0, 1]")
         if not self.presets and self.random_share == 0:
             raise InputError("random_share is 0 and no presets are named: there is no hand to draw")
+        names = [Path(preset).stem for preset in self.presets]
+        if len(set(names)) < len(names):
+            raise InputError(f"presets are {', '.join(names)}: a dataset tells hands by name; each must be different")
         for name in ("opening", "thickness", "breadth", "length", "pad_to_tip"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise InputError(f"{name} is ({low}, {high}); expected 0 < low <= high")
 
 
-def sample_hand(config: HandConfig, name: str, rng: np.random.Generator) -> ParallelJawGripper:
+def sample_hands(config: HandConfig, name: str, count: int, rng: np.random.Generator) -> list[ParallelJawGripper]:
+    """`count` different hands: presets, or random boxes that are called `name`, `name`_1, `name`_2 …
+
+    There must be as many presets where no hand is random.
+    """
+    hands: dict[str, ParallelJawGripper] = {}
+    while len(hands) < count:
+        hand = _sample_hand(config, f"{name}_{len(hands)}" if hands else name, rng)
+        hands.setdefault(hand.name, hand)
+    return list(hands.values())
+
+
+def _sample_hand(config: HandConfig, name: str, rng: np.random.Generator) -> ParallelJawGripper:
     """One hand: a preset, or random boxes called `name`."""
     if config.presets and rng.random() >= config.random_share:
         return load_gripper(config.presets[rng.integers(len(config.presets))])

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.engines import LocalEngine
-from data_gen.generate import GenerateConfig, UnitSummary, generate
+from data_gen.generate import UnitSummary, generate
+from data_gen.generate_config import GenerateConfig
 from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.film import film_strip, object_picture
 from data_gen.rendering import RaycastRenderer

@@ -75,7 +75,7 @@ def test_every_module_with_code_says_what_is_public(name):
 # Presets
 
 CONFIGS = {
-    "generate": "data_gen.generate:GenerateConfig",
+    "generate": "data_gen.generate_config:GenerateConfig",
     "train": "graspnet.training.trainer:TrainConfig",
     "simulate": "sim_eval.protocols:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",

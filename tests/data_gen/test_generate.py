@@ -16,9 +16,11 @@ from data_gen.cli import generate as command
 from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
 from data_gen.engines import LocalEngine
-from data_gen.generate import GenerateConfig, ObjectConfig, generate, generate_unit, object_names
-from data_gen.hands import HandConfig, sample_hand
+from data_gen.generate import generate, generate_unit
+from data_gen.generate_config import GenerateConfig
+from data_gen.hands import HandConfig, sample_hands
 from data_gen.meshes import solid_from_mesh
+from data_gen.objects import ObjectConfig, object_names
 from data_gen.scenes import Scene
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
@@ -150,7 +152,7 @@ def test_a_mesh_that_cannot_be_used_is_skipped_with_its_reason(tmp_path):
 
 def test_random_hands_keep_to_their_ranges():
     config = HandConfig()
-    hands = [sample_hand(config, "h", np.random.default_rng(i)) for i in range(300)]
+    hands = [sample_hands(config, "h", 1, np.random.default_rng(i))[0] for i in range(300)]
     opening = np.array([h.max_width for h in hands])
     thickness = np.array([h.finger_thickness for h in hands]) / opening
     assert config.opening[0] <= opening.min() < 0.045

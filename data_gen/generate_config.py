@@ -1,0 +1,54 @@
+"""What a dataset is a sample of: the variables of the generative model, and which labels each grasp gets.
+
+docs/dexnet.md sets the paper, its released code and the presets beside each other, variable by variable.
+"""
+
+from dataclasses import dataclass, field
+
+from data_gen.candidates import CandidateConfig
+from data_gen.hands import HandConfig
+from data_gen.metrics import METRICS, MetricConfig
+from data_gen.object_grasps import ObjectGraspConfig
+from data_gen.objects import ObjectConfig
+from data_gen.rendering import RENDERERS
+from data_gen.scenes import SceneConfig
+from graspnet.errors import InputError, unknown_name
+
+__all__ = ["GenerateConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig(MetricConfig):
+    """A dataset: the distributions of objects, hands, scenes and candidates, and what is computed for each grasp."""
+
+    objects: ObjectConfig = field(default_factory=ObjectConfig)
+    hands: HandConfig = field(default_factory=HandConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    cameras: tuple[str, ...] = ()  # presets or files, one of them for each object; none: as `scene` says
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)  # drawn afresh in every pose, or …
+    object_grasps: ObjectGraspConfig | None = None  # … these instead: of the object, reused in every pose and image
+    metrics: tuple[str, ...] = ("robust_pad_closure", "robust_force_closure")
+    threshold: float = 0.5  # of the first metric: what summaries count as positive, where nothing is touched
+    views: int = 8  # images of each object, in poses drawn by their probability, or …
+    views_per_pose: int | None = None  # … so many of every stable pose
+    hands_per_view: int = 1  # every image is labelled for so many; objects are scaled for the first
+    grasps_per_view: int = 48  # for each hand
+    stable_pose_probability: float = 0.01  # poses less likely than this are left out
+    renderer: str = "raycast"
+
+    def __post_init__(self) -> None:
+        for name in ("views", "views_per_pose", "hands_per_view", "grasps_per_view"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.renderer not in RENDERERS:
+            raise unknown_name("renderer", self.renderer, RENDERERS)
+        if not self.metrics:
+            raise InputError("metrics is empty; name at least one")
+        for metric in self.metrics:
+            if metric not in METRICS:
+                raise unknown_name("metric", metric, METRICS)
+        if self.hands.random_share == 0 and self.hands_per_view > len(self.hands.presets):
+            raise InputError(
+                f"hands_per_view is {self.hands_per_view}, but hands has {len(self.hands.presets)} presets and no "
+                "random hands; name more presets, or raise hands.random_share"
+            )
