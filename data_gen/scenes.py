@@ -49,7 +49,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Scene:
-    """Solids at `world_from_object`; with `table`, the plane z = 0 is there to rest on and to be seen, and so is `bin`."""
+    """Solids at `world_from_object`; with `table`, the plane z = 0 is there to rest on and to be seen; so is `bin`."""
 
     solids: tuple[Solid, ...]
     world_from_object: Float64[np.ndarray, "M 4 4"]

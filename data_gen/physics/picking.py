@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.meshes import Solid
-from data_gen.physics.bodies import OBJECT, TABLE, add_object, convex_parts, load_mujoco
+from data_gen.physics.bodies import add_object, add_table, convex_parts, load_mujoco
 from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
@@ -321,9 +321,7 @@ def _world(solid: Solid, gripper: ParallelJawGripper, config: PickConfig, densit
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = solver.friction_to_normal_impedance
     spec.option.noslip_iterations = solver.noslip_iterations
-    spec.worldbody.add_geom(
-        name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=TABLE, conaffinity=OBJECT
-    )
+    add_table(spec)
     add_object(spec, solid, convex_parts(solid), density)
     add_hand(spec, gripper, config.hand)
     for geom in spec.geoms:
@@ -331,7 +329,7 @@ def _world(solid: Solid, gripper: ParallelJawGripper, config: PickConfig, densit
         geom.solimp = [0.99, solver.impedance, 0.0005, 0.5, 2.0]
         if geom.name == "table":  # rolls a little hard, or a cylinder would never lie still
             geom.priority, geom.condim, geom.friction = 1, 6, [config.table_friction, 0.003, 1e-4]
-        elif not geom.name.startswith("part_"):  # the torsion of a soft finger under even pressure: ⅔ μ r
+        elif not geom.name.startswith("object_part_"):  # the torsion of a soft finger under even pressure: ⅔ μ r
             torsion = 2 / 3 * friction * config.hand.pad_radius
             geom.priority, geom.condim, geom.friction = 1, 4, [friction, torsion, 0.0]
     assert [joint.name for joint in spec.joints] == ["object", *CARRIAGE, *JAWS]
