@@ -79,6 +79,7 @@ class SceneConfig:
     width: int = 640
     height: int = 480
     field_of_view: tuple[float, float] = (np.deg2rad(35), np.deg2rad(75))  # horizontal
+    focal_length: tuple[float, float] | None = None  # in pixels, instead of by the field of view
     distance: tuple[float, float] = (0.4, 1.1)  # from the camera to the world's origin, at which it looks
     polar: tuple[float, float] = (0.0, np.deg2rad(10))  # of the optical axis, from the vertical
     tilted_share: float = 0.3  # of cameras whose polar angle is drawn from `tilted_polar` instead
@@ -104,6 +105,8 @@ class SceneConfig:
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
                 raise InputError(f"{name} is [{low}, {high}]; expected low and high within [{lowest}, {highest}] (SI)")
+        if self.focal_length is not None and not 1 <= self.focal_length[0] <= self.focal_length[1] < np.inf:
+            raise InputError(f"focal_length is {list(self.focal_length)}; expected low and high of at least 1 (pixels)")
         for name, highest in (("tilted_share", 1.0), ("margin", 0.4), ("oblique", 1.5)):
             if not 0 <= getattr(self, name) <= highest:
                 raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, {highest}]")
@@ -191,7 +194,10 @@ def _walls(of: Bin) -> Solid:
 
 
 def _intrinsics(config: SceneConfig, rng: np.random.Generator) -> Camera:
-    focal = float(config.width / 2 / np.tan(rng.uniform(*config.field_of_view) / 2))
+    if config.focal_length is None:
+        focal = float(config.width / 2 / np.tan(rng.uniform(*config.field_of_view) / 2))
+    else:
+        focal = float(rng.uniform(*config.focal_length))
     return Camera(focal, focal, (config.width - 1) / 2, (config.height - 1) / 2, config.width, config.height)
 
 
