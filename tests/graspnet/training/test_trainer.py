@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -286,7 +287,7 @@ def test_bad_usage_is_one_line_and_status_2(bars, tmp_path, arguments, message):
 
 @pytest.mark.parametrize("file", ["grasps.parquet", "shard.json"])
 def test_a_truncated_shard_is_one_line_and_status_2(bars, tmp_path, file):
-    shutil.copytree(bars.folder, tmp_path / "dataset")
+    shutil.copytree(str(bars.folder), tmp_path / "dataset")
     path = tmp_path / "dataset" / "shards" / "00001" / file
     path.write_bytes(path.read_bytes()[:-9])
     given = ["train", "--dataset", str(tmp_path / "dataset"), "--output", str(tmp_path / "model")]
@@ -298,7 +299,7 @@ def test_a_truncated_shard_is_one_line_and_status_2(bars, tmp_path, file):
 
 
 def test_an_unfinished_dataset_is_one_line_and_status_2(bars, tmp_path):
-    header = json.loads((bars.folder / "dataset.json").read_text())
+    header = json.loads(Path(str(bars.folder), "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps(header | {"complete": False}))  # as a killed `generate` leaves it
     done = CliRunner().invoke(main, ["train", "--dataset", str(tmp_path), "--output", str(tmp_path / "model")])
     assert done.exit_code == 2

@@ -1,0 +1,115 @@
+"""The columns of a dataset's tables: their names, types, units and meanings. docs/dataset.md prints the same.
+
+A column of a `shape` holds fixed-size lists: matrices row by row. Grasps are many and hold 32-bit floats; images and
+objects are few and hold 64.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from graspnet.errors import InputError
+
+__all__ = ["GRASPS", "IMAGES", "METRIC", "OBJECTS", "Column", "arrays_from_table", "metric_names", "table_from_arrays"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `type` as Arrow names it; `unit`: m, rad, px, or empty for what has none."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The column's type in Parquet."""
+        value = pa.type_for_alias(self.type)
+        return pa.list_(value, int(np.prod(self.shape))) if self.shape else value
+
+
+IMAGES = (
+    Column("camera_fx", "double", "px", "focal length along u"),
+    Column("camera_fy", "double", "px", "focal length along v"),
+    Column("camera_cx", "double", "px", "u of the principal point"),
+    Column("camera_cy", "double", "px", "v of the principal point"),
+    Column("camera_width", "int64", "px", "columns of the image"),
+    Column("camera_height", "int64", "px", "rows of the image"),
+    Column("world_from_camera", "double", "m", "pose of the camera; the table is z = 0 of the world", (4, 4)),
+    Column("bin", "double", "m",
+           "inner x and y and wall height of the bin, centred on the world's z axis; NaN = none", (3,)),
+)  # fmt: skip
+
+OBJECTS = (
+    Column("image", "int64", "", "row of images.parquet"),
+    Column("instance", "int64", "", "the object's number in the instance image, from 1"),
+    Column("object", "string", "", "name; dataset.json's splits are made of these"),
+    Column("scale", "double", "", "of the mesh (in metres, its origin moved to its centre of mass)"),
+    Column("stable_pose", "int64", "",
+           "which stable pose it rests in, 0 = the likeliest; -1 where it came to rest in a heap"),
+    Column("world_from_object", "double", "m", "pose of the scaled mesh", (4, 4)),
+)  # fmt: skip
+
+GRASPS = (
+    Column("image", "int64", "", "row of images.parquet"),
+    Column("instance", "int64", "", "which object of the image the grasp is meant for"),
+    Column("camera_from_grasp", "float", "m", "pose of the grasp frame: z = approach, y = closing axis", (4, 4)),
+    Column("width", "float", "m", "commanded opening while approaching"),
+    Column("center", "float", "px", "(u, v) of the grasp's origin in the image", (2,)),
+    Column("angle", "float", "rad", "of the closing axis in the image, from +u towards +v, in [-π/2, π/2)"),
+    Column("depth", "float", "m", "z of the grasp's origin in the camera frame"),
+    Column("contacts", "float", "m",
+           "where the unperturbed pads touch, jaw at -y first, camera frame; NaN where they do not", (2, 3)),
+    Column("contact_found", "bool", "", "whether both pads touch the object"),
+    Column("clearance_fingers", "float", "m", "signed, fingers to object on the whole approach; negative = overlap"),
+    Column("clearance_palm", "float", "m", "signed, palm to object"),
+    Column("clearance_table", "float", "m", "signed, hand to table"),
+    Column("clearance_neighbours", "float", "m", "signed, hand to other objects and the bin's walls; +inf without any"),
+    Column("origin", "string", "", "how the candidate was sampled"),
+    Column("gripper", "string", "", "the hand, a name of dataset.json's grippers"),
+)  # fmt: skip
+
+METRIC = (
+    Column("METRIC_mean", "float", "", "mean of the metric over perturbed samples"),
+    Column("METRIC_variance", "float", "", "its variance over those samples; 0 for a plain metric"),
+    Column("METRIC_samples", "int64", "", "how many samples; 1 for a plain metric"),
+)
+
+
+def table_from_arrays(columns: Sequence[Column], values: Mapping[str, Any]) -> pa.Table:
+    """A table of the columns, each from the array (or the sequence of strings) under its name."""
+    return pa.table({c.name: _column_from_array(c, values[c.name]) for c in columns})
+
+
+def arrays_from_table(columns: Sequence[Column], table: pa.Table) -> dict[str, Any]:
+    """Each column as an array (floats in 64 bits) or a tuple of strings. InputError: absent, or of another type."""
+    return {c.name: _array_from_column(c, table) for c in columns}
+
+
+def metric_names(table: pa.Table) -> list[str]:
+    """The metrics that a table of grasps has columns of."""
+    return [name.removesuffix("_mean") for name in table.column_names if name.endswith("_mean")]
+
+
+def _column_from_array(column: Column, values: Any) -> pa.Array:
+    if column.type == "string":
+        return pa.array(list(values), pa.string())
+    flat = np.ascontiguousarray(values, dtype=pa.type_for_alias(column.type).to_pandas_dtype()).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=column.arrow_type) if column.shape else pa.array(flat)
+
+
+def _array_from_column(column: Column, table: pa.Table) -> Any:
+    if column.name not in table.column_names:
+        raise InputError(f"no column {column.name!r}; it has {', '.join(table.column_names)}")
+    stored = table.column(column.name).combine_chunks()
+    if stored.type != column.arrow_type:
+        raise InputError(f"column {column.name!r} holds {stored.type}; expected {column.arrow_type}")
+    if column.type == "string":
+        return tuple(stored.to_pylist())
+    values = (stored.flatten() if column.shape else stored).to_numpy(zero_copy_only=False)
+    return np.array(values, dtype=np.float64 if values.dtype.kind == "f" else None).reshape(len(table), *column.shape)

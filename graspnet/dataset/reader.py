@@ -1,0 +1,102 @@
+"""Reading a dataset: its header at once, its shards one by one, each checked against its checksums."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from graspnet.dataset.records import (
+    RECORD,
+    REMEDY,
+    DatasetHeader,
+    check_files,
+    checksum,
+    parse_record,
+    read_header,
+    read_shard_files,
+)
+from graspnet.dataset.shard import Shard
+from graspnet.dataset.shard_files import shard_from_files
+from graspnet.errors import InputError
+from graspnet.folder import Folder, open_folder
+from graspnet.gripper import ParallelJawGripper
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset to read. Objects, not grasps, are split: no object of `validation` was seen in `train`."""
+
+    folder: Folder
+    header: DatasetHeader
+
+    @staticmethod
+    def open(url: str | Path) -> "Dataset":
+        """Open a complete dataset, a folder or a URL. InputError: none, an unfinished one, one of another version."""
+        folder = open_folder(url)
+        header = read_header(folder)
+        if header is None:
+            raise InputError(f"{url}: no dataset.json; is this the --output of `graspnet generate`?")
+        if not header.complete:
+            raise InputError(f"{url}: unfinished; `graspnet generate --resume --output {url}` completes it")
+        return Dataset(folder, header)
+
+    @cached_property
+    def shard_names(self) -> tuple[str, ...]:
+        """Names of the shards, in the order of their units; a shard's index is its place among them."""
+        return tuple(sorted(self.header.shards))
+
+    @property
+    def shard_count(self) -> int:
+        """Number of shards."""
+        return len(self.header.shards)
+
+    def read(self, index: int) -> Shard:
+        """The shard at a position in [0, shard_count). InputError: a file is missing, truncated or changed."""
+        files, broken = self._files(index)
+        if broken:
+            raise InputError(broken[0])
+        try:
+            return shard_from_files(files)
+        except InputError as error:
+            raise InputError(f"{self._place(index)}/{error}") from None
+
+    def broken_files(self, index: int) -> list[str]:
+        """One line for each file of a shard that is missing, truncated or changed."""
+        try:
+            return self._files(index)[1]
+        except InputError as error:
+            return [str(error)]
+
+    def shards(self, split: str | None = None) -> Iterator[Shard]:
+        """All shards, or those whose objects are in a split, in order."""
+        names = set(self.split(split)) if split else None
+        for index, shard in enumerate(self.shard_names):
+            if names is None or names.issuperset(self.header.shards[shard].objects):
+                yield self.read(index)
+
+    def split(self, name: str) -> list[str]:
+        """Names of a split's objects."""
+        if name not in self.header.splits:
+            raise InputError(f"{self.folder}: no split {name!r}; it has {', '.join(self.header.splits)}")
+        return self.header.splits[name]
+
+    def gripper(self, name: str) -> ParallelJawGripper:
+        """One of the grippers that the grasps were labelled for."""
+        fields_ = dict(self.header.grippers[name])
+        return ParallelJawGripper(**(fields_ | {"palm": tuple(fields_["palm"])}))
+
+    def _place(self, index: int) -> str:
+        return f"{self.folder}/shards/{self.shard_names[index]}"
+
+    def _files(self, index: int) -> tuple[dict[str, bytes], list[str]]:
+        """A shard's files, and what is wrong with those. InputError: the record itself is damaged."""
+        name = self.shard_names[index]
+        path = f"shards/{name}/{RECORD}"
+        text = self.folder.read([path]).get(path)
+        record = parse_record(text, f"{self.folder}/{path}")
+        if checksum(text or b"") != self.header.shards[name].checksum:
+            raise InputError(f"{self.folder}/{path}: changed since the dataset was made; {REMEDY}")
+        files = read_shard_files(self.folder, f"shards/{name}", record)
+        return files, check_files(record, files, self._place(index))

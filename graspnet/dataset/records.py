@@ -1,0 +1,175 @@
+"""What a dataset says of itself: `dataset.json` of the whole, `shard.json` of each shard."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from graspnet.camera import Camera
+from graspnet.dataset.shard import Shard
+from graspnet.errors import InputError
+from graspnet.folder import Folder, json_bytes
+
+__all__ = [
+    "HEADER",
+    "RECORD",
+    "REMEDY",
+    "DatasetHeader",
+    "FileEntry",
+    "ShardEntry",
+    "ShardRecord",
+    "check_files",
+    "checksum",
+    "parse_record",
+    "ranges_over",
+    "read_header",
+    "read_shard_files",
+    "record_of",
+    "shard_folder",
+]
+
+VERSION = 2
+HEADER = "dataset.json"
+RECORD = "shard.json"
+REMEDY = "`graspnet generate --resume` makes the shard again"
+Ranges = dict[str, list[float]]  # of a camera's intrinsics, lowest and highest
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """A shard in `dataset.json`."""
+
+    checksum: str  # SHA-256 of its shard.json
+    images: int
+    grasps: int
+    objects: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetHeader:
+    """`dataset.json`. Nothing in it depends on time, machine or the number of workers."""
+
+    version: int = VERSION
+    name: str
+    seed: int
+    config: dict[str, Any]
+    packages: dict[str, str]
+    grippers: dict[str, dict[str, Any]]
+    splits: dict[str, list[str]]  # split -> names of objects; no object is in two
+    units: int  # work units, each one shard
+    complete: bool = False
+    counts: dict[str, int] = field(default_factory=dict)  # objects, images, grasps
+    cameras: Ranges = field(default_factory=dict)  # over all images
+    skipped: dict[str, str] = field(default_factory=dict)  # unit -> why it has no shard
+    shards: dict[str, ShardEntry] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the contents, which names the dataset in a checkpoint."""
+        checksums = {name: entry.checksum for name, entry in self.shards.items()}
+        return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file in `shard.json`."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """`shard.json`."""
+
+    images: int
+    grasps: int
+    objects: list[str]  # names, sorted
+    cameras: Ranges
+    files: dict[str, FileEntry]
+
+    def to_bytes(self) -> bytes:
+        """The contents of `shard.json`."""
+        return json_bytes(asdict(self))
+
+
+def shard_folder(unit: int) -> str:
+    """Where a unit's shard lies in the dataset's folder."""
+    return f"shards/{unit:05d}"
+
+
+def record_of(shard: Shard, files: Mapping[str, bytes]) -> ShardRecord:
+    """What `shard.json` says of a shard that is written to these files."""
+    return ShardRecord(
+        images=len(shard.images),
+        grasps=len(shard.grasps),
+        objects=sorted(set(shard.objects.object)),
+        cameras=_camera_ranges(shard.images.cameras),
+        files={name: FileEntry(len(data), checksum(data)) for name, data in sorted(files.items())},
+    )
+
+
+def parse_record(data: bytes | None, place: str) -> ShardRecord:
+    """A `shard.json` from its contents, None where there is none. InputError: missing or truncated."""
+    try:
+        values = json.loads(data or b"")
+        return ShardRecord(**values | {"files": {name: FileEntry(**entry) for name, entry in values["files"].items()}})
+    except (ValueError, TypeError, KeyError, AttributeError):  # of JSON and UTF-8; of what it holds
+        raise InputError(f"{place}: missing or truncated; {REMEDY}") from None
+
+
+def check_files(record: ShardRecord, files: Mapping[str, bytes], place: str) -> list[str]:
+    """One line for each file of the record that is missing, truncated or changed."""
+    broken = []
+    for name, entry in record.files.items():
+        if name not in files:
+            broken.append(f"{place}/{name}: missing; {REMEDY}")
+        elif checksum(files[name]) != entry.sha256:
+            broken.append(f"{place}/{name}: truncated or changed since the dataset was made; {REMEDY}")
+    return broken
+
+
+def read_shard_files(folder: Folder, place: str, record: ShardRecord) -> dict[str, bytes]:
+    """The files of a shard that are there, by their names in its record."""
+    found = folder.read(f"{place}/{name}" for name in record.files)
+    return {name.removeprefix(f"{place}/"): data for name, data in found.items()}
+
+
+def read_header(folder: Folder) -> DatasetHeader | None:
+    """The header, or None where the folder holds no dataset. InputError: damaged, or of another version."""
+    text = folder.read([HEADER]).get(HEADER)
+    if text is None:
+        return None
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{folder}/{HEADER}: not JSON ({error}); make the dataset again") from None
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != VERSION:
+        raise InputError(
+            f"{folder}/{HEADER}: schema version {version}; this graspnet reads {VERSION}; make the dataset again"
+        )
+    try:
+        return DatasetHeader(**data | {"shards": {name: ShardEntry(**e) for name, e in data["shards"].items()}})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{folder}/{HEADER}: {error}") from None
+
+
+def ranges_over(ranges: Iterable[Ranges]) -> Ranges:
+    """The ranges that hold all of several."""
+    merged: Ranges = {}
+    for each in ranges:
+        for name, (low, high) in each.items():
+            lowest, highest = merged.get(name, [low, high])
+            merged[name] = [min(low, lowest), max(high, highest)]
+    return merged
+
+
+def checksum(data: bytes) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _camera_ranges(cameras: Iterable[Camera]) -> Ranges:
+    return ranges_over({f.name: [getattr(c, f.name)] * 2 for f in fields(Camera)} for c in cameras)
