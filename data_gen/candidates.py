@@ -7,7 +7,7 @@ points `graspnet.candidates`), since a policy needs this package's data and this
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
@@ -67,6 +67,23 @@ class CandidateConfig:
         total = self.antipodal + self.near_miss + self.action_space + sum(self.sources.values())
         return {name: round(count * share / total) for name, share in self.sources.items()}
 
+    def with_on_policy(self, model: str, share: float = 0.25) -> "CandidateConfig":
+        """The same mixture diluted by what a trained model's policy picks (an installed source, `on_policy`)."""
+        others = {name: part for name, part in self.sources.items() if name != "on_policy"}
+        total = self.antipodal + self.near_miss + self.action_space + sum(others.values())
+        sources = others | {"on_policy": total * share / (1 - share)}
+        options = self.options | {"on_policy": self.options.get("on_policy", {}) | {"model": model}}
+        return replace(self, sources=sources, options=options)
+
+    def check_sources(self) -> None:
+        """InputError: a source cannot be made, for want of a model, say."""
+        for name in self.sources:
+            self.source(name)
+
+    def source(self, name: str) -> "CandidateSource":
+        """One of the sources, with its options."""
+        return candidate_source(name, tuple(sorted(self.options.get(name, {}).items())))
+
 
 @runtime_checkable  # beartype checks it under pytest
 class CandidateSource(Protocol):
@@ -114,8 +131,7 @@ def sample_from_sources(
     proposed, origin = [Grasps.none()], list[str]()
     for name, share in config.source_counts(count).items():
         if share:
-            source = candidate_source(name, tuple(sorted(config.options.get(name, {}).items())))
-            proposed.append(source(observation, share, rng)[slice(share)])
+            proposed.append(config.source(name)(observation, share, rng)[slice(share)])
             origin += [name] * len(proposed[-1])
     return Grasps.concatenate(proposed), np.array(origin, dtype=np.str_)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from graspnet.run_record import write_run_record
 
 if TYPE_CHECKING:
     from data_gen.generate import UnitSummary
+    from data_gen.generate_config import GenerateConfig
 
 __all__ = ["generate"]
 
@@ -40,23 +42,32 @@ __all__ = ["generate"]
     metavar="N",
     help="Processes, one thread each; the results do not depend on it.",
 )
+@click.option(
+    "--on-policy",
+    metavar="MODEL",
+    help="Draw a quarter of the grasps with the cross-entropy policy and this model (one that ships, or a folder).",
+)
 @click.option("--engine", type=click.Choice(["local"]), default="local", help="Where work units run.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished shards are kept.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The dataset's folder.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def generate(
-    config_name: str, objects: Path | None, workers: int, engine: str, resume: bool, seed: int, output: Path,
-    overrides: tuple[str, ...],
+    config_name: str, objects: Path | None, workers: int, on_policy: str | None, engine: str, resume: bool, seed: int,
+    output: Path, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a dataset of depth images and labelled grasps from meshes or procedural objects.
 
     \b
     graspnet generate --config quick --output out/quick
     graspnet generate --config default --objects my_meshes --output out/mine views=4 objects.unit=0.001
+    graspnet generate --config default --on-policy out/model --output out/round2
+    graspnet generate --config quick --output out/hands "hands.presets=[yumi, panda, my_hand.yaml]" hands_per_view=2
+    graspnet generate --config dexnet_2.0 --objects my_meshes --workers 8 --output out/dexnet --resume
 
-    KEY=VALUE changes the config's settings. A mesh that cannot be used is left out and named with its reason. Exit
-    status: 0 done, 2 bad input, or no object could be used.
+    Presets: quick (a minute), default (any hand, any camera), dexnet_2.0 and dexnet_2.0_tool (as published, see
+    docs/dexnet.md), bin_clutter (heaps). KEY=VALUE changes the config's settings. A mesh that cannot be used is left
+    out and named with its reason. Exit status: 0 done, 2 bad input, or no object could be used.
     """
     from data_gen.engines import LocalEngine
     from data_gen.generate import generate as run
@@ -68,25 +79,34 @@ def generate(
     if objects is not None:
         overrides = (*overrides, f"objects.folder={objects}")
     config = load_config(GenerateConfig, "generate", config_name, overrides)
+    if on_policy is not None:
+        config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
     summaries = run(config, Path(config_name).stem, seed, output, LocalEngine(workers), resume)
     total = len(object_names(config.objects))
     made = list(track(summaries, total, "generate", "objects"))
-    click.echo(summary_table(made))
+    click.echo(summary_table(made, config))
     counts = Dataset.open(output).header.counts  # of the whole dataset, where --resume made the rest of it
     if resume:
         click.echo(f"with what was there: {counts['objects']} objects, {counts['grasps']} grasps")
     write_run_record(output, "generate", config_to_dict(config), seed, started, {"dataset": str(output)} | counts)
 
 
-def summary_table(summaries: "list[UnitSummary]") -> str:
-    """What a run made, and which objects it left out and why."""
+def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> str:
+    """What a run made, by the origin of the grasps, and which objects it left out and why."""
+    from data_gen.generate import OriginCounts
+
     made = [s for s in summaries if not s.skipped]
-    grasps = sum(s.grasps for s in made)
+    names = sorted({name for s in made for name in s.origins})
+    origins = {name: OriginCounts.total(s.origins[name] for s in made if name in s.origins) for name in names}
+    origins["all"] = OriginCounts.total(origins.values())
     lines = [
-        f"{len(made)} objects, {sum(s.images for s in made)} images, {grasps} grasps",
-        f"free of collision: {_share(sum(s.collision_free for s in made), grasps)}",
-        f"robustness above one half: {_share(sum(s.positives for s in made), grasps)}",
+        f"{len(made)} objects, {sum(s.images for s in made)} images, {origins['all'].grasps} grasps",
+        f"{'origin':16}{'grasps':>10}{'touch nothing':>18}{'positive':>18}",
     ]
+    for name, of in origins.items():
+        shares = f"{_share(of.collision_free, of.grasps):>18}{_share(of.positives, of.grasps):>18}"
+        lines.append(f"{name:16}{of.grasps:>10}{shares}")
+    lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and nothing is touched)")
     lines += [f"left out {s.object}: {s.skipped}" for s in summaries if s.skipped]
     return "\n".join(lines)
 

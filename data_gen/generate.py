@@ -4,8 +4,8 @@ A unit's random stream depends on the seed and the unit alone, so that any numbe
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,26 @@ from data_gen.hands import sample_hands
 from data_gen.objects import object_names
 from data_gen.single_objects import generate_object
 from graspnet.config import config_to_dict
-from graspnet.dataset import DatasetHeader, DatasetWriter, Shard
+from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper
 from graspnet.run_record import package_versions
 
-__all__ = ["UnitSummary", "generate", "generate_unit"]
+__all__ = ["OriginCounts", "UnitSummary", "generate", "generate_unit"]
+
+
+@dataclass(frozen=True)
+class OriginCounts:
+    """Grasps of one origin: all, those whose hand touches nothing, and those that are positive besides."""
+
+    grasps: int
+    collision_free: int
+    positives: int  # the first metric above the config's threshold
+
+    @staticmethod
+    def total(counts: "Iterable[OriginCounts]") -> "OriginCounts":
+        """The sums."""
+        return OriginCounts(*(sum(c) for c in zip((0, 0, 0), *map(astuple, counts), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -30,11 +44,14 @@ class UnitSummary:
 
     object: str
     images: int = 0
-    grasps: int = 0
-    collision_free: int = 0
-    positives: int = 0  # robustness of the first metric above the config's threshold
+    origins: dict[str, OriginCounts] = field(default_factory=dict)
     skipped: str = ""
     seconds: float = 0.0
+
+    @property
+    def total(self) -> OriginCounts:
+        """Of all origins together."""
+        return OriginCounts.total(self.origins.values())
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,15 @@ class _Unit:
 
 
 def generate(
-    config: GenerateConfig, name: str, seed: int, folder: Path, engine: Engine, resume: bool = False
+    config: GenerateConfig, name: str, seed: int, folder: str | Path, engine: Engine, resume: bool = False
 ) -> Iterator[UnitSummary]:
-    """Make a dataset in `folder`, yielding a summary as each unit is done; complete once the iterator ends.
+    """Make a dataset in `folder` (a path or a URL), yielding a summary as each unit is done; complete once the iterator ends.
 
-    InputError: the folder holds a dataset already (`resume` continues one with the same config and seed).
+    InputError: the folder holds a dataset already (`resume` continues one with the same config and seed); a candidate
+    source cannot be made.
     """
     names = object_names(config.objects)
+    config.candidates.check_sources()
     header = DatasetHeader(
         name=name,
         seed=seed,
@@ -82,11 +101,18 @@ def _work(unit: _Unit) -> UnitSummary:
         unit.writer.skip(unit.index, unit.name, str(error))
         return UnitSummary(unit.name, skipped=str(error), seconds=time.perf_counter() - start)
     unit.writer.write(unit.index, shard)
-    grasps = shard.grasps
-    return UnitSummary(
-        unit.name, len(shard.images), len(grasps), int(grasps.collision_free.sum()),
-        int((grasps.robustness(unit.config.metrics[0]) > unit.config.threshold).sum()), "", time.perf_counter() - start,
-    )  # fmt: skip
+    origins = _origin_counts(shard.grasps, unit.config)
+    return UnitSummary(unit.name, len(shard.images), origins, seconds=time.perf_counter() - start)
+
+
+def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, OriginCounts]:
+    origins, free = np.array(grasps.origin), grasps.collision_free
+    positive = grasps.robustness(config.metrics[0]) > config.threshold
+    return {
+        str(name): OriginCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
+        for name in np.unique(origins)
+        for of in [origins == name]
+    }
 
 
 def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJawGripper]:

@@ -144,7 +144,7 @@ def _objects_line(config: ObjectConfig, seed: int) -> str:
 
 def _dataset_line(dataset: Dataset, summaries: Sequence[UnitSummary]) -> str:
     counts = dataset.header.counts
-    positive = sum(s.positives for s in summaries) / max(1, counts["grasps"])
+    positive = sum(s.total.positives for s in summaries) / max(1, counts["grasps"])
     return (
         f"{counts['grasps']} labelled grasps in {counts['images']} depth images; robustness above one half: "
         f"{positive:.1%}; {len(dataset.split('validation'))} objects are kept for validation"
