@@ -1,6 +1,9 @@
 """A shard: images, the objects in them, and their labelled grasps; what one work unit makes. Structs of arrays."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
