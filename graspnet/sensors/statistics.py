@@ -21,8 +21,11 @@ __all__ = ["HEADING", "DepthStatistics", "depth_statistics"]
 
 HEADING = f"{'':32s} missing   edge    gap  table σ   1/z σ  length  independent  objects σ"
 
-PATCH_PX = 16  # side of the patches that a plane is fitted to
+TABLE_PATCH_PX = 32  # side of the patches that a plane is fitted to: it also takes a part of noise as long as they are
+PATCH_PX = 16  # the same where no mask says what is table
 OBJECT_PATCH_PX = 8  # the same on objects, which are small and curved
+FLATTEST = 0.25  # of the patches, by their residuals, where most are curved or hold an edge
+ROUNDING = 1e-6  # 1/m: σ of 1/z below which there is no noise, but float32
 MASK_ERROR_PX = 8  # a mask's border may be off by so much: neither table nor object
 SMALLEST_STEP = 0.01  # m: a smaller one is no edge; noise is a tenth of it
 PLATEAU = slice(5, 9)  # measured pixels beyond a step whose median is the level on that side
@@ -33,8 +36,9 @@ MOST_UNEVEN = 0.2  # of a step: how much a level may vary for its edge to count
 class DepthStatistics:
     """Of the middle half of an image, along and across; NaN for what it does not show.
 
-    Noise is what is left of 1/z after a plane (linear in the image) was fitted to each patch without missing pixels,
-    and that of the flattest quarter of the patches: what is rougher than those is shape.
+    Noise is what is left of 1/z when a plane (linear in the image) has been fitted to each patch without missing
+    pixels. On objects, and everywhere without a mask, only the flattest quarter of the patches counts, for in others
+    it would be shape; there noise appears smaller and shorter than it is. Compare like with like.
     """
 
     missing_share: float
@@ -58,9 +62,7 @@ class DepthStatistics:
 def depth_statistics(
     depth: Float32[np.ndarray, "H W"], object_mask: Bool[np.ndarray, "H W"] | None = None
 ) -> DepthStatistics:
-    """The statistics of an image (metres; 0 or NaN = missing). InputError: a mask of another size."""
-    if object_mask is not None and object_mask.shape != depth.shape:
-        raise InputError(f"segmask is {object_mask.shape[::-1]}; the depth image is {depth.shape[::-1]}")
+    """The statistics of an image (metres; 0 or NaN = missing), and of its objects where a mask shows them."""
     objects = np.zeros(depth.shape, dtype=bool) if object_mask is None else object_mask
     table = ~ndimage.binary_dilation(objects, iterations=MASK_ERROR_PX)
     inner = ndimage.binary_erosion(objects, iterations=MASK_ERROR_PX // 2)
@@ -68,17 +70,17 @@ def depth_statistics(
     middle = (slice(height // 4, height - height // 4), slice(width // 4, width - width // 4))
     depth = np.where(depth > 0, depth, np.float32(np.nan))[middle]
     edges = np.array([*_steps(depth), *_steps(depth.T)]).reshape(-1, 2)
-    noise = _flattest(depth, table[middle], PATCH_PX)
-    correlation = _autocorrelation(noise.residuals)
+    table_patches = (PATCH_PX, FLATTEST) if object_mask is None else (TABLE_PATCH_PX, 1.0)
+    deviation, inverse_deviation, correlation = _noise(depth, table[middle], *table_patches)
     return DepthStatistics(
         missing_share=float(np.isnan(depth).mean()),
         edge_width_px=float(np.median(edges[:, 0])) if len(edges) else np.nan,
         edge_gap_px=float(np.mean(edges[:, 1])) if len(edges) else np.nan,
-        deviation=noise.deviation,
-        inverse_deviation=noise.inverse_deviation,
+        deviation=deviation,
+        inverse_deviation=inverse_deviation,
         correlation_px=_correlation_length(correlation),
         independent_share=_independent_share(correlation),
-        object_deviation=_flattest(depth, inner[middle], OBJECT_PATCH_PX).deviation,
+        object_deviation=_noise(depth, inner[middle], OBJECT_PATCH_PX, FLATTEST)[0],
     )
 
 
@@ -98,8 +100,8 @@ def _steps(depth: Float32[np.ndarray, "H W"]) -> Iterator[tuple[float, int]]:
                 yield from _step(z[around], position[around])
 
 
-def _step(z: Float64[np.ndarray, "2R"], position: Int64[np.ndarray, "2R"]) -> Iterator[tuple[float, int]]:
-    """Width and missing pixels of the step between the two middle ones of 2R measured pixels, if it is a clear one."""
+def _step(z: Float64[np.ndarray, "R"], position: Int64[np.ndarray, "R"]) -> Iterator[tuple[float, int]]:
+    """Width and missing pixels of the step between the two middle ones of R measured pixels, if it is a clear one."""
     reach = len(z) // 2
     near, far = z[:reach][::-1][PLATEAU], z[reach:][PLATEAU]
     low, step = np.median(near), np.median(far) - np.median(near)
@@ -115,30 +117,27 @@ def _step(z: Float64[np.ndarray, "2R"], position: Int64[np.ndarray, "2R"]) -> It
     yield float(end - start), int(position[last] - position[first] - (last - first))
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """Residuals of 1/z (1/m) in the flattest patches, and their σ in metres and in 1/m."""
+def _noise(
+    depth: Float32[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"], size: int, share: float
+) -> tuple[float, float, Float64[np.ndarray, "L"]]:
+    """σ of z in metres and of 1/z in 1/m (medians over patches), and the autocorrelation.
 
-    residuals: Float64[np.ndarray, "P S S"]
-    deviation: float
-    inverse_deviation: float
-
-
-def _flattest(depth: Float32[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"], size: int) -> _Noise:
-    """Of the patches that lie wholly in `where` and miss nothing, the quarter with the smallest residuals."""
+    Of the patches that lie wholly in `where` and miss nothing, the `share` with the smallest residuals.
+    """
     whole = np.isfinite(_patches(depth, size)).all(axis=(1, 2)) & _patches(where, size).all(axis=(1, 2))
     inverse = 1 / _patches(depth, size)[whole].astype(np.float64)
     if not len(inverse):
-        return _Noise(inverse, np.nan, np.nan)
+        return np.nan, np.nan, np.zeros(0)
     v, u = np.mgrid[:size, :size].reshape(2, -1)
     design = np.stack([u, v, np.ones(size**2)], axis=-1)
     flat = inverse.reshape(len(inverse), -1)
     residuals = (flat - flat @ np.linalg.pinv(design).T @ design.T).reshape(inverse.shape)
-    variance = np.sum(residuals**2, axis=(1, 2)) / (size**2 - 3)
-    flattest = np.argsort(variance)[: max(1, len(variance) // 4)]
-    deviation = float(np.sqrt(np.median(variance[flattest])))
-    depth_there = 1 / np.median(inverse[flattest])
-    return _Noise(residuals[flattest], float(deviation * depth_there**2), deviation)
+    sigma = np.sqrt(np.sum(residuals**2, axis=(1, 2)) / (size**2 - 3))
+    chosen = np.argsort(sigma)[: max(1, int(share * len(sigma)))]
+    noisy = chosen[sigma[chosen] > ROUNDING]
+    correlation = _autocorrelation(residuals[noisy] / sigma[noisy, None, None])
+    depth_there = 1 / np.median(inverse[chosen], axis=(1, 2))
+    return float(np.median(sigma[chosen] * depth_there**2)), float(np.median(sigma[chosen])), correlation
 
 
 def _patches(image: np.ndarray, size: int) -> np.ndarray:
@@ -149,8 +148,8 @@ def _patches(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndarray, "L"]:
-    """At distances of 0 to half a patch, along rows and columns together; empty where there is nothing to correlate."""
-    if not residuals.any():
+    """At distances of 0 to half a patch, along rows and columns together; empty of no patches."""
+    if not len(residuals):
         return np.zeros(0)
     lags = range(residuals.shape[1] // 2)
     covariance = [
@@ -188,8 +187,11 @@ def main(depths: tuple[Path, ...], masks: tuple[Path, ...], depth_scale: float |
         raise click.UsageError(f"{len(depths)} images, but {len(masks)} masks")
     click.echo(HEADING)
     for i, path in enumerate(depths):
-        mask = read_mask(masks[i]) if masks else None
-        statistics = depth_statistics(read_depth(path, depth_scale), mask)
+        depth, mask = read_depth(path, depth_scale), read_mask(masks[i]) if masks else None
+        if mask is not None and mask.shape != depth.shape:
+            sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (mask, depth)]
+            raise InputError(f"{masks[i]}: segmask is {sizes[0]}; the depth image is {sizes[1]}")
+        statistics = depth_statistics(depth, mask)
         click.echo(statistics.line(f"{path.parent.name}/{path.stem}"))
 
 

@@ -1,6 +1,7 @@
 """What the sensors do to a clean image, against their stated distributions and against real Primesense images."""
 
 from dataclasses import replace
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,17 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from graspnet.camera import Camera
+from graspnet.camera import Camera, load_camera
 from graspnet.config import preset_names
 from graspnet.errors import InputError
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.sensors.dexnet import DexNetSensor, DexNetSensorConfig
+from graspnet.sensors.sensor import IdealSensor
 from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor
 
 PRESETS = preset_names("sensors")
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)
+PHOXI = Path(__file__).parents[3] / "../shared/data/real_depth/clutter_phoxi"
 REAL = Path(__file__).parents[3] / "../shared/data/real_depth/single_primesense"
 # Only what a test is about is switched on.
 QUIET = TriangulationConfig(
@@ -209,6 +212,111 @@ def test_holes_come_at_their_rate_also_in_windows() -> None:
     assert abs(border.mean() - expected) < 5 * np.sqrt(expected * 4 / (200 * 1000))
 
 
+def test_matching_windows_fatten_what_is_near_and_fill_its_shadow() -> None:
+    sensor = TriangulationSensor(replace(QUIET, fattening_px=2))
+    clean = box_scene()
+    noisy = sensor(clean, CAMERA, np.random.default_rng(15))
+    near = noisy == np.float32(0.64)
+    assert near[198:282, 300:360].all()
+    assert near[200:280, 298:362].all()
+    assert near.sum() == (80 + 4) * (60 + 4) - 4 * 4  # pixels across a corner are no edge
+    shadow = 525 * 0.075 * (1 / 0.64 - 1 / 0.7)
+    assert np.isnan(noisy[10:]).sum() == 80 * (np.floor(shadow) - 2)
+    assert np.isin(noisy[np.isfinite(noisy)], np.float32([0.64, 0.7])).all()
+
+
+def test_false_matches_happen_at_edges_only() -> None:
+    sensor = TriangulationSensor(replace(QUIET, baseline=1e-9, edge_outliers=0.5, outlier_deviation=0.1))
+    clean = box_scene()
+    noisy = sensor(clean, CAMERA, np.random.default_rng(16))
+    false = (np.abs(noisy - clean) > 1e-6) & np.isfinite(noisy)
+    box = clean == np.float32(0.64)
+    edge = ndimage.binary_dilation(box, iterations=2) & ~ndimage.binary_erosion(box, iterations=2)
+    square = np.ones((3, 3), dtype=bool)
+    assert not (false & ~ndimage.binary_dilation(edge, square)).any()
+    assert abs(false[edge].mean() - 0.5) < 4 * np.sqrt(0.25 / edge.sum())
+
+
+def test_depth_comes_in_whole_units_of_the_driver() -> None:
+    noisy = load_sensor("realsense")(flat(), CAMERA, np.random.default_rng(17)).astype(np.float64)
+    millimetres = 1000 * noisy[np.isfinite(noisy)]
+    assert np.abs(millimetres - np.rint(millimetres)).max() < 1e-3  # float32 holds 0.7 to 6e-8
+
+
+def test_a_filled_image_misses_only_what_was_never_there() -> None:
+    clean = box_scene()
+    noisy = load_sensor("primesense")(clean, CAMERA, np.random.default_rng(18))
+    np.testing.assert_array_equal(np.isnan(noisy), ~(clean > 0))
+    nothing = np.full((480, 640), np.nan, np.float32)
+    assert np.isnan(load_sensor("primesense")(nothing, CAMERA, np.random.default_rng(18))).all()
+
+
+@pytest.mark.parametrize(("name", "focal_px", "baseline"), [("realsense", 424, 0.050), ("realsense_d415", 1005, 0.055)])
+def test_realsense_noise_is_the_makers_disparity_noise(name: str, focal_px: float, baseline: float) -> None:
+    """σ_z = z² · 0.08 px / (f b), and 1/12 of the squared steps: subpixel ones and millimetres."""
+    noisy = load_sensor(name)(flat(0.7), CAMERA, np.random.default_rng(19))
+    steps = np.array([0.7**2 / 32 / focal_px / baseline, 0.001])
+    expected = np.sqrt((0.7**2 * 0.08 / focal_px / baseline) ** 2 + np.sum(steps**2) / 12)
+    assert abs(np.nanstd(noisy) / expected - 1) < 0.03  # about 8,000 independent values: 1 %, and σ rounded to 3 digits
+
+
+@pytest.mark.parametrize(("name", "side"), [("realsense", "left"), ("phoxi", "right"), ("structured_light", "left")])
+def test_shadows_fall_away_from_the_second_eye(name: str, side: str) -> None:
+    missing = np.isnan(load_sensor(name)(box_scene(), CAMERA, np.random.default_rng(20)))[220:260]
+    left, right = missing[:, 250:298].mean(), missing[:, 362:410].mean()
+    assert (left > 3 * right) if side == "left" else (right > 3 * left)
+
+
+@pytest.mark.skipif(not PHOXI.is_dir(), reason="real depth images (../shared/data/real_depth) are not here")
+@pytest.mark.parametrize("index", range(2))
+def test_the_phoxi_preset_predicts_where_real_images_have_shadows(index: int) -> None:
+    """Holes of the real image filled with what lies behind; then the model's shadows cover most of them, and not more.
+
+    The rest of what is missing is no shadow (gloss, edges, grazing light): a third.
+    """
+    real = np.load(PHOXI / f"depth_{index}.npy").squeeze()
+    real[real == 0] = np.nan
+    filled = np.array([_with_the_farther_side(line) for line in real])
+    camera = load_camera("phoxi")
+    sensor = TriangulationSensor(replace(QUIET, baseline=-0.235, grazing=(1.55, 1.56)))
+    middle = (slice(96, 290), slice(129, 387))
+    missing = np.isnan(real[middle])
+    shadow = np.isnan(sensor(filled, camera, np.random.default_rng(0))[middle])
+    assert np.mean(shadow[missing]) > 0.6
+    assert np.mean(missing[shadow]) > 0.75
+    mirrored = TriangulationSensor(replace(QUIET, baseline=0.235, grazing=(1.55, 1.56)))
+    assert np.mean(np.isnan(mirrored(filled, camera, np.random.default_rng(0))[middle])[missing]) < 0.5
+
+
+def _with_the_farther_side(line: np.ndarray) -> np.ndarray:
+    """A row whose gaps are as deep as the deeper one of their two ends."""
+    position = np.arange(len(line))
+    known = np.isfinite(line)
+    before = np.maximum.accumulate(np.where(known, position, 0))
+    after = np.minimum.accumulate(np.where(known, position, len(line) - 1)[::-1])[::-1]
+    return np.where(known, line, np.fmax(line[before], line[after]))
+
+
+def test_a_file_is_a_sensor_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: realsense\ntriangulation:\n  baseline_mm: 95\n  grazing_deg: [60, 80]\n")
+    sensor = load_sensor(path)
+    assert isinstance(sensor, TriangulationSensor)
+    assert sensor.config.baseline == pytest.approx(0.095)
+    assert sensor.config.grazing == pytest.approx(np.deg2rad([60, 80]))
+    assert sensor.config.depth_step == pytest.approx(0.001)  # from the base
+    path.write_text("dexnet: {}\ntriangulation: {}\n")
+    with pytest.raises(InputError, match="a sensor has one of them"):
+        load_sensor(path)
+
+
+def test_an_installed_package_adds_a_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("perfect", "graspnet.sensors.sensor:IdealSensor", "graspnet.sensors")
+    entries = EntryPoints([entry])
+    monkeypatch.setattr("graspnet.sensors.entry_points", lambda **which: entries.select(**which))
+    assert isinstance(load_sensor("perfect"), IdealSensor)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -217,6 +325,9 @@ def test_holes_come_at_their_rate_also_in_windows() -> None:
         ({"grazing": (1.0, 0.5)}, "grazing"),
         ({"hole_radius_px": (0.0, 1.0)}, "hole_radius_px"),
         ({"edge_jitter_length_px": 0}, "edge_jitter_length_px"),
+        ({"fattening_px": 3}, "fattening_px is 3; it must not exceed edge_reach_px"),
+        ({"edge_outliers": -0.1}, "edge_outliers"),
+        ({"roughness": (0.5, 0.1)}, "roughness"),
     ],
 )
 def test_impossible_numbers_are_refused(change: dict, message: str) -> None:
