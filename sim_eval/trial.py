@@ -15,7 +15,7 @@ from PIL import Image
 
 from data_gen.meshes import Solid
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
-from data_gen.physics.bodies import convex_parts
+from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
 from data_gen.rendering import Renderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.meshes import Solid
-from data_gen.physics.bodies import add_object, add_table, convex_parts, load_mujoco
+from data_gen.physics.bodies import add_object, add_table, load_mujoco
+from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
