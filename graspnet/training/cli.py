@@ -10,15 +10,13 @@ __all__ = ["train"]
 
 @click.command()
 @click.option("--config", default="parallel_jaw", show_default=True, help="A preset of configs/train/, or a YAML file.")
-@click.option(
-    "--dataset", "dataset_folder", required=True, type=click.Path(path_type=Path), help="A folder from `generate`."
-)
+@click.option("--dataset", "dataset_folder", required=True, metavar="DIR|URL", help="What `generate` wrote.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted training in --output.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def train(
-    config: str, dataset_folder: Path, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
+    config: str, dataset_folder: str, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
 ) -> None:
     """A dataset to a grasp quality network, evaluated on objects that it has not seen.
 
