@@ -6,9 +6,11 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.collision import APPROACH, SPACING, Clearance, clearance, swept_boxes
-from data_gen.meshes import Solid, manifold_from_mesh, solid_from_mesh
-from data_gen.scenes import Scene
+from data_gen.collision import APPROACH, SLACK, Clearance, clearance, swept_boxes
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.scenes import Bin, Scene
+from data_gen.surface_tree import FAR
+from data_gen.unions import manifold_from_mesh
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
@@ -99,7 +101,7 @@ def test_verdict_and_distance_are_those_of_fcl_for_the_swept_boxes(name, hand):
             if measured >= 0:
                 distance = min(world.min_distance_single(box, grasps.poses[i]) for box in parts)
                 # FCL's own distance is good to some tens of micrometres
-                assert distance - 1e-4 <= measured <= distance + SPACING / np.sqrt(3) + 1e-4
+                assert min(distance, FAR) - 1e-4 <= measured <= distance + SLACK + 1e-4
 
 
 def test_the_verdict_is_that_of_the_intersections_volume(hand):
@@ -127,15 +129,23 @@ def on_the_table(size) -> tuple[Solid, np.ndarray]:
 
 
 def check(result: Clearance, fingers: float, palm: float, table: float) -> None:
-    assert result.fingers[0] == pytest.approx(fingers, abs=1e-9)
-    assert result.palm[0] == pytest.approx(palm, abs=1e-9)
+    assert result.fingers[0] == pytest.approx(fingers, abs=1e-7)  # measured in single precision
+    assert result.palm[0] == pytest.approx(palm, abs=1e-7)
     assert result.table[0] == pytest.approx(table, abs=1e-9)
 
 
 def test_clearances_of_a_box_between_the_fingers_are_its_gaps(hand):
-    """A 30 mm box in a 50 mm hand, 4 mm aside: 6 mm to a finger. Origin 25 mm up: tip 15, palm's face 60 mm up."""
+    """A 30 mm box in a 50 mm hand, 4 mm aside: 6 mm to a finger. Origin 20 mm up: tip 10, palm's face 55 mm up."""
     solid, world_from_object = on_the_table((0.03, 0.03, 0.04))
-    check(alone(solid, world_from_object, above([0.0, 0.004, 0.025], 0.05), hand), 0.006, 0.020, 0.015)
+    check(alone(solid, world_from_object, above([0.0, 0.004, 0.020], 0.05), hand), 0.006, 0.015, 0.010)
+
+
+def test_what_is_farther_than_two_centimetres_is_just_far(hand):
+    solid, world_from_object = on_the_table((0.01, 0.01, 0.01))
+    check(alone(solid, world_from_object, above([0.0, 0.0, 0.1], 0.05), hand), FAR, FAR, 0.09)
+    everything = ParallelJawGripper(max_width=0.1, finger_length=0.1, finger_thickness=0.1, finger_breadth=0.1,
+                                    pad_to_tip=0.05, palm=(0.1, 0.3, 0.1))  # fmt: skip
+    check(alone(solid, world_from_object, above([0.0, 0.1, 0.02], 0.1), everything), -FAR, FAR, -0.03)
 
 
 def test_penetrations_are_how_deep_the_object_reaches_in(hand):
@@ -187,9 +197,9 @@ def test_a_box_inside_the_object_and_an_object_inside_a_box_are_collisions(hand)
 def test_a_large_triangle_without_a_corner_near_the_finger_is_met(hand):
     plate = solid_from_mesh(trimesh.creation.box((0.9, 0.9, 0.001)), "plate")
     lift = rigid(np.eye(3), np.array([0.1234, 0.2345, 0.015]))
-    result = alone(plate, lift, above([0.0, 0.0, 0.02], 0.05), hand)
+    result = alone(plate, lift, above([0.0, 0.0, -0.01], 0.05), hand)
     assert result.fingers[0] < 0
-    assert result.palm[0] == pytest.approx(0.055 - 0.0155, abs=SPACING)
+    assert result.palm[0] == pytest.approx(0.025 - 0.0155, abs=1e-6)
 
 
 def test_clearance_does_not_change_if_the_object_is_put_down_elsewhere(hand):
@@ -237,3 +247,28 @@ def test_clearance_to_neighbours_is_that_to_each_of_them_alone(hand):
 def test_without_a_table_nothing_is_below(hand):
     scene = Scene((SOLIDS["ball"],), np.eye(4)[None], table=False)
     assert np.isposinf(clearance(scene, 0, above([0.0, 0.0, 0.0], 0.05), hand).table).all()
+
+
+def test_the_walls_of_a_bin_are_in_the_way_like_four_slabs(hand):
+    """FCL, for hands anywhere in a bin: the fingers' and the palm's swept boxes against the walls as plain boxes."""
+    box = Bin(0.2, 0.16, 0.06, wall_thickness=0.004)
+    rng = np.random.default_rng(7)
+    angle = rng.uniform(-np.pi, np.pi, 300)
+    closing = np.stack([np.cos(angle), np.sin(angle), np.zeros(300)], axis=1)
+    place = rng.uniform([-0.1, -0.08, 0.012], [0.1, 0.08, 0.08], (300, 3))
+    rotation = frame_from_axes(np.tile([0.0, 0.0, -1.0], (300, 1)), closing)
+    grasps = Grasps(rigid(rotation, place), np.full(300, hand.max_width))
+    result = clearance(Scene((SOLIDS["ball"],), resting(SOLIDS["ball"])[None], bin=box), 0, grasps, hand)
+    walls = trimesh.collision.CollisionManager()
+    for k, (size, middle) in enumerate([
+        ((0.004, 0.168, 0.06), (0.102, 0.0, 0.03)), ((0.004, 0.168, 0.06), (-0.102, 0.0, 0.03)),
+        ((0.208, 0.004, 0.06), (0.0, 0.082, 0.03)), ((0.208, 0.004, 0.06), (0.0, -0.082, 0.03)),
+    ]):  # fmt: skip
+        walls.add_object(str(k), trimesh.creation.box(size), rigid(np.eye(3), np.array(middle)))
+    low, high = swept_boxes(hand, grasps.width)
+    touching = [
+        any(walls.in_collision_single(part, grasps.poses[i]) for part in box_meshes(low[i], high[i]))
+        for i in range(len(grasps))
+    ]
+    assert 0.2 < np.mean(touching) < 0.8
+    np.testing.assert_array_equal(result.neighbours < 0, touching)
