@@ -54,10 +54,10 @@ with RaycastRenderer() as renderer:
                 measured.append(astuple(depth_statistics(pictures[name], mask)))
         print(f"\n{title}, mean of {SCENES} images\n{HEADING}")
         for name, measured in rows.items():
-            print(DepthStatistics(*np.nanmean(measured, axis=0).tolist()).line(name))
+            mean = np.ma.masked_invalid(measured).mean(axis=0).filled(np.nan)  # where an image shows no such thing
+            print(DepthStatistics(*mean.tolist()).line(name))
 
 figure, axes = new_figure(2, 4, width=3.0, aspect=0.9)
 for ax, (name, depth) in zip(axes.flat, pictures.items(), strict=False):
     draw_depth(ax, depth[120:280, 170:350], limits=(0.72, 0.86), title=name)
-axes.flat[-1].set_axis_off()
 save_png(figure, "06_compare_sensors.png", dpi=80)
