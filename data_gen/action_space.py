@@ -31,14 +31,14 @@ def sample_action_space(
     """`count` grasps in the world, uniform over position, yaw and height; the approach is (0, 0, −1).
 
     Positions: over the object's silhouette seen from above, widened by `dilation` metres. Heights of the origin: from
-    where the fingertips clear the table up to the object's top.
+    where the fingertips clear what the object lies on up to the object's top.
     """
     vertices = transform_points(world_from_object, np.asarray(solid.mesh.vertices, dtype=np.float64))
     corner, pitch, covered = _silhouette(solid, world_from_object, vertices, dilation)
     near = distance_transform_edt(~covered) * pitch <= dilation
     cell = np.argwhere(near)[rng.integers(np.sum(near), size=count)]
     position = corner + pitch * (cell + rng.random((count, 2)))
-    low = lowest_origin(gripper)
+    low = lowest_origin(gripper) + max(0.0, vertices[:, 2].min())
     height = rng.uniform(low, max(low, vertices[:, 2].max()), count)
     yaw = rng.uniform(-np.pi, np.pi, count)
     closing = np.stack([np.cos(yaw), np.sin(yaw), np.zeros(count)], axis=1)

@@ -50,11 +50,11 @@ __all__ = ["generate"]
 @click.option("--engine", type=click.Choice(["local"]), default="local", help="Where work units run.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished shards are kept.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The dataset's folder.")
+@click.option("--output", required=True, metavar="DIR|URL", help="The dataset's folder, on a disk or behind fsspec.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def generate(
     config_name: str, objects: Path | None, workers: int, on_policy: str | None, engine: str, resume: bool, seed: int,
-    output: Path, overrides: tuple[str, ...],
+    output: str, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a dataset of depth images and labelled grasps from meshes or procedural objects.
 
@@ -71,8 +71,8 @@ def generate(
     """
     from data_gen.engines import LocalEngine
     from data_gen.generate import generate as run
+    from data_gen.generate import unit_names
     from data_gen.generate_config import GenerateConfig
-    from data_gen.objects import object_names
     from graspnet.dataset import Dataset
 
     started = time.time()
@@ -82,13 +82,12 @@ def generate(
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
     summaries = run(config, Path(config_name).stem, seed, output, LocalEngine(workers), resume)
-    total = len(object_names(config.objects))
-    made = list(track(summaries, total, "generate", "objects"))
+    made = list(track(summaries, len(unit_names(config)), "generate", _units(config)))
     click.echo(summary_table(made, config))
     counts = Dataset.open(output).header.counts  # of the whole dataset, where --resume made the rest of it
     if resume:
         click.echo(f"with what was there: {counts['objects']} objects, {counts['grasps']} grasps")
-    write_run_record(output, "generate", config_to_dict(config), seed, started, {"dataset": str(output)} | counts)
+    write_run_record(output, "generate", config_to_dict(config), seed, started, {"dataset": output} | counts)
 
 
 def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> str:
@@ -100,15 +99,22 @@ def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> s
     origins = {name: OriginCounts.total(s.origins[name] for s in made if name in s.origins) for name in names}
     origins["all"] = OriginCounts.total(origins.values())
     lines = [
-        f"{len(made)} objects, {sum(s.images for s in made)} images, {origins['all'].grasps} grasps",
+        f"{len(made)} {_units(config)}, {sum(s.images for s in made)} images, {origins['all'].grasps} grasps",
         f"{'origin':16}{'grasps':>10}{'touch nothing':>18}{'positive':>18}",
     ]
     for name, of in origins.items():
         shares = f"{_share(of.collision_free, of.grasps):>18}{_share(of.positives, of.grasps):>18}"
         lines.append(f"{name:16}{of.grasps:>10}{shares}")
     lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and nothing is touched)")
-    lines += [f"left out {s.object}: {s.skipped}" for s in summaries if s.skipped]
+    left_out = {s.name: s.skipped for s in summaries if s.skipped}
+    for summary in made:
+        left_out |= summary.left_out
+    lines += [f"left out {name}: {reason}" for name, reason in left_out.items()]
     return "\n".join(lines)
+
+
+def _units(config: "GenerateConfig") -> str:
+    return "objects" if config.heap is None else "heaps"
 
 
 def _share(part: int, whole: int) -> str:

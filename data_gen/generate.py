@@ -1,4 +1,4 @@
-"""Generation: a dataset from work units, one object each, on an engine.
+"""Generation: a dataset from work units, one object or one heap each, on an engine.
 
 A unit's random stream depends on the seed and the unit alone, so that any number of workers writes the same bytes.
 """
@@ -13,7 +13,9 @@ import numpy as np
 from data_gen.engines import Engine
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import sample_hands
+from data_gen.heap_unit import HeapMember, generate_heap
 from data_gen.objects import object_names
+from data_gen.physics.heaps import draw_count
 from data_gen.single_objects import generate_object
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
@@ -21,7 +23,7 @@ from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper
 from graspnet.run_record import package_versions
 
-__all__ = ["OriginCounts", "UnitSummary", "generate", "generate_unit"]
+__all__ = ["OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ class OriginCounts:
 
 @dataclass(frozen=True)
 class UnitSummary:
-    """What one unit made, for the progress and the closing table. `skipped` says why it made nothing."""
+    """What one unit made, for the progress and the closing table. `skipped` says why it made nothing; left_out: which
+    objects a heap does without, and why."""
 
-    object: str
+    name: str  # of the object or heap
     images: int = 0
     origins: dict[str, OriginCounts] = field(default_factory=dict)
     skipped: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -58,32 +62,41 @@ class UnitSummary:
 class _Unit:
     index: int
     name: str
+    members: tuple[HeapMember, ...]  # of a heap; none: a single object
     config: GenerateConfig
     writer: DatasetWriter
+
+
+def unit_names(config: GenerateConfig) -> list[str]:
+    """The work units: every object, or so many heaps."""
+    return object_names(config.objects) if config.heap is None else [f"heap_{i:05d}" for i in range(config.scenes)]
 
 
 def generate(
     config: GenerateConfig, name: str, seed: int, folder: str | Path, engine: Engine, resume: bool = False
 ) -> Iterator[UnitSummary]:
-    """Make a dataset in `folder` (a path or a URL), yielding a summary as each unit is done; complete once the iterator ends.
+    """Make a dataset in `folder`, a path or a URL: a summary as each unit is done, complete once the iterator ends.
 
     InputError: the folder holds a dataset already (`resume` continues one with the same config and seed); a candidate
     source cannot be made.
     """
-    names = object_names(config.objects)
+    names, objects = unit_names(config), object_names(config.objects)
     config.candidates.check_sources()
+    splits = _splits(objects, config.objects.validation_share, seed)
     header = DatasetHeader(
         name=name,
         seed=seed,
         config=config_to_dict(config),
         packages=package_versions(),
         grippers={hand.name: _gripper_fields(hand) for i in range(len(names)) for hand in _hands(config, i, seed)},
-        splits=_splits(names, config.objects.validation_share, seed),
+        splits=splits,
         units=len(names),
     )
     writer = DatasetWriter(folder, header, resume)
     finished = writer.finished()
-    units = [_Unit(i, n, config, writer) for i, n in enumerate(names) if i not in finished]
+    members = [()] * len(names) if config.heap is None else _members(config, objects, splits, seed)
+    units = [_Unit(i, n, m, config, writer) for i, (n, m) in enumerate(zip(names, members, strict=True))]
+    units = [unit for unit in units if unit.index not in finished]
     yield from engine.run(_work, units)
     writer.finish()
 
@@ -94,15 +107,21 @@ def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> S
 
 
 def _work(unit: _Unit) -> UnitSummary:
-    start = time.perf_counter()
+    start, seed = time.perf_counter(), unit.writer.header.seed
+    left_out: dict[str, str] = {}
     try:
-        shard = generate_unit(unit.config, unit.index, unit.name, unit.writer.header.seed)
+        if unit.members:
+            hands, rng = _hands(unit.config, unit.index, seed), np.random.default_rng([seed, unit.index])
+            shard, left_out = generate_heap(unit.members, hands, unit.config, seed, rng)
+        else:
+            shard = generate_unit(unit.config, unit.index, unit.name, seed)
     except InputError as error:
         unit.writer.skip(unit.index, unit.name, str(error))
         return UnitSummary(unit.name, skipped=str(error), seconds=time.perf_counter() - start)
     unit.writer.write(unit.index, shard)
     origins = _origin_counts(shard.grasps, unit.config)
-    return UnitSummary(unit.name, len(shard.images), origins, seconds=time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return UnitSummary(unit.name, len(shard.images), origins, left_out=left_out, seconds=seconds)
 
 
 def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, OriginCounts]:
@@ -123,6 +142,24 @@ def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJawGri
 
 def _gripper_fields(hand: ParallelJawGripper) -> dict[str, object]:
     return asdict(hand) | {"palm": list(hand.palm)}
+
+
+def _members(
+    config: GenerateConfig, objects: list[str], splits: dict[str, list[str]], seed: int
+) -> list[tuple[HeapMember, ...]]:
+    """The objects of each heap, all of one split: as large a share of the heaps is held out as of the objects."""
+    assert config.heap is not None
+    number = {name: i for i, name in enumerate(objects)}
+    share = config.objects.validation_share if splits["validation"] else 0.0
+    held_out = set(_splits(unit_names(config), share, seed)["validation"])
+    members = []
+    for index, name in enumerate(unit_names(config)):
+        rng = np.random.default_rng([seed, index, 3])
+        pool = splits["validation" if name in held_out else "train"]
+        count = draw_count(config.heap, rng)
+        drawn = rng.choice(len(pool), count, replace=count > len(pool))
+        members.append(tuple(HeapMember(pool[k], number[pool[k]]) for k in drawn))
+    return members
 
 
 def _splits(names: list[str], validation_share: float, seed: int) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from data_gen.hands import HandConfig
 from data_gen.metrics import METRICS, MetricConfig
 from data_gen.object_grasps import ObjectGraspConfig
 from data_gen.objects import ObjectConfig
+from data_gen.physics.heaps import HeapConfig
 from data_gen.rendering import RENDERERS
 from data_gen.scenes import SceneConfig
 from graspnet.errors import InputError, unknown_name
@@ -27,6 +28,10 @@ class GenerateConfig(MetricConfig):
     cameras: tuple[str, ...] = ()  # presets or files, one of them for each object; none: as `scene` says
     candidates: CandidateConfig = field(default_factory=CandidateConfig)  # drawn afresh in every pose, or …
     object_grasps: ObjectGraspConfig | None = None  # … these instead: of the object, reused in every pose and image
+    heap: HeapConfig | None = None  # the objects are dropped together; None: each lies alone on the table
+    scenes: int = 100  # heaps
+    visible_area: float = 0.04  # of an object in a heap that gets grasps, in squares of the opening
+    opening_margin: float | None = None  # of jaws beside what they close on (opening.py); None: they open wide
     metrics: tuple[str, ...] = ("robust_pad_closure", "robust_force_closure")
     threshold: float = 0.5  # of the first metric: what summaries count as positive, where nothing is touched
     views: int = 8  # images of each object, in poses drawn by their probability, or …
@@ -37,7 +42,7 @@ class GenerateConfig(MetricConfig):
     renderer: str = "raycast"
 
     def __post_init__(self) -> None:
-        for name in ("views", "views_per_pose", "hands_per_view", "grasps_per_view"):
+        for name in ("scenes", "views", "views_per_pose", "hands_per_view", "grasps_per_view"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.renderer not in RENDERERS:
@@ -47,6 +52,12 @@ class GenerateConfig(MetricConfig):
         for metric in self.metrics:
             if metric not in METRICS:
                 raise unknown_name("metric", metric, METRICS)
+        if self.heap is not None and (self.object_grasps is not None or self.views_per_pose is not None):
+            raise InputError(
+                "heap is given, and so is object_grasps or views_per_pose; these are of single objects only"
+            )
+        if self.visible_area < 0 or (self.opening_margin is not None and self.opening_margin < 0):
+            raise InputError("visible_area and opening_margin must not be negative")
         if self.hands.random_share == 0 and self.hands_per_view > len(self.hands.presets):
             raise InputError(
                 f"hands_per_view is {self.hands_per_view}, but hands has {len(self.hands.presets)} presets and no "

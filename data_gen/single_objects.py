@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.candidates import sample_candidates, sample_from_sources
+from data_gen.fresh_grasps import ObjectInView, label_fresh_grasps
 from data_gen.generate_config import GenerateConfig
-from data_gen.labelling import HoldLabels, LabelledGrasps, hold_labels, label_grasps, seen_in_image
+from data_gen.labelling import HoldLabels, LabelledGrasps, hold_labels, seen_in_image
 from data_gen.meshes import Solid
 from data_gen.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
 from data_gen.objects import load_object, posed_for_hand
@@ -24,7 +24,6 @@ from graspnet.dataset import DepthImages, GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
-from graspnet.observation import Observation
 from graspnet.transforms import invert
 
 __all__ = ["generate_object"]
@@ -73,10 +72,10 @@ class _View:
         """From the world in which the grasps were labelled."""
         return invert(self.world_from_camera) @ self.world_from_object @ invert(self.resting.world_from_object)
 
-    def observation(self, hand: ParallelJawGripper) -> Observation:
-        """What a candidate source sees."""
-        mask = self.rendering.instance == 1
-        return Observation(self.rendering.depth, self.camera, hand, mask, self.world_from_camera)
+    @property
+    def of_object(self) -> ObjectInView:
+        """The object in this image."""
+        return ObjectInView(self.rendering, 1, self.camera, self.world_from_camera, self.camera_from_rest)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,8 @@ def _with_fresh_grasps(
         scale, world_from_object = posed_for_hand(shape, pose, config.objects, hands[0], rng)
         resting = _Resting(shape.scaled(scale), scale, stable_pose, world_from_object)
         views = [_view(resting, config.scene, renderer, rng) for _ in range(count)]
-        labels = {hand.name: _fresh_labels(resting, views, hand, config, rng) for hand in hands}
+        counts, seen = np.full(count, config.grasps_per_view), [view.of_object for view in views]
+        labels = {h.name: label_fresh_grasps(resting.scene, 0, seen, counts, h, config, rng) for h in hands}
         for k, view in enumerate(views):
             yield _LabelledView(view, {name: of_view[k] for name, of_view in labels.items()})
 
@@ -120,42 +120,6 @@ def _view(resting: _Resting, scene: SceneConfig, renderer: Renderer, rng: np.ran
     placed = sample_placement(resting.world_from_object, camera, world_from_camera, scene, rng, radius=radius)
     rendering = renderer.render(Scene((resting.solid,), placed[None]), camera, world_from_camera)
     return _View(resting, rendering, camera, world_from_camera, placed)
-
-
-def _fresh_labels(
-    resting: _Resting,
-    views: Sequence[_View],
-    hand: ParallelJawGripper,
-    config: GenerateConfig,
-    rng: np.random.Generator,
-) -> list[LabelledGrasps]:
-    """For each view `grasps_per_view` labelled grasps: what sources propose in it, and a share of the pose's own.
-
-    All are labelled in one go: the object and its surroundings are the same.
-    """
-    proposals = [_proposals(view, hand, config, rng) for view in views]
-    proposed = np.array([len(grasps) for grasps, _ in proposals])
-    view_of_own = rng.permutation(np.repeat(np.arange(len(views)), config.grasps_per_view - proposed))
-    own, origin_of_own = sample_candidates(
-        resting.solid, resting.world_from_object, hand, len(view_of_own), config.candidates, rng
-    )
-    grasps = Grasps.concatenate([own, *(grasps for grasps, _ in proposals)])
-    origin = np.concatenate([origin_of_own, *(origin for _, origin in proposals)])
-    labels = label_grasps(resting.scene, 0, grasps, origin, hand, config.metrics, config, rng)
-    view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
-    return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
-
-
-def _proposals(
-    view: _View, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
-) -> tuple[Grasps, np.ndarray]:
-    """What the installed sources propose in a view, in the world of the labels, and the source of each."""
-    if not config.candidates.sources or not view.rendering.instance.any():
-        return Grasps.none(), np.zeros(0, dtype=np.str_)
-    grasps_in_camera, origin = sample_from_sources(
-        view.observation(hand), config.grasps_per_view, config.candidates, rng
-    )
-    return grasps_in_camera.transformed(invert(view.camera_from_rest)), origin
 
 
 def _with_object_grasps(

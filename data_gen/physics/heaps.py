@@ -34,12 +34,13 @@ class HeapConfig:
     objects: tuple[int, int] = (1, 15)  # dropped: a Poisson number, drawn again until it lies in this range
     mean_objects: float | None = 5.0  # of that Poisson distribution; None: uniform over the range
     bin_share: float = 1.0  # of heaps that lie in a bin; the others lie on the table
-    bin_x: tuple[float, float] = (0.28, 0.45)  # inner sizes; assumed: boxes that such robots pick from
-    bin_y: tuple[float, float] = (0.22, 0.32)
-    wall_height: tuple[float, float] = (0.06, 0.14)
+    bin_x: tuple[float, float] = (0.20, 0.40)  # inner sizes; assumed: boxes that such robots pick from
+    bin_y: tuple[float, float] = (0.16, 0.30)
+    wall_height: tuple[float, float] = (0.05, 0.14)
     wall_thickness: float = 0.005
     drop_height: float = 0.2  # of an object's lowest point above the table, or just above the heap if that is higher
-    offset: float = 0.1  # an object is dropped at x, y in ± this, but within the walls
+    offset: tuple[float, float] = (0.01, 0.1)  # objects are dropped at x, y in ± this, drawn for each heap: from a pile
+    # to a spread; Dex-Net 2.1: 0.1 always. But within the walls.
     reach: float = 0.2  # on the table, an object further from the centre has rolled off
     drops: int = 3  # tries of an object that falls out or does not come to rest, before it is left out
     drop_time: float = 0.3  # from one drop to the next
@@ -56,16 +57,15 @@ class HeapConfig:
             raise InputError(f"mean_objects is {self.mean_objects}; it must lie in objects = [{low}, {high}]")
         if not 0 <= self.bin_share <= 1:
             raise InputError(f"bin_share is {self.bin_share}; it must lie in [0, 1]")
-        for name in ("bin_x", "bin_y", "wall_height"):
+        for name in ("bin_x", "bin_y", "wall_height", "offset"):
             low_size, high_size = getattr(self, name)
             if not 0 < low_size <= high_size < 10:
                 raise InputError(f"{name} is [{low_size}, {high_size}]; expected 0 < low <= high (metres)")
         for name in ("wall_thickness", "drop_height", "reach", "drop_time", "settle_time", "density", "time_step"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
-        for name in ("offset", "friction"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if not self.friction >= 0:
+            raise InputError(f"friction is {self.friction}; it must not be negative")
         if self.drops < 1:
             raise InputError(f"drops is {self.drops}; it must be at least 1")
 
@@ -98,11 +98,11 @@ def draw_bin(config: HeapConfig, rng: np.random.Generator) -> Bin | None:
 
 def drop_heap(solids: tuple[Solid, ...], bin_: Bin | None, config: HeapConfig, rng: np.random.Generator) -> Heap:
     """Drop the solids, each in a random orientation; the same generator gives the same heap."""
-    world = HeapWorld(solids, bin_, config)
-    waiting = np.arange(len(solids))
+    world, waiting = HeapWorld(solids, bin_, config), np.arange(len(solids))
+    offset = float(rng.uniform(*config.offset))
     for round_ in range(len(solids) + config.drops):  # after the drops, each round leaves out one object or is the last
         for k in waiting:
-            world.drop(int(k), rng)
+            world.drop(int(k), offset, rng)
         moving = world.settle()
         bad = world.present & (moving | world.outside() | world.overlapping())
         if not bad.any():
@@ -131,11 +131,11 @@ class HeapWorld:
         qpos = self.data.qpos.reshape(-1, 7)
         return rigid(Rotation.from_quat(qpos[:, 3:], scalar_first=True).as_matrix(), qpos[:, :3])
 
-    def drop(self, k: int, rng: np.random.Generator) -> None:
-        """Let body k go, somewhere above the heap and turned at random, and give it time to fall."""
+    def drop(self, k: int, offset: float, rng: np.random.Generator) -> None:
+        """Let body k go at x, y in ± `offset` above the heap, turned at random, and give it time to fall."""
         rotation = Rotation.random(rng=rng)
         lowest = float(rotation.apply(self.solids[k].mesh.vertices)[:, 2].min())
-        x, y = rng.uniform(-1, 1, 2) * self._room(self._radius[k])
+        x, y = rng.uniform(-1, 1, 2) * np.minimum(self._room(self._radius[k]), offset)
         top = np.max(self.data.qpos[2::7] + self._radius, where=self.present, initial=0.0)
         height = max(self.config.drop_height, top) - lowest
         self._place(k, rigid(rotation.as_matrix(), np.array([x, y, height])), weight=True)
@@ -183,11 +183,10 @@ class HeapWorld:
         self.present[k] = weight
 
     def _room(self, radius: float) -> Float64[np.ndarray, "2"]:
-        """Largest x and y at which a ball of that radius is dropped."""
+        """Largest x and y at which a ball of that radius falls between the walls."""
         if self.bin is None:
-            return np.full(2, self.config.offset)
-        inner = np.array([self.bin.inner_x, self.bin.inner_y])
-        return np.clip(inner / 2 - radius, 0.0, self.config.offset)
+            return np.full(2, np.inf)
+        return np.maximum(np.array([self.bin.inner_x, self.bin.inner_y]) / 2 - radius, 0.0)
 
     def _run(self, seconds: float) -> None:
         self._mujoco.mj_step(self.model, self.data, nstep=max(1, round(seconds / self.config.time_step)))

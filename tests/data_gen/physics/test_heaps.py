@@ -7,11 +7,12 @@ import pytest
 import trimesh
 from scipy.stats import chisquare, poisson
 
-from data_gen.meshes import Solid, manifold_from_mesh, solid_from_mesh
+from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.heaps import Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
 from data_gen.procedural import make_solid
 from data_gen.scenes import Bin
+from data_gen.unions import manifold_from_mesh
 from graspnet.errors import InputError
 
 BIN = Bin(0.30, 0.24, 0.10)
@@ -118,7 +119,7 @@ def test_a_dropped_box_falls_as_galilei_says():
     """Its lowest point is let go 0.2 m above the table: z = 0.2 − g t²/2 before it lands."""
     box = solid_from_mesh(trimesh.creation.box((0.04, 0.03, 0.02)), "box")
     world = HeapWorld((box,), None, HeapConfig(drop_time=0.1))
-    world.drop(0, np.random.default_rng(0))
+    world.drop(0, 0.1, np.random.default_rng(0))
     mesh = box.mesh.copy().apply_transform(world.world_from_object[0])
     assert mesh.vertices[:, 2].min() == pytest.approx(0.2 - 9.81 * 0.1**2 / 2, abs=0.002)
 
@@ -127,7 +128,7 @@ def test_what_was_not_dropped_hangs_where_it_is():
     solids = objects(2)
     world = HeapWorld(solids, BIN, HeapConfig())
     before = world.world_from_object[1:].copy()
-    world.drop(0, np.random.default_rng(0))
+    world.drop(0, 0.1, np.random.default_rng(0))
     world.settle()
     np.testing.assert_allclose(world.world_from_object[1:], before, atol=1e-9)
 
