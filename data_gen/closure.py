@@ -1,14 +1,16 @@
 """Closure of one grasp by two soft fingers: is every direction of wrench within reach, and how far?
 
-Three answers, from loose to sharp:
-- `antipodal`: the line through the contacts lies in both friction cones (Nguyen, IJRR 1988). The label's test.
-- `force_closure`: the origin lies inside the hull of the grasp's wrenches: exactly the sign of epsilon.
-- `epsilon`: the distance from the origin to the nearest facet of that hull (Ferrari & Canny, ICRA 1992).
+The answers:
+- `antipodality`: the cosine of the larger angle between a normal and the line through the contacts. A grasp is
+  antipodal if that line lies in both friction cones (Nguyen, IJRR 1988), which takes at least the `lowest_friction`.
+- `force_closure`: whether the origin lies inside the hull of the grasp's wrenches: exactly the sign of epsilon.
+- `epsilon`: the distance from the origin to the nearest facet of that hull (Ferrari & Canny, ICRA 1992), where all
+  normal forces together are at most one newton (L1); `epsilon_linf`: where each is.
 
-The first two differ. In the hull of single wrenches torsion is not tied to the force that presses: where the two
-normals are not parallel, torsions about both add up to a torque across the line, and that can hold contacts which
-would slip sideways. A cylinder that lies on the table, taken 60° askew a little above its axis, has force closure in
-this sense (with an epsilon near 1e-4) and falls in the physical world; it is not antipodal.
+Antipodal and in force closure are not the same. In the hull of single wrenches torsion is not tied to the force that
+presses: where the two normals are not parallel, torsions about both add up to a torque across the line, and that can
+hold contacts which would slip sideways. A cylinder that lies on the table, taken 60° askew a little above its axis, has
+force closure in this sense (with an epsilon near 1e-4) and falls in the physical world; it is not antipodal.
 
 How epsilon is computed. Let u = (u_f, α) be a direction of wrench space, scaled so that no wrench reaches beyond
 u · w = 1; epsilon is 1 / max |u| over this polytope. With Rᵢ = ρ (pᵢ − c), a force f at contact i has u · w = vᵢ · f
@@ -25,27 +27,34 @@ dimensions. The largest |u| among those that are feasible is exact.
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.spatial import ConvexHull, QhullError
 
 from data_gen.contacts import Contacts
-from data_gen.wrenches import ContactFrames, WrenchConfig, contact_frames
+from data_gen.wrenches import WrenchConfig, contact_frames, grasp_wrenches
 
-__all__ = ["antipodal", "epsilon", "force_closure"]
+__all__ = ["antipodality", "epsilon", "epsilon_linf", "force_closure", "lowest_friction"]
 
 _PARALLEL = 1e-9  # |n₁ × n₂| below which normals count as parallel: coordinates are no better
 _SLACK = 1e-9  # relative: rounding of a constraint that is tight by construction
 _SIGNS = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # of the two torsions
 
 
-def antipodal(contacts: Contacts, friction: Float64[np.ndarray, "*B"]) -> Bool[np.ndarray, "*B"]:
-    """Whether the line through the contacts lies in both (round) friction cones; False where contacts were not found.
-
-    That is −n₁ · d ≥ cos(atan μ) and n₂ · d ≥ cos(atan μ), for outward normals and the unit d from contact 1 to 2.
-    Nguyen, IJRR 1988; Dex-Net's `force_closure`.
-    """
+def antipodality(contacts: Contacts) -> Float64[np.ndarray, "*B"]:
+    """min(−n₁ · d, n₂ · d) for outward normals and the unit d from contact 1 to 2; 0 where contacts were not found."""
     along = contacts.points[..., 1, :] - contacts.points[..., 0, :]
     left, right = (sum(contacts.normals[..., j, i] * along[..., i] for i in range(3)) for j in range(2))
-    needed = np.sqrt(sum(along[..., i] ** 2 for i in range(3)) / (1 + friction**2))
-    return np.asarray(contacts.found & (-left >= needed) & (right >= needed))
+    worse = np.minimum(-left, right) / np.sqrt(sum(along[..., i] ** 2 for i in range(3)))
+    return np.where(contacts.found, np.minimum(worse, 1.0), 0.0)
+
+
+def lowest_friction(contacts: Contacts) -> Float64[np.ndarray, "*B"]:
+    """The least μ at which the line through the contacts lies in both (round) friction cones; ∞ where there is none.
+
+    Nguyen's condition of force closure for two soft fingers (IJRR 1988), as in Dex-Net's `force_closure`.
+    """
+    cosine = antipodality(contacts)
+    with np.errstate(divide="ignore"):
+        return np.where(cosine > 0, np.sqrt(np.maximum(0.0, cosine**-2 - 1)), np.inf)
 
 
 def force_closure(
@@ -62,7 +71,7 @@ def force_closure(
     facets k, which leaves an interval for λ.
     """
     frames = contact_frames(contacts, across)
-    return _force_closure(contacts, frames.inward, _facet_normals(frames, friction, config))
+    return _force_closure(contacts, frames.inward, frames.cone_facets(friction, config.facets))
 
 
 def epsilon(
@@ -75,7 +84,7 @@ def epsilon(
     """Radius of the largest ball about the origin in the hull of `grasp_wrenches` of the same arguments; 0 if the
     origin lies outside it or contacts were not found. The L1 metric of Ferrari & Canny, exact (module docstring)."""
     frames = contact_frames(contacts, across)
-    facets = _facet_normals(frames, friction, config)
+    facets = frames.cone_facets(friction, config.facets)
     closed = _force_closure(contacts, frames.inward, facets)
     edges = frames.around(2 * np.pi * np.arange(config.facets) / config.facets)
     forces = frames.inward[..., None, :] + friction[..., None, None, None] * edges
@@ -88,13 +97,30 @@ def epsilon(
     return result
 
 
-def _facet_normals(
-    frames: ContactFrames, friction: Float64[np.ndarray, "*B"], config: WrenchConfig
-) -> Float64[np.ndarray, "*B 2 F 3"]:
-    """gᵢₖ, out of both friction cones."""
-    middles = frames.around(2 * np.pi * (np.arange(config.facets) + 0.5) / config.facets)
-    slope = friction[..., None, None, None] * np.cos(np.pi / config.facets)
-    return np.asarray(middles - slope * frames.inward[..., None, :])
+def epsilon_linf(
+    contacts: Contacts,
+    across: Float64[np.ndarray, "*B 3"],
+    center_of_mass: Float64[np.ndarray, "*B 3"],
+    friction: Float64[np.ndarray, "*B"],
+    config: WrenchConfig,
+) -> Float64[np.ndarray, "*B"]:
+    """As `epsilon`, but each contact may press with one newton of its own: the hull of the Minkowski sum of the two
+    contacts' wrench sets, each of which has 0 in it. The L∞ metric of Ferrari & Canny; one SciPy hull a grasp.
+    """
+    wrenches = grasp_wrenches(contacts, across, center_of_mass, friction, config)
+    pushes, twists = 2 * config.facets, 2 * config.facets + 4
+    of_first = [*range(config.facets), pushes, pushes + 1]
+    of_second = [*range(config.facets, pushes), *range(pushes + 2, twists)]
+    result = np.zeros(friction.size)
+    for i in np.flatnonzero(contacts.found):
+        of_grasp = wrenches.reshape(-1, twists, 6)[i]
+        first, second = (np.vstack([np.zeros(6), of_grasp[of_one]]) for of_one in (of_first, of_second))
+        try:
+            hull = ConvexHull((first[:, None] + second).reshape(-1, 6))
+        except QhullError:  # flat, for instance without friction
+            continue
+        result[i] = max(0.0, -hull.equations[:, -1].max())
+    return result.reshape(friction.shape)
 
 
 def _force_closure(

@@ -10,11 +10,12 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.closure import antipodal, epsilon
+from data_gen.closure import antipodality, epsilon, epsilon_linf, lowest_friction
 from data_gen.contacts import Contacts, contact_finder
 from data_gen.meshes import Solid
 from data_gen.pads import PadConfig, PadContacts, close_pads
-from data_gen.uncertainty import PerturbedGrasps, UncertaintyConfig
+from data_gen.resistance import ResistanceConfig, least_force
+from data_gen.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
 from data_gen.wrenches import WrenchConfig
 from graspnet.gripper import ParallelJawGripper
 
@@ -23,11 +24,12 @@ __all__ = ["METRICS", "ClosedGrasps", "GraspMetric", "MetricConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class MetricConfig:
-    """What the metrics assume: what is uncertain, and the models of contact."""
+    """What the metrics assume: what is uncertain, the models of contact, and the load."""
 
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
     wrenches: WrenchConfig = field(default_factory=WrenchConfig)
     pads: PadConfig = field(default_factory=PadConfig)
+    resistance: ResistanceConfig = field(default_factory=ResistanceConfig)
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,21 @@ class GraspMetric:
 
     value: Callable[[ClosedGrasps], Float64[np.ndarray, "N K"]]
     robust: bool = True
+    share: bool = False  # whether it lies in [0, 1]: a share, or a chance
 
 
 def _force_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
-    """1 where the contacts are antipodal (Nguyen's force closure of two soft fingers), else 0.
+    """The chance that friction makes the contacts antipodal (Nguyen's force closure of two soft fingers).
 
-    As in Dex-Net's metric of this name. It is stricter than `closure.force_closure`, which see.
+    Dex-Net's metric of this name has the same mean; its samples are 1 or 0, by a friction drawn for each. It is
+    stricter than `closure.force_closure`, which see.
     """
-    return antipodal(closed.contacts, closed.samples.friction).astype(np.float64)
+    return chance_of_friction(lowest_friction(closed.contacts), closed.config.uncertainty)
 
 
 def _pad_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
-    """1 where flat pads hold (pads.py): what they touch faces them, and each other; else 0."""
-    return closed.pads.holds(closed.samples.friction).astype(np.float64)
+    """The chance that friction lets flat pads hold (pads.py): what they touch faces them, and each other."""
+    return chance_of_friction(closed.pads.lowest_friction, closed.config.uncertainty)
 
 
 def _epsilon(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
@@ -89,9 +93,38 @@ def _epsilon(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
     return epsilon(closed.contacts, at.across, at.center_of_mass, at.friction, closed.config.wrenches)
 
 
+def _epsilon_linf(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """Ferrari-Canny, L∞; 0 where the jaws meet on nothing. Slow."""
+    at = closed.samples
+    return epsilon_linf(closed.contacts, at.across, at.center_of_mass, at.friction, closed.config.wrenches)
+
+
+def _wrench_resistance(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """The share of the jaws' force that is left when they hold the object against gravity; 0 where they cannot."""
+    at, config, solid = closed.samples, closed.config.resistance, closed.solid
+    mass = config.mass or config.density * solid.volume
+    weight = 9.81 * mass * closed.gravity_in_object
+    needed = least_force(closed.contacts, at.across, at.center_of_mass, at.friction, weight, config)
+    return np.maximum(0.0, 1 - needed / (config.force or closed.gripper.force))
+
+
+def _lowest_friction(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """The least friction at which the contacts are antipodal; NaN where the jaws meet on nothing."""
+    return np.where(closed.contacts.found, lowest_friction(closed.contacts), np.nan)
+
+
+def _antipodality(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """The cosine between the line through the contacts and the normal that is farther from it; 0 without contacts."""
+    return antipodality(closed.contacts)
+
+
 METRICS: dict[str, GraspMetric] = {
-    "robust_force_closure": GraspMetric(_force_closure),
-    "robust_pad_closure": GraspMetric(_pad_closure),
+    "robust_force_closure": GraspMetric(_force_closure, share=True),
+    "robust_pad_closure": GraspMetric(_pad_closure, share=True),
     "robust_epsilon": GraspMetric(_epsilon),
+    "robust_wrench_resistance": GraspMetric(_wrench_resistance, share=True),
     "epsilon": GraspMetric(_epsilon, robust=False),
+    "epsilon_linf": GraspMetric(_epsilon_linf, robust=False),
+    "lowest_friction": GraspMetric(_lowest_friction, robust=False),
+    "antipodality": GraspMetric(_antipodality, robust=False),
 }

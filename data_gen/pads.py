@@ -47,16 +47,20 @@ class PadContacts:
     opening: Float64[np.ndarray, "*B"]
     found: Bool[np.ndarray, "*B"]
 
-    def holds(self, friction: Float64[np.ndarray, "*B"]) -> Bool[np.ndarray, "*B"]:
-        """Whether both patches face their pad within the friction cone, and face each other.
+    @property
+    def lowest_friction(self) -> Float64[np.ndarray, "*B"]:
+        """The least μ with which the pads hold; ∞ where there is none.
 
-        Patches that lie side by side on the two pads turn the object; friction resists where the gap between them,
-        seen along the closing axis, is at most μ times the opening.
+        Both patches must face their pad within the friction cone, and each other: patches that lie side by side on the
+        two pads turn the object, which friction resists where the gap between them, seen along the closing axis, is at
+        most μ times the opening.
         """
-        aligned = (self.alignment >= 1 / np.sqrt(1 + friction**2)[..., None]).all(axis=-1)
+        cosine = np.where(self.found, self.alignment.min(axis=-1), 0.0)
         apart = np.abs(self.center[..., 0, :] - self.center[..., 1, :]) - self.reach.sum(axis=-2)
-        gap = np.linalg.norm(np.maximum(apart, 0.0), axis=-1)
-        return np.asarray(self.found & aligned & (gap <= friction * self.opening))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            aslant = np.sqrt(np.maximum(0.0, cosine**-2 - 1))
+            sideways = np.linalg.norm(np.maximum(apart, 0.0), axis=-1) / self.opening
+        return np.where(cosine > 0, np.maximum(aslant, sideways), np.inf)
 
 
 def close_pads(

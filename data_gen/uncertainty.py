@@ -4,6 +4,8 @@ A sample moves grasp and object a little and draws friction and centre of mass a
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,7 +15,7 @@ from data_gen.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 
-__all__ = ["DEXNET_2_0", "PerturbedGrasps", "UncertaintyConfig", "perturbed", "unperturbed"]
+__all__ = ["DEXNET_2_0", "PerturbedGrasps", "UncertaintyConfig", "chance_of_friction", "perturbed", "unperturbed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,10 @@ class UncertaintyConfig:
     The defaults are ours; DEXNET_2_0 has the released ones.
     """
 
-    samples: int = 25  # of each grasp
+    samples: int = 25  # of each grasp; with a tolerance: in each round
+    tolerance: float | None = None  # rounds go on until the mean's 95 % interval is ± this (robustness.py) …
+    max_samples: int = 400  # … or a grasp has this many
+    sampling: Literal["random", "sobol"] = "sobol"  # quasi-random: of pad closure, as good as 2 random samples each
     grasp_translation: float = 0.0025  # metres, along each axis
     grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
     object_translation: float = 0.0  # metres; the originals move grasp and object apart
@@ -38,6 +43,10 @@ class UncertaintyConfig:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise InputError(f"samples is {self.samples}; it must be at least 1")
+        if self.tolerance is not None and not 0 < self.tolerance < 1:
+            raise InputError(f"tolerance is {self.tolerance}; it must lie in (0, 1), or be left out")
+        if self.max_samples < 1:
+            raise InputError(f"max_samples is {self.max_samples}; it must be at least 1")
         for name in (
             "grasp_translation", "grasp_rotation", "object_translation", "object_rotation", "center_of_mass",
             "center_of_mass_offset", "friction_deviation",
@@ -53,6 +62,7 @@ class UncertaintyConfig:
 
 # reference/dexnet.md, 1.7: what the released code draws. Its `sigma` of friction is a variance.
 DEXNET_2_0 = UncertaintyConfig(
+    sampling="random",
     grasp_translation=0.001,
     grasp_rotation=0.001,
     object_translation=0.005,
@@ -80,24 +90,24 @@ class PerturbedGrasps:
 def perturbed(
     grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig, rng: np.random.Generator
 ) -> PerturbedGrasps:
-    """Samples of grasp pose, object pose, friction and centre of mass; an equal generator gives every metric the same.
+    """Samples of grasp pose, object pose, friction and centre of mass, for each grasp its own.
 
     The grasp turns about its own origin; the object turns about its origin and shifts, which in its own frame moves
     the grasp the other way.
     """
-    count, samples = len(grasps_in_object), uncertainty.samples
-    normal = rng.standard_normal((count, samples, 9))
-    friction = _truncated_normal(rng.random((count, samples)), uncertainty)
+    object_moves = uncertainty.object_translation > 0 or uncertainty.object_rotation > 0
+    draw = _SAMPLING[uncertainty.sampling]
+    normal, uniform = draw(len(grasps_in_object), uncertainty.samples, 15 if object_moves else 9, rng)
+    friction = _truncated_normal(uniform, uncertainty)
     grasp_from_object = np.swapaxes(grasps_in_object.poses[:, :3, :3], 1, 2)
     across, closing = (axis @ grasp_from_object for axis in _turned_axes(normal[..., :3] * uncertainty.grasp_rotation))
     origin = (normal[..., 3:6] * uncertainty.grasp_translation) @ grasp_from_object + grasps_in_object.origin[:, None]
-    if uncertainty.object_translation or uncertainty.object_rotation:
-        moved = rng.standard_normal((count, samples, 6))
-        turn = -moved[..., 3:] * uncertainty.object_rotation
-        origin = _rotated(origin - moved[..., :3] * uncertainty.object_translation, turn)
+    if object_moves:
+        turn = -normal[..., 12:] * uncertainty.object_rotation
+        origin = _rotated(origin - normal[..., 9:12] * uncertainty.object_translation, turn)
         across, closing = _rotated(across, turn), _rotated(closing, turn)
     spread = uncertainty.center_of_mass * solid.radius + uncertainty.center_of_mass_offset
-    center = solid.center_of_mass + normal[..., 6:] * spread
+    center = solid.center_of_mass + normal[..., 6:9] * spread
     return PerturbedGrasps(origin, across, closing, grasps_in_object.width[:, None], friction, center)
 
 
@@ -112,6 +122,42 @@ def unperturbed(grasps_in_object: Grasps, solid: Solid, uncertainty: Uncertainty
         friction=np.full((count, 1), uncertainty.friction_mean),
         center_of_mass=np.tile(solid.center_of_mass, (count, 1, 1)),
     )
+
+
+def chance_of_friction(lowest: Float64[np.ndarray, "*B"], uncertainty: UncertaintyConfig) -> Float64[np.ndarray, "*B"]:
+    """P(μ ≥ lowest), of the truncated normal: what a sample in which `lowest` holds is worth on average."""
+    mean, deviation = uncertainty.friction_mean, uncertainty.friction_deviation
+    if deviation == 0:
+        return (mean >= lowest).astype(np.float64)
+    low, high = uncertainty.friction_low, uncertainty.friction_high
+    at_low, at_lowest, at_high = (ndtr((x - mean) / deviation) for x in (low, np.clip(lowest, low, high), high))
+    return np.asarray((at_high - at_lowest) / (at_high - at_low))
+
+
+def _random(
+    count: int, samples: int, normals: int, rng: np.random.Generator
+) -> tuple[Float64[np.ndarray, "N K D"], Float64[np.ndarray, "N K"]]:
+    return rng.standard_normal((count, samples, normals)), rng.random((count, samples))
+
+
+def _sobol(
+    count: int, samples: int, normals: int, rng: np.random.Generator
+) -> tuple[Float64[np.ndarray, "N K D"], Float64[np.ndarray, "N K"]]:
+    """The same points of the unit cube for all grasps, shifted (modulo 1) at random for each (Cranley & Patterson)."""
+    points = (_sobol_points(samples, normals + 1) + rng.random((count, 1, normals + 1))) % 1.0
+    np.maximum(points, 1e-16, out=points)  # 0 would be −∞
+    return np.asarray(ndtri(points[..., :-1])), points[..., -1]
+
+
+_SAMPLING = {"random": _random, "sobol": _sobol}
+
+
+@lru_cache(maxsize=8)
+def _sobol_points(samples: int, dimensions: int) -> Float64[np.ndarray, "K D"]:
+    from scipy.stats import qmc  # takes a second to import
+
+    points = qmc.Sobol(dimensions, scramble=False).random_base2((samples - 1).bit_length())
+    return np.asarray(points[:samples], dtype=np.float64)
 
 
 def _truncated_normal(

@@ -52,6 +52,11 @@ class ContactFrames:
         cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
         return cos * self.tangent[..., None, :] + sin * self.cotangent[..., None, :]
 
+    def cone_facets(self, friction: Float64[np.ndarray, "*B"], count: int) -> Float64[np.ndarray, "*B 2 F 3"]:
+        """Normals, out of both cones of `count` edges at angles 2πk / count, of the facets between the edges."""
+        slope = friction[..., None, None, None] * np.cos(np.pi / count)
+        return self.around(2 * np.pi * (np.arange(count) + 0.5) / count) - slope * self.inward[..., None, :]
+
 
 def contact_frames(contacts: Contacts, across: Float64[np.ndarray, "*B 3"]) -> ContactFrames:
     """Frames of both contacts; `across` is the grasp frame's x axis, in the frame of the contacts."""

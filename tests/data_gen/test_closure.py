@@ -5,10 +5,11 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
-from data_gen.closure import antipodal, epsilon, force_closure
+from data_gen.closure import antipodality, epsilon, epsilon_linf, force_closure, lowest_friction
 from data_gen.contacts import ContactFinder, Contacts
 from data_gen.meshes import solid_from_mesh
 from data_gen.wrenches import WrenchConfig, grasp_wrenches
@@ -104,16 +105,20 @@ def test_antipodal_contacts_have_force_closure():
     """The octagon lies inside the round cone and contains one that is narrower by cos(π/8)."""
     for spread in (0.1, 0.3, 0.6):
         contacts, across, _, friction = random_grasps(5000, spread, seed=8)
-        narrow = antipodal(contacts, friction * np.cos(np.pi / 8))
+        narrow = lowest_friction(contacts) <= friction * np.cos(np.pi / 8)
         assert narrow.any()
         assert force_closure(contacts, across, friction, CONFIG)[narrow].all()
 
 
-def test_antipodal_means_that_the_line_between_the_contacts_lies_in_both_cones():
-    contacts, _, _, friction = random_grasps(5000, 0.4, seed=9)
+def test_the_lowest_friction_is_the_tangent_of_the_wider_angle_between_a_normal_and_the_line():
+    contacts, *_ = random_grasps(5000, 0.4, seed=9)
     line = unit(contacts.points[:, 1] - contacts.points[:, 0])
     angles = [np.arccos(np.sum(n * line, axis=1)) for n in (-contacts.normals[:, 0], contacts.normals[:, 1])]
-    np.testing.assert_array_equal(antipodal(contacts, friction), np.max(angles, axis=0) <= np.arctan(friction))
+    wider = np.max(angles, axis=0)
+    np.testing.assert_allclose(antipodality(contacts), np.cos(wider), atol=1e-12)
+    facing = wider < np.pi / 2
+    np.testing.assert_allclose(np.arctan(lowest_friction(contacts)[facing]), wider[facing], atol=1e-6)
+    assert (lowest_friction(contacts)[~facing] == np.inf).all()
 
 
 def test_a_lying_cylinder_taken_askew_has_force_closure_but_is_not_antipodal():
@@ -125,7 +130,7 @@ def test_a_lying_cylinder_taken_askew_has_force_closure_but_is_not_antipodal():
     contacts, friction = ContactFinder(cylinder)(Grasps(pose, np.array([0.12]))), np.array([0.5])
     across = pose[:, :3, 0].copy()
     assert force_closure(contacts, across, friction, CONFIG).all()
-    assert not antipodal(contacts, friction).any()
+    assert (lowest_friction(contacts) > friction).all()
     assert 0 < epsilon(contacts, across, np.zeros((1, 3)), friction, CONFIG)[0] < 1e-3
 
 
@@ -142,7 +147,7 @@ def test_closure_does_not_change_if_contacts_cones_and_centre_of_mass_move_as_on
     np.testing.assert_array_equal(
         force_closure(moved, across2, friction, CONFIG), force_closure(contacts, across, friction, CONFIG)
     )
-    np.testing.assert_array_equal(antipodal(moved, friction), antipodal(contacts, friction))
+    np.testing.assert_allclose(antipodality(moved), antipodality(contacts), atol=1e-12)
 
 
 def test_closure_does_not_change_if_the_jaws_swap():
@@ -156,7 +161,7 @@ def test_closure_does_not_change_if_the_jaws_swap():
     np.testing.assert_array_equal(
         force_closure(swapped, -across, friction, CONFIG), force_closure(contacts, across, friction, CONFIG)
     )
-    np.testing.assert_array_equal(antipodal(swapped, friction), antipodal(contacts, friction))
+    np.testing.assert_allclose(antipodality(swapped), antipodality(contacts), atol=1e-12)
 
 
 @settings(deadline=None, max_examples=50)
@@ -179,13 +184,43 @@ def test_contacts_that_were_not_found_close_nothing():
         np.arange(4) < 2,
     )
     for answer in (
-        antipodal(half, friction),
+        lowest_friction(half) < 1,
+        antipodality(half) > 0,
         force_closure(half, across, friction, CONFIG),
         epsilon(half, across, center, friction, CONFIG) > 0,
+        epsilon_linf(half, across, center, friction, CONFIG) > 0,
     ):
         np.testing.assert_array_equal(answer, half.found)
 
 
+def test_epsilon_linf_is_the_least_reach_of_the_two_wrench_sets_together():
+    """The support function of a Minkowski sum is the sum of the support functions, so no direction reaches less."""
+    contacts, across, center, friction = random_grasps(3, 0.05, seed=13)
+    reach = epsilon_linf(contacts, across, center, friction, CONFIG)
+    wrenches = grasp_wrenches(contacts, across, center, friction, CONFIG)
+    first, second = [*range(8), 16, 17], [*range(8, 16), 18, 19]
+
+    def support(direction: np.ndarray, wrench: np.ndarray) -> float:
+        along = wrench @ direction / np.linalg.norm(direction)
+        return sum(max(0.0, along[of_one].max()) for of_one in (first, second))
+
+    rng = np.random.default_rng(0)
+    for wrench, radius in zip(wrenches, reach, strict=True):
+        starts = [-ConvexHull(wrench).equations[:, :-1][i] for i in rng.choice(100, 20)]
+        ends = [minimize(support, start, wrench, method="Nelder-Mead", options={"maxiter": 3000}) for start in starts]
+        assert 0 < radius <= min(end.fun for end in ends) + 1e-12
+        assert radius == pytest.approx(min(end.fun for end in ends), rel=0.01)
+
+
+def test_each_contact_with_a_newton_of_its_own_reaches_farther_than_both_with_one_together():
+    """The L1 set lies inside the L∞ set, which lies inside twice the L1 set."""
+    grasps = random_grasps(10, 0.1, seed=14)
+    together, each = (one(*grasps, CONFIG) for one in (epsilon, epsilon_linf))
+    assert (each >= together - 1e-9).all()
+    assert (each <= 2 * together + 1e-9).all()
+
+
 def test_no_friction_is_no_closure():
+    assert epsilon_linf(opposed(), X, np.zeros(3), np.array(0.0), CONFIG) == 0
     assert not force_closure(opposed(), X, np.array(0.0), CONFIG)
     assert epsilon(opposed(), X, np.zeros(3), np.array(0.0), CONFIG) == 0

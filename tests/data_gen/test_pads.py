@@ -17,7 +17,6 @@ from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")  # pads 20 mm broad, 20 mm high
 DOWN = np.array([[0.0, 0.0, -1.0]])
-HALF = np.full(1, 0.5)
 
 
 def solid(mesh: trimesh.Trimesh) -> Solid:
@@ -44,7 +43,7 @@ def test_pads_on_a_box_lie_flat_and_stand_its_width_apart():
     assert pads.opening[0] == pytest.approx(0.03, abs=1e-6)
     np.testing.assert_allclose(pads.alignment, 1.0, atol=1e-6)
     np.testing.assert_allclose(pads.reach[0], [[0.01, 0.01], [0.01, 0.01]], atol=1e-9)
-    assert pads.holds(HALF)[0]
+    assert pads.lowest_friction[0] <= 0.5
 
 
 def test_pads_over_a_balls_equator_touch_around_its_poles():
@@ -54,7 +53,7 @@ def test_pads_over_a_balls_equator_touch_around_its_poles():
     cap = np.sqrt(2 * 0.02 * 0.001)  # radius of a cap 1 mm high
     np.testing.assert_allclose(pads.reach[0], cap, atol=0.02 / 21)
     np.testing.assert_allclose(pads.center[0], 0.0, atol=1e-6)
-    assert pads.holds(HALF)[0]
+    assert pads.lowest_friction[0] <= 0.5
 
 
 def test_pads_take_a_low_plate_that_the_line_between_their_middles_misses():
@@ -69,9 +68,9 @@ def test_a_ridge_that_points_at_the_pad_is_held_and_one_slanted_side_is_not():
     """A bar turned by 45° about its long axis meets the pads with ridges; a steep wedge meets them with slopes."""
     bar = trimesh.creation.box((0.08, 0.02, 0.02))
     bar.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 4, [1, 0, 0]))
-    assert touch(solid(bar), grasp(), PadConfig(rays=20)).holds(HALF)[0]
+    assert touch(solid(bar), grasp(), PadConfig(rays=20)).lowest_friction[0] <= 0.5
     cone = trimesh.creation.cone(radius=0.02, height=0.03, sections=64)  # sides 34° from the axis: outside atan 0.5
-    assert not touch(solid(cone), grasp(origin=(0.0, 0.0, 0.01))).holds(HALF)[0]
+    assert touch(solid(cone), grasp(origin=(0.0, 0.0, 0.01))).lowest_friction[0] > 0.5
 
 
 def test_patches_that_lie_side_by_side_do_not_hold():
@@ -81,7 +80,7 @@ def test_patches_that_lie_side_by_side_do_not_hold():
     step = solid(trimesh.boolean.union([left, right, bridge], engine="manifold"))
     pads = touch(step, grasp())
     assert pads.found[0]
-    assert not pads.holds(np.full(1, 0.05))[0]
+    assert pads.lowest_friction[0] > 0.05
 
 
 def test_a_pad_that_begins_inside_the_solid_touches_nothing():
@@ -91,7 +90,7 @@ def test_a_pad_that_begins_inside_the_solid_touches_nothing():
 def test_pads_that_meet_nothing_do_not_hold():
     pads = touch(solid(trimesh.creation.box((0.06, 0.03, 0.01))), grasp(origin=(0.0, 0.0, 0.05)))
     assert not pads.found[0]
-    assert not pads.holds(HALF)[0]
+    assert pads.lowest_friction[0] > 0.5
 
 
 def test_swapping_the_jaws_changes_no_robustness():
