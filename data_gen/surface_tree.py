@@ -45,7 +45,7 @@ def surface_tree(solid: Solid) -> SurfaceTree:
     """The tree of a solid, remembered for the solids of the last few scenes."""
     corners = np.asarray(solid.mesh.triangles, dtype=np.float64)
     spacing = max(SPACING, solid.radius / 50)
-    points = _distinct(_halved(corners, spacing).reshape(-1, 3))
+    points = _distinct(_halved(corners, spacing).reshape(-1, 3), spacing / 1000)
     points = points[_grouped(points, _GROUP)]
     triangles = corners[_grouped(corners.mean(axis=1), 1)]
     return SurfaceTree(
@@ -79,9 +79,9 @@ def signed_distances(
     return distance
 
 
-def _distinct(points: Float64[np.ndarray, "P 3"]) -> Float64[np.ndarray, "M 3"]:
-    """One of the points in each cell of a micrometre: triangles share their corners."""
-    cell = np.round(points / 1e-6).astype(np.int64)
+def _distinct(points: Float64[np.ndarray, "P 3"], size: float) -> Float64[np.ndarray, "M 3"]:
+    """One of the points in each cell of that size: triangles share their corners."""
+    cell = np.round(points / size).astype(np.int64)
     cell -= cell.min(axis=0)
     along = cell.max(axis=0) + 1
     _, first = np.unique((cell[:, 0] * along[1] + cell[:, 1]) * along[2] + cell[:, 2], return_index=True)
