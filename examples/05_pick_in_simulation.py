@@ -11,6 +11,7 @@ from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
 from policies.policy import make_policy
+from sim_eval.planners import PolicyPlanner
 from sim_eval.statistics import paired_difference, wilson_interval
 from sim_eval.trial import TrialConfig, draw_trial, execute, run_trial
 
@@ -25,7 +26,7 @@ print(f"{trial.solid.name}: {1000 * trial.world.mass:.1f} g, friction {trial.fri
 
 # A policy sees the noisy image, the camera, the mask and the gripper. Its best grasp is executed where the arm believes
 # the camera to be (1 mm and 0.1° off): approach, close with limited force, lift 20 cm, shake. A failure has a name.
-outcomes = {policy.name: [run_trial(t, policy)[0] for t in trials] for policy in (heuristic, random)}
+outcomes = {policy.name: [run_trial(t, PolicyPlanner(policy))[0] for t in trials] for policy in (heuristic, random)}
 for name, results in outcomes.items():
     successes = sum(result.success for result in results)
     low, high = wilson_interval(successes, len(results))
@@ -42,7 +43,7 @@ shown = [next(i for i in heaviest if first[i]), next(i for i in heaviest if not 
 figure, axes = new_figure(2, 2, width=7.0, aspect=0.3)
 for row, index in zip(axes, shown, strict=True):
     trial = trials[index]
-    _, plan = run_trial(trial, heuristic)
+    _, plan = run_trial(trial, PolicyPlanner(heuristic))
     best = plan.grasps_in_camera[slice(1)]
     pick = execute(trial, best, frame_interval=0.02)
     draw_depth(row[0], trial.observation.depth)

@@ -66,6 +66,34 @@ class GraspPlan:
             reason = "no object: nothing rises above the table"
         return GraspPlan(Grasps.none(), np.zeros(0), reason, seconds, policy)
 
+    @staticmethod
+    def from_json(plan: Any, observation: Observation, seconds: dict[str, float] | None = None) -> "GraspPlan":
+        """A plan of docs/formats.md, version 1, sorted here if it was not; `seconds` replace those that it states.
+
+        InputError: names the field that is missing, not finite, not rigid (or left-handed), or wider than the hand.
+        """
+        if (
+            not isinstance(plan, dict)
+            or plan.get("version") != PLAN_VERSION
+            or not isinstance(plan.get("grasps"), list)
+        ):
+            raise InputError(f"a plan is an object with version {PLAN_VERSION} and a list of grasps")
+        policy, taken = str(plan.get("policy", "")), plan.get("seconds", {}) if seconds is None else seconds
+        if not plan["grasps"]:
+            return GraspPlan(
+                Grasps.none(), np.zeros(0), str(plan.get("reason") or "no grasp, and no reason"), taken, policy
+            )
+        columns = {
+            field: np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
+            for field, shape in (("camera_from_grasp", (4, 4)), ("width", ()), ("quality", ()))
+        }
+        widest = observation.gripper.max_width
+        if not np.all((columns["width"] > 0) & (columns["width"] <= widest + 1e-6)):
+            raise InputError(f"a grasp's width must lie in (0, {widest}], the hand's opening (metres)")
+        order = np.argsort(-columns["quality"], kind="stable")
+        grasps = Grasps(columns["camera_from_grasp"][order], columns["width"][order])
+        return GraspPlan(grasps, columns["quality"][order], "", taken, policy)
+
     def __len__(self) -> int:
         return len(self.qualities)
 
@@ -95,6 +123,17 @@ class GraspPlan:
                 row["pregrasp"] = _backed_off(world_from_grasp, PREGRASP_DISTANCE).tolist()
             rows.append(row)
         return rows
+
+
+def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float64[np.ndarray, "*D"]:
+    """One field of one grasp of a plan."""
+    try:
+        value = np.asarray(row[field], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"grasps[{index}].{field} is missing or not made of numbers") from None
+    if value.shape != shape or not np.isfinite(value).all():
+        raise InputError(f"grasps[{index}].{field} must be {shape or 'one number'}, and finite")
+    return value
 
 
 def _backed_off(frame_from_grasp: Float64[np.ndarray, "4 4"], distance: float) -> Float64[np.ndarray, "4 4"]:

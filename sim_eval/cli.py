@@ -72,7 +72,8 @@ def simulate(
     KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
     """
     from data_gen.engines import LocalEngine
-    from sim_eval.protocols import PolicyChoice, ProtocolConfig, format_results, results_as_json, run_protocol
+    from sim_eval.planners import PlannerChoice
+    from sim_eval.protocols import ProtocolConfig, format_results, results_as_json, run_protocol
 
     started = time.time()
     if objects is not None:
@@ -80,7 +81,7 @@ def simulate(
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
-    choices = [PolicyChoice(name, model=model) for name in policies]
+    choices = [PlannerChoice(name, model=model) for name in policies]
     output.mkdir(parents=True, exist_ok=True)
     records = list(
         track(run_protocol(config, choices, seed, LocalEngine(workers)), config.trials, "simulate", "trials")

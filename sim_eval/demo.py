@@ -34,8 +34,8 @@ from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from policies.policy import NetworkQuality, make_policy
+from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import (
-    PolicyChoice,
     ProtocolConfig,
     TrialRecord,
     compare,
@@ -97,7 +97,7 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
 
     _announce("5 and 6: plans on noisy depth images of unseen objects, executed in MuJoCo")
     protocol = load_config(ProtocolConfig, "simulate", "demo")
-    choices = [PolicyChoice(POLICY, model=str(output / "model")), PolicyChoice(RANDOM), PolicyChoice(HEURISTIC)]
+    choices = [PlannerChoice(POLICY, model=str(output / "model")), PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
     trials = run_protocol(protocol, choices, seed, LocalEngine(workers))
     records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
     write_json(output / "results.json", results_as_json(protocol, seed, records))

@@ -16,12 +16,12 @@ from data_gen.engines import Engine
 from data_gen.rendering import RaycastRenderer
 from graspnet.config import config_to_dict
 from graspnet.errors import InputError
-from policies.policy import NetworkQuality, Policy, make_policy, policy_class
+from policies.policy import NetworkQuality
+from sim_eval.planners import Planner, PlannerChoice, make_planner
 from sim_eval.statistics import PairedDifference, paired_difference, wilson_interval
 from sim_eval.trial import TrialConfig, TrialResult, draw_trial, run_trial
 
 __all__ = [
-    "PolicyChoice",
     "PolicySummary",
     "ProtocolConfig",
     "TrialRecord",
@@ -46,20 +46,6 @@ class ProtocolConfig:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"trials is {self.trials}; it must be at least 1")
-
-
-@dataclass(frozen=True)
-class PolicyChoice:
-    """A policy by name, the preset or file of its settings, and the model that it ranks by (None: it needs none)."""
-
-    name: str
-    config: str | None = None
-    model: str | None = None
-
-    @property
-    def label(self) -> str:
-        """How results name it."""
-        return self.name if self.config is None else f"{self.name} ({self.config})"
 
 
 @dataclass(frozen=True)
@@ -97,7 +83,7 @@ class PolicySummary:
 
 
 def run_protocol(
-    config: ProtocolConfig, policies: Sequence[PolicyChoice], seed: int, engine: Engine
+    config: ProtocolConfig, policies: Sequence[PlannerChoice], seed: int, engine: Engine
 ) -> Iterator[TrialRecord]:
     """All trials, as they are done and in any order; a record depends on config, policies, seed and index alone.
 
@@ -107,7 +93,7 @@ def run_protocol(
     if not policies or len(set(labels)) < len(labels):
         raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
     for choice in policies:
-        _policy(choice)
+        _planner(choice)
     units = [_Unit(index, seed, config.trial, tuple(policies)) for index in range(config.trials)]
     yield from engine.run(_work, units)
 
@@ -171,7 +157,7 @@ class _Unit:
     index: int
     seed: int
     config: TrialConfig
-    policies: tuple[PolicyChoice, ...]
+    policies: tuple[PlannerChoice, ...]
 
 
 def _work(unit: _Unit) -> TrialRecord:
@@ -179,7 +165,7 @@ def _work(unit: _Unit) -> TrialRecord:
         trial = draw_trial(unit.config, unit.seed, unit.index, _renderer())
     except InputError as error:
         return TrialRecord(unit.index, problem=str(error))
-    results = {choice.label: run_trial(trial, _policy(choice))[0] for choice in unit.policies}
+    results = {choice.label: run_trial(trial, _planner(choice))[0] for choice in unit.policies}
     return TrialRecord(
         unit.index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
         trial.friction, trial.plan_seed, results,
@@ -193,13 +179,9 @@ def _renderer() -> RaycastRenderer:
 
 
 @lru_cache(maxsize=32)
-def _policy(choice: PolicyChoice) -> Policy:
+def _planner(choice: PlannerChoice) -> Planner:
     """One for each process: a network is loaded once."""
-    if not policy_class(choice.name).needs_quality:
-        return make_policy(choice.name, choice.config)
-    if choice.model is None:
-        raise InputError(f"policy {choice.name!r} ranks grasps by a quality and got none: give it a model (--model)")
-    return make_policy(choice.name, choice.config, quality=_quality(choice.model))
+    return make_planner(choice, _quality)
 
 
 @lru_cache(maxsize=4)

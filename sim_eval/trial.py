@@ -5,13 +5,11 @@ policy sees a noisy depth image, its camera, a segmask and the gripper; the came
 and only up to a calibration error.
 """
 
-import json
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image
 
 from data_gen.meshes import Solid
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
@@ -20,14 +18,15 @@ from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
 from data_gen.rendering import Renderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import stable_poses
-from graspnet.camera import Camera, save_camera
+from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about
-from policies.policy import GraspPlan, Policy
+from policies.policy import GraspPlan
+from sim_eval.planners import Planner, PlannerError, Situation
 
 __all__ = [
     "Trial",
@@ -38,7 +37,6 @@ __all__ = [
     "execute",
     "friction_coefficient",
     "run_trial",
-    "save_observation",
 ]
 
 SHAPES = 3  # stream of the shapes: `generate` draws its own from [seed, index], so a trial's object was in no dataset
@@ -95,6 +93,14 @@ class Trial:
         """The policy's seed: `graspnet plan --seed` on the saved observation gives the trial's plan."""
         return int(np.random.SeedSequence([self.seed, self.index, PLANNING]).generate_state(1)[0])
 
+    @property
+    def situation(self) -> Situation:
+        """What a planner is asked."""
+        return Situation(
+            self.observation, (self.solid,), self.world_from_object[None], self.world_from_camera,
+            self.world_from_believed_camera, self.plan_seed,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class TrialResult:
@@ -136,9 +142,14 @@ def draw_trial(config: TrialConfig, seed: int, index: int, renderer: Renderer) -
     return Trial(seed, index, solid, gripper, settled, world_from_camera, believed, observation, friction, world)
 
 
-def run_trial(trial: Trial, policy: Policy) -> tuple[TrialResult, GraspPlan]:
+def run_trial(trial: Trial, planner: Planner) -> tuple[TrialResult, GraspPlan]:
     """Plan on what the trial's camera saw and execute the best grasp."""
-    plan = policy.plan(trial.observation, np.random.default_rng(trial.plan_seed))
+    start = perf_counter()
+    try:
+        plan = planner.plan(trial.situation)
+    except PlannerError as error:
+        plan = GraspPlan(Grasps.none(), np.zeros(0), str(error))
+        return TrialResult("planner_failed", seconds=perf_counter() - start, reason=str(error)), plan
     seconds = plan.seconds.get("total", 0.0)
     if not len(plan):
         return TrialResult("no_plan", seconds=seconds, reason=plan.reason), plan
@@ -156,17 +167,6 @@ def execute(trial: Trial, grasp_in_camera: Grasps, frame_interval: float | None 
     """The physical pick of one grasp, sent to where the arm believes the camera to be."""
     grasp_in_world = grasp_in_camera.transformed(trial.world_from_believed_camera)
     return trial.world.pick(trial.world_from_object, grasp_in_world, frame_interval)
-
-
-def save_observation(observation: Observation, folder: Path) -> None:
-    """All that a policy sees, as files for `graspnet plan`: depth.npy, camera.json, segmask.png, gripper.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "depth.npy", observation.depth, allow_pickle=False)
-    save_camera(observation.camera, folder / "camera.json")
-    if observation.segmask is not None:
-        Image.fromarray(observation.segmask.astype(np.uint8) * 255).save(folder / "segmask.png")
-    fields = {"kind": "parallel_jaw"} | asdict(observation.gripper)
-    (folder / "gripper.json").write_text(json.dumps(fields, indent=1) + "\n")
 
 
 def friction_coefficient(config: TrialConfig, rng: np.random.Generator) -> float:

@@ -23,10 +23,19 @@ from graspnet.transforms import rigid
 __all__ = ["OUTCOMES", "Outcome", "PickConfig", "PickFrame", "PickResult", "PickWorld", "SolverConfig"]
 
 Outcome = Literal[
-    "success", "no_plan", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift", "dropped_in_shake"
-]
+    "success",
+    "no_plan",
+    "planner_failed",
+    "below_table",
+    "approach_collision",
+    "pushed",
+    "missed",
+    "slipped_in_lift",
+    "dropped_in_shake",
+]  # fmt: skip
 OUTCOMES: tuple[Outcome, ...] = (
-    "success", "no_plan", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift", "dropped_in_shake"
+    "success", "no_plan", "planner_failed", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift",
+    "dropped_in_shake",
 )  # fmt: skip
 UP = np.array([0.0, 0.0, 1.0])
 

@@ -15,8 +15,8 @@ from data_gen.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
+from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import (
-    PolicyChoice,
     ProtocolConfig,
     TrialRecord,
     compare,
@@ -34,7 +34,7 @@ SMALL = ProtocolConfig(
         scene=SceneConfig(camera="primesense", distance=(0.6, 0.8)),
     ),
 )
-POLICIES = [PolicyChoice("principal_axis"), PolicyChoice("antipodal")]
+POLICIES = [PlannerChoice("principal_axis"), PlannerChoice("antipodal")]
 
 
 class _InThisProcess(Engine):
@@ -105,10 +105,10 @@ def test_results_are_json_that_any_parser_reads():
 @pytest.mark.parametrize(
     ("policies", "message"),
     [
-        ([PolicyChoice("principle_axis")], "did you mean 'principal_axis'"),
-        ([PolicyChoice("cross_entropy")], "--model"),
+        ([PlannerChoice("principle_axis")], "did you mean 'principal_axis'"),
+        ([PlannerChoice("cross_entropy")], "--model"),
         ([], "expected one or more"),
-        ([PolicyChoice("antipodal")] * 2, "each once"),
+        ([PlannerChoice("antipodal")] * 2, "each once"),
     ],
 )
 def test_a_bad_choice_of_policies_is_refused_before_the_first_trial(policies, message):

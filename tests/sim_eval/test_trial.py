@@ -24,6 +24,7 @@ from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class
+from sim_eval.planners import PolicyPlanner, save_observation
 from sim_eval.trial import (
     TrialConfig,
     calibration_error,
@@ -31,7 +32,6 @@ from sim_eval.trial import (
     execute,
     friction_coefficient,
     run_trial,
-    save_observation,
 )
 
 BOXES = TrialConfig(
@@ -58,8 +58,8 @@ def test_a_trial_is_a_function_of_seed_and_index(renderer):
 
 def test_two_picks_in_one_trial_do_not_touch_each_other(renderer):
     trial = draw_trial(BOXES, 0, 0, renderer)
-    policy = make_policy("principal_axis")
-    assert run_trial(trial, policy)[0].outcome == run_trial(trial, policy)[0].outcome == "success"
+    planner = PolicyPlanner(make_policy("principal_axis"))
+    assert run_trial(trial, planner)[0].outcome == run_trial(trial, planner)[0].outcome == "success"
 
 
 def test_the_object_is_at_rest_when_the_camera_looks(renderer):
@@ -109,7 +109,7 @@ def test_a_grasp_goes_where_the_arm_believes_the_camera_to_be(renderer):
     rotation = frame_from_axes(np.array([0.0, 0, -1]), np.array([1.0, 0, 0]))
     config = {"world_from_grasp": rigid(rotation, np.array([0.1, 0.1, 0.1]))}
     for camera, exact in ((trial.world_from_camera, False), (trial.world_from_believed_camera, True)):
-        result, _ = run_trial(trial, _Omniscient(config | {"world_from_camera": camera}))
+        result, _ = run_trial(trial, PolicyPlanner(_Omniscient(config | {"world_from_camera": camera})))
         executed = np.array(result.world_from_grasp)
         assert np.allclose(executed, config["world_from_grasp"], atol=1e-9) == exact
 
@@ -122,13 +122,13 @@ def test_no_plan_is_an_outcome(renderer):
         def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
             return GraspPlan(Grasps.none(), np.zeros(0), "too risky", {"total": 0.25}, "timid")
 
-    result, _ = run_trial(draw_trial(BOXES, 0, 0, renderer), Timid())
+    result, _ = run_trial(draw_trial(BOXES, 0, 0, renderer), PolicyPlanner(Timid()))
     assert (result.outcome, result.reason, result.seconds) == ("no_plan", "too risky", 0.25)
 
 
 def test_execution_can_be_filmed(renderer):
     trial = draw_trial(BOXES, 0, 0, renderer)
-    _, plan = run_trial(trial, make_policy("principal_axis"))
+    _, plan = run_trial(trial, PolicyPlanner(make_policy("principal_axis")))
     pick = execute(trial, plan.grasps_in_camera[slice(1)], frame_interval=0.1)
     assert pick.success
     assert len(pick.frames) > 10
@@ -188,7 +188,7 @@ def test_a_fresh_process_plans_from_the_files_what_the_trial_executed(renderer, 
     ships."""
     trial = draw_trial(BOXES, 4, 2, renderer)
     quality = NetworkQuality(load_checkpoint("parallel_jaw")) if policy_class(name).needs_quality else None
-    _, plan = run_trial(trial, make_policy(name, quality=quality))
+    _, plan = run_trial(trial, PolicyPlanner(make_policy(name, quality=quality)))
     assert len(plan)
     save_observation(trial.observation, tmp_path)
     command = [

@@ -193,8 +193,8 @@ def test_frames_tell_the_story_in_order():
 
 def test_failures_have_names():
     assert set(OUTCOMES) == {
-        "success", "no_plan", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift",
-        "dropped_in_shake",
+        "success", "no_plan", "planner_failed", "below_table", "approach_collision", "pushed", "missed",
+        "slipped_in_lift", "dropped_in_shake",
     }  # fmt: skip
 
 
