@@ -14,7 +14,8 @@ from jaxtyping import Float64
 from manifold3d import Manifold, OpType
 from numpy.typing import ArrayLike
 
-from data_gen.meshes import Solid, manifold_from_mesh, solid_from_mesh
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.unions import manifold_from_mesh
 from graspnet.errors import InputError, unknown_name
 
 __all__ = ["FAMILIES", "make_solid", "make_solids", "save_solids"]

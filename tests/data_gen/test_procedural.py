@@ -8,8 +8,9 @@ import pytest
 import trimesh
 from manifold3d import Manifold, OpType
 
-from data_gen.meshes import load_solid, manifold_from_mesh
+from data_gen.meshes import load_solid
 from data_gen.procedural import FAMILIES, make_solid, make_solids, save_solids
+from data_gen.unions import manifold_from_mesh
 from graspnet.errors import InputError
 
 FINGERPRINT = """
