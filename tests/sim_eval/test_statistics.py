@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from graspnet.errors import InputError
-from sim_eval.statistics import mcnemar_p_value, paired_difference, wilson_interval
+from sim_eval.statistics import (
+    bootstrap_over_objects,
+    holm_adjusted,
+    mcnemar_p_value,
+    paired_difference,
+    wilson_interval,
+)
 
 
 def _outcomes(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,3 +91,31 @@ def test_swapping_the_policies_turns_the_interval_round():
 def test_mcnemar_is_a_fair_coin_on_the_discordant_trials(wins, losses, expected):
     """Both tails of Binomial(n, ½): 2 · (1 + 14 + 91) / 2¹⁴ for 12 to 2, 2 / 2⁶ for 6 to 0."""
     assert mcnemar_p_value(wins, losses) == pytest.approx(expected)
+
+
+def test_holm_agrees_with_a_published_example():
+    # Holm's own procedure, worked by hand: 4 × 0.01, 3 × 0.02, then monotone, then capped
+    np.testing.assert_allclose(holm_adjusted([0.02, 0.01, 0.03, 0.4]), [0.06, 0.04, 0.06, 0.4])
+    np.testing.assert_allclose(holm_adjusted([0.9, 0.8]), [1.0, 1.0])
+    assert len(holm_adjusted([])) == 0
+
+
+def test_the_bootstrap_over_single_trials_agrees_with_scipy():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=200)
+    names = [f"object_{i}" for i in range(200)]
+    low, high = bootstrap_over_objects(lambda trials: float(values[trials].mean()), names)
+    expected = stats.bootstrap((values,), np.mean, method="percentile", rng=1).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
+
+
+def test_trials_of_one_object_count_as_one_draw():
+    """Ten copies of each trial tell nothing new: the interval stays as wide as that of one copy."""
+    rng = np.random.default_rng(1)
+    lifted = rng.random(60) < 0.6
+    names = [f"object_{i}" for i in range(60)]
+    once = bootstrap_over_objects(lambda trials: float(lifted[trials].mean()), names)
+    often = np.repeat(lifted, 10)
+    tenfold = bootstrap_over_objects(lambda t: float(often[t].mean()), list(np.repeat(names, 10)))
+    assert tenfold == pytest.approx(once, abs=0.02)
+    assert np.isnan(bootstrap_over_objects(lambda trials: 0.0, [])).all()
