@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64, UInt32
 
 from data_gen.meshes import Solid
 from graspnet.grasps import Grasps
@@ -48,7 +48,7 @@ class ContactFinder:
         self.solid = solid
         self._threads = threads
         missed = np.full((1, 3), np.nan)  # the normal of no face
-        self._face_normals = np.concatenate([solid.mesh.face_normals, missed])
+        self.face_normals = np.concatenate([solid.mesh.face_normals, missed])
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=threads)
         self._tensor = o3d.core.Tensor.from_numpy
         vertices = np.ascontiguousarray(solid.mesh.vertices, dtype=np.float32)
@@ -89,14 +89,23 @@ class ContactFinder:
         travel, normals = self._hits(rays)
         return np.where(np.isnan(travel), np.inf, travel), np.nan_to_num(normals, nan=0.0)
 
+    def first_faces(
+        self, rays: Float32[np.ndarray, "*R 6"]
+    ) -> tuple[Float32[np.ndarray, "*R"], UInt32[np.ndarray, "*R"]]:
+        """Distance along rays (start, unit direction) to the first face, and which it is, a row of `face_normals`.
+
+        ∞ and the last row, which is NaN, where there is none.
+        """
+        hits = self._scene.cast_rays(self._tensor(rays), nthreads=self._threads)
+        none = np.uint32(len(self.face_normals) - 1)
+        return hits["t_hit"].numpy(), np.minimum(hits["primitive_ids"].numpy(), none)  # no face: a huge number
+
     def _hits(self, rays: Float32[np.ndarray, "*R 6"]) -> tuple[Float64[np.ndarray, "*R"], Float64[np.ndarray, "*R 3"]]:
         """As `cast`, but NaN where there is no face: comparisons with NaN are False, which is what `close` wants."""
-        hits = self._scene.cast_rays(self._tensor(rays), nthreads=self._threads)
-        face = np.minimum(hits["primitive_ids"].numpy(), len(self._face_normals) - 1)  # no face: a huge number
-        normals = self._face_normals[face]
-        travel = hits["t_hit"].numpy().astype(np.float64)
+        distance, face = self.first_faces(rays)
+        travel = distance.astype(np.float64)
         travel[np.isinf(travel)] = np.nan
-        return travel, normals
+        return travel, self.face_normals[face]
 
 
 @lru_cache(maxsize=4)

@@ -6,15 +6,19 @@ a rim or a low plate that the line through its centre misses.
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from numba import njit
 
 from data_gen.contacts import ContactFinder
 from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper
 
 __all__ = ["PadConfig", "PadContacts", "close_pads"]
+
+_CHUNK = 20000  # rays at a time: they and what they hit stay in the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,39 +80,87 @@ def close_pads(
 
     origin, across (x) and closing (y of the grasp frame) are in the object frame.
     """
-    # rays at the middles of equal cells: every ray stands for the same area of the pad
-    cells = (np.arange(config.rays) + 0.5) / config.rays * 2 - 1
-    grid = np.stack(np.meshgrid(cells, cells, indexing="ij"), axis=-1).reshape(-1, 2)
-    grid = grid * [gripper.finger_breadth / 2, gripper.pad_to_tip]
-    approach = np.cross(across, closing)
-    on_pad = grid[:, :1] * across[..., None, :] + grid[:, 1:] * approach[..., None, :]
-    half = (width / 2)[..., None] * closing
-    start = np.stack([origin - half, origin + half], axis=-2)[..., None, :] + on_pad[..., None, :, :]
-    direction = np.broadcast_to(np.stack([closing, -closing], axis=-2)[..., None, :], start.shape)
-    travel, normals = finder.cast(start, direction)
-    cosine = -np.einsum("...i,...i->...", normals, direction)
-    first = travel.min(axis=-1)
-    patch = travel <= (first + config.depth)[..., None]
-    begins_inside = (np.isfinite(travel) & (cosine < 0)).any(axis=-1)
-    with np.errstate(invalid="ignore"):
-        opening = np.broadcast_to(width, first.shape[:-1]) - first.sum(axis=-1)
-        found = np.isfinite(first).all(axis=-1) & ~begins_inside.any(axis=-1) & (opening > gripper.min_width)
-    touched = np.where(patch[..., None], grid, np.nan)
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanmin(touched, axis=-2), np.nanmax(touched, axis=-2)
-    cell = np.array([gripper.finger_breadth, 2 * gripper.pad_to_tip]) / config.rays / 2
+    batch, rays = origin.shape[:-1], config.rays
+    origin, across, closing = (vectors.reshape(-1, 3) for vectors in (origin, across, closing))
+    width = np.broadcast_to(width, batch).reshape(-1)
+    count, size = len(origin), np.array([gripper.finger_breadth, 2 * gripper.pad_to_tip])
+    found = PadContacts(*(np.empty((count, *tail)) for tail in ((2,), (2, 2), (2, 2), ())), np.empty(count, dtype=bool))
+    step = max(1, _CHUNK // (2 * rays**2))
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        cast = _rays(origin[part], across[part], closing[part], width[part], size, rays)
+        travel, face = finder.first_faces(cast)
+        _touch(
+            travel, face, finder.face_normals, closing[part], width[part], size, rays, config.depth, gripper.min_width,
+            found.alignment[part], found.center[part], found.reach[part], found.opening[part], found.found[part],
+        )  # fmt: skip
     return PadContacts(
-        alignment=_alignment(normals, cosine, patch),
-        center=(low + high) / 2,
-        reach=(high - low) / 2 + cell,
-        opening=np.asarray(opening),
-        found=np.asarray(found),
+        found.alignment.reshape(*batch, 2),
+        found.center.reshape(*batch, 2, 2),
+        found.reach.reshape(*batch, 2, 2),
+        found.opening.reshape(batch),
+        found.found.reshape(batch),
     )
 
 
-def _alignment(
-    normals: Float64[np.ndarray, "*B 2 R 3"], cosine: Float64[np.ndarray, "*B 2 R"], patch: Bool[np.ndarray, "*B 2 R"]
-) -> Float64[np.ndarray, "*B 2"]:
-    """Cosine between the mean normal and the jaw's motion: on a ridge that points at the pad, the sides cancel."""
-    total = np.linalg.norm(np.sum(normals * patch[..., None], axis=-2), axis=-1)
-    return np.asarray(np.sum(cosine * patch, axis=-1) / np.maximum(total, 1e-12))
+# Compiled: one sample after the other, in arrays that stay in the processor's cache.
+
+
+@njit(cache=True)
+@no_type_check
+def _rays(origin, across, closing, width, size, rays):
+    """(sample, jaw, ray, start and direction), at the middles of equal cells: every ray stands for the same area."""
+    cast = np.empty((len(origin), 2, rays * rays, 6), np.float32)
+    for n in range(len(origin)):
+        x, y = across[n], closing[n]
+        for jaw in range(2):
+            way = 1.0 - 2.0 * jaw
+            for i in range(rays):
+                u = ((i + 0.5) / rays - 0.5) * size[0]
+                for j in range(rays):
+                    v = ((j + 0.5) / rays - 0.5) * size[1]
+                    ray = cast[n, jaw, i * rays + j]
+                    for k in range(3):
+                        z = x[(k + 1) % 3] * y[(k + 2) % 3] - x[(k + 2) % 3] * y[(k + 1) % 3]
+                        ray[k] = origin[n, k] - way * width[n] / 2 * y[k] + u * x[k] + v * z
+                        ray[3 + k] = way * y[k]
+    return cast
+
+
+@njit(cache=True)
+@no_type_check
+def _touch(
+    travel, face, face_normals, closing, width, size, rays, depth, min_width,
+    alignment, center, reach, opening, found,
+):  # fmt: skip
+    """The fields of PadContacts, filled in. On a ridge that points at the pad the normals of its sides cancel."""
+    normal = np.empty(3)
+    for n in range(len(travel)):
+        gap, touched = width[n], True
+        for jaw in range(2):
+            way = 1.0 - 2.0 * jaw
+            first = travel[n, jaw].min()
+            gap -= first
+            touched &= first < np.inf
+            normal[:] = 0.0
+            low_i, low_j, high_i, high_j = rays, rays, -1, -1
+            for ray in range(rays * rays):
+                distance = travel[n, jaw, ray]
+                if distance == np.inf:
+                    continue
+                of_face = face_normals[face[n, jaw, ray]]
+                facing = of_face[0] * closing[n, 0] + of_face[1] * closing[n, 1] + of_face[2] * closing[n, 2]
+                touched &= way * facing <= 0  # else the ray leaves the solid: the pad begins inside it
+                if distance <= first + depth:
+                    normal += of_face
+                    i, j = ray // rays, ray % rays
+                    low_i, high_i, low_j, high_j = min(low_i, i), max(high_i, i), min(low_j, j), max(high_j, j)
+            length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+            along = normal[0] * closing[n, 0] + normal[1] * closing[n, 1] + normal[2] * closing[n, 2]
+            alignment[n, jaw] = -way * along / max(length, 1e-12)
+            center[n, jaw, 0] = ((low_i + high_i + 1) / rays - 1) / 2 * size[0]
+            center[n, jaw, 1] = ((low_j + high_j + 1) / rays - 1) / 2 * size[1]
+            reach[n, jaw, 0] = (high_i - low_i + 1) / rays / 2 * size[0]
+            reach[n, jaw, 1] = (high_j - low_j + 1) / rays / 2 * size[1]
+        opening[n] = gap
+        found[n] = touched and gap > min_width
