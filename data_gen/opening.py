@@ -24,7 +24,7 @@ def fitted_opening(solid: Solid, grasps_in_object: Grasps, gripper: ParallelJawG
     the solid, exactly that wide.
     """
     x = _middles(-gripper.finger_breadth / 2, gripper.finger_breadth / 2, _RAYS[0])
-    z = _middles(gripper.palm_face, gripper.pad_to_tip, _RAYS[1])
+    z = np.append(_middles(gripper.palm_face, gripper.pad_to_tip, _RAYS[1]), 0.0)  # 0: where contacts are looked for
     on_face = np.stack(np.meshgrid(x, z, indexing="ij"), axis=-1).reshape(-1, 2)
     half, rotation = gripper.max_width / 2, grasps_in_object.poses[:, :3, :3]
     start = np.empty((len(grasps_in_object), 2, len(on_face), 3))
