@@ -25,8 +25,11 @@ face one, a torsion one: that leaves apex + edge + one torsion (32 F / 8 candida
 dimensions. The largest |u| among those that are feasible is exact.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Float64
+from numba import njit
 from scipy.spatial import ConvexHull, QhullError
 
 from data_gen.contacts import Contacts
@@ -36,7 +39,6 @@ __all__ = ["antipodality", "epsilon", "epsilon_linf", "force_closure", "lowest_f
 
 _PARALLEL = 1e-9  # |n₁ × n₂| below which normals count as parallel: coordinates are no better
 _SLACK = 1e-9  # relative: rounding of a constraint that is tight by construction
-_SIGNS = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # of the two torsions
 
 
 def antipodality(contacts: Contacts) -> Float64[np.ndarray, "*B"]:
@@ -86,14 +88,13 @@ def epsilon(
     frames = contact_frames(contacts, across)
     facets = frames.cone_facets(friction, config.facets)
     closed = _force_closure(contacts, frames.inward, facets)
+    frames, friction = frames[closed], friction[closed]
     edges = frames.around(2 * np.pi * np.arange(config.facets) / config.facets)
     forces = frames.inward[..., None, :] + friction[..., None, None, None] * edges
-    lever = config.torque_scale * (contacts.points - center_of_mass[..., None, :])
+    lever = config.torque_scale * (contacts.points[closed] - center_of_mass[closed][..., None, :])
     torsion = config.torque_scale * np.pi * config.torsion_radius**2 * friction
-    result = np.zeros(friction.shape)
-    result[closed] = _nearest_facet(
-        frames.inward[closed], facets[closed], forces[closed], lever[closed], torsion[closed]
-    )
+    result = np.zeros(closed.shape)
+    result[closed] = _nearest_facets(frames.inward, facets[closed], forces, lever, torsion)
     return result
 
 
@@ -131,7 +132,8 @@ def _force_closure(
     normal = np.cross(inward[..., 0, :], inward[..., 1, :])
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
     normal = np.where(length > _PARALLEL, normal / np.maximum(length, _PARALLEL), 0.0)
-    line = np.sign(_dot(inward[..., 0, :], span))[..., None] * span / np.linalg.norm(span, axis=-1, keepdims=True)
+    facing = np.sign(np.sum(inward[..., 0, :] * span, axis=-1, keepdims=True))
+    line = facing * span / np.linalg.norm(span, axis=-1, keepdims=True)
     outward = facets * np.array([1.0, -1.0])[:, None, None]
     a, b = (np.einsum("...jki,...i->...jk", outward, v) for v in (line, normal))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -141,137 +143,172 @@ def _force_closure(
     return np.asarray(contacts.found & (least < most) & ((b != 0) | (a < 0)).all(axis=(-1, -2)))
 
 
-def _nearest_facet(
-    inward: Float64[np.ndarray, "M 2 3"],
-    facets: Float64[np.ndarray, "M 2 F 3"],
-    forces: Float64[np.ndarray, "M 2 F 3"],
-    lever: Float64[np.ndarray, "M 2 3"],
-    torsion: Float64[np.ndarray, "M"],
-) -> Float64[np.ndarray, "M"]:
-    """1 / max |u| over the vertices of the polytope, for grasps with force closure; in chunks that fit the cache."""
-    result = np.empty(len(torsion))
-    for start in range(0, len(torsion), 64):
-        part = slice(start, start + 64)
-        n, g, f, r, s = inward[part], facets[part], forces[part], lever[part], torsion[part]
-        mirrored = (n[:, ::-1], g[:, ::-1], f[:, ::-1], r[:, ::-1], s)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            squares = [
-                _apex_and_edge(n, g, r, s),
-                _apex_and_edge(mirrored[0], mirrored[1], mirrored[3], s),
-                _apex_and_face(n, f, r, s),
-                _apex_and_face(mirrored[0], mirrored[2], mirrored[3], s),
-                _edge_and_edge(n, g, r, s),
-            ]
-        result[part] = 1 / np.sqrt(np.max(squares, axis=0))
+# Compiled: one grasp after the other. `a`: the contact whose v lies at its apex, n_a. `s`: the limit of both torsions.
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _nearest_facets(normals, facets, forces, levers, torsions):
+    """1 / max |u| over the vertices of the polytope, of grasps with force closure."""
+    result = np.empty(len(torsions))
+    for i in range(len(torsions)):
+        n, r, s = (
+            (_vector(normals[i, 0]), _vector(normals[i, 1])),
+            (_vector(levers[i, 0]), _vector(levers[i, 1])),
+            torsions[i],
+        )
+        square = _edge_and_edge(n, facets[i], r, s)
+        for a in range(2):
+            square = max(square, _apex_and_edge(n[a], n[1 - a], facets[i, 1 - a], r[a], r[1 - a], s))
+            square = max(square, _apex_and_face(n[a], n[1 - a], forces[i, 1 - a], r[a], r[1 - a], s))
+        result[i] = 1 / np.sqrt(square)
     return result
 
 
-def _apex_and_edge(
-    n: Float64[np.ndarray, "M 2 3"],
-    g: Float64[np.ndarray, "M 2 F 3"],
-    lever: Float64[np.ndarray, "M 2 3"],
-    torsion: Float64[np.ndarray, "M"],
-) -> Float64[np.ndarray, "M"]:
-    """Largest |u|² where v₁ = n₁, v₂ = n₂ + τ g₂ₖ and one torsion is tight; 0 if there is none.
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _apex_and_edge(n_a, n_b, edges_b, r_a, r_b, s):
+    """Largest |u|² where v_a = n_a, v_b = n_b + τ g_bk and one torsion is tight; 0 if there is none.
 
-    (v₂ − v₁) · D = 0 gives τ; α = D × (v₂ − v₁) / |D|² + ξ D, and the torsion gives ξ.
+    (v_b − v_a) · D = 0 gives τ; α = D × (v_b − v_a) / |D|² + ξ D, and the torsion gives ξ.
     """
-    d = (lever[:, 1] - lever[:, 0])[:, None]
-    reach = _dot(n[:, :1] - n[:, 1:], d) / _dot(g[:, 1], d)
-    gap = n[:, 1:] - n[:, :1] + reach[..., None] * g[:, 1]
-    across = np.cross(d, gap) / _dot(d, d)[..., None]
-    # axes: grasp, edge, which torsion is tight, its sign
-    spin, turn = np.einsum("mfi,mji->mfj", across, n), np.einsum("mi,mji->mj", d[:, 0], n)
-    limit = (np.array([1.0, -1.0]) / torsion[:, None])[:, None, None, :]
-    xi = (limit - spin[..., None]) / turn[:, None, :, None]
-    other = spin[:, :, ::-1, None] + xi * turn[:, None, ::-1, None]
-    feasible = (reach >= 0)[..., None, None] & (np.abs(other) <= (1 + _SLACK) / torsion[:, None, None, None])
-    alpha = across[:, :, None, None] + xi[..., None] * d[:, :, None, None]
-    force = n[:, 0, None, None, None] - np.cross(alpha, lever[:, 0, None, None, None])
-    return _largest(_dot(alpha, alpha) + _dot(force, force), feasible)
+    best = 0.0
+    d, gap = _plus(r_b, -1.0, r_a), _plus(n_b, -1.0, n_a)
+    for k in range(len(edges_b)):
+        edge = _vector(edges_b[k])
+        tau = -_dot(gap, d) / _dot(edge, d)
+        if not tau >= 0:
+            continue
+        across = _cross(d, _plus(gap, tau, edge))
+        still = _times(1 / _dot(d, d), across)
+        for tight, other in ((n_a, n_b), (n_b, n_a)):
+            for sign in (1.0, -1.0):
+                xi = (sign / s - _dot(still, tight)) / _dot(d, tight)
+                alpha = _plus(still, xi, d)
+                if abs(_dot(alpha, other)) <= (1 + _SLACK) / s:
+                    best = max(best, _square(alpha, n_a, r_a))
+    return best
 
 
-def _apex_and_face(
-    n: Float64[np.ndarray, "M 2 3"],
-    f: Float64[np.ndarray, "M 2 F 3"],
-    lever: Float64[np.ndarray, "M 2 3"],
-    torsion: Float64[np.ndarray, "M"],
-) -> Float64[np.ndarray, "M"]:
-    """Largest |u|² where v₁ = n₁, v₂ · f₂ₖ = 1 and both torsions are tight; 0 if there is none.
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _apex_and_face(n_a, n_b, forces_b, r_a, r_b, s):
+    """Largest |u|² where v_a = n_a, v_b · f_bk = 1 and both torsions are tight; 0 if there is none.
 
-    Both torsions leave α = α₀ + λ m, and v₂ = n₁ + α × D on the face gives λ.
+    Both torsions leave α = α₀ + λ m, and v_b = n_a + α × D on the face gives λ.
     """
-    alpha0, m = _twisted(n, torsion)
-    d = (lever[:, 1] - lever[:, 0])[:, None]
-    still, moving = n[:, :1] + np.cross(alpha0, d), np.cross(m[:, None], d)
-    at_rest = np.einsum("msi,mfi->msf", still, f[:, 1])
-    rate = np.einsum("msi,mfi->msf", moving, f[:, 1])
-    shift = (1 - at_rest) / rate
-    value = at_rest[:, :, None, :] + shift[..., None] * rate[:, :, None, :]
-    size = 1 + np.abs(at_rest).max(axis=-1)[:, :, None] + np.abs(shift) * np.abs(rate).max(axis=-1)[:, :, None]
-    feasible = value.max(axis=-1) <= 1 + _SLACK * size
-    alpha = alpha0[:, :, None] + shift[..., None] * m[:, None, None]
-    force = n[:, 0, None, None] - np.cross(alpha, lever[:, 0, None, None])
-    return _largest(_dot(alpha, alpha) + _dot(force, force), feasible)
+    best, m = 0.0, _cross(n_a, n_b)
+    if _dot(m, m) <= _PARALLEL**2:
+        return best
+    d = _plus(r_b, -1.0, r_a)
+    count = len(forces_b)
+    still, moving = np.empty(count), np.empty(count)
+    for k in range(count):
+        moving[k] = _dot(_cross(m, d), _vector(forces_b[k]))
+    for sign_a in (1.0, -1.0):
+        for sign_b in (1.0, -1.0):
+            alpha0 = _twisted(n_a, n_b, m, sign_a / s, sign_b / s)
+            at_rest = _plus(n_a, 1.0, _cross(alpha0, d))
+            for k in range(count):
+                still[k] = _dot(at_rest, _vector(forces_b[k]))
+            for k in range(count):
+                shift = (1 - still[k]) / moving[k]
+                alpha = _plus(alpha0, shift, m)
+                square = _square(alpha, n_a, r_a)
+                if square > best and _inside(still, moving, shift):
+                    best = square
+    return best
 
 
-def _edge_and_edge(
-    n: Float64[np.ndarray, "M 2 3"],
-    g: Float64[np.ndarray, "M 2 F 3"],
-    lever: Float64[np.ndarray, "M 2 3"],
-    torsion: Float64[np.ndarray, "M"],
-) -> Float64[np.ndarray, "M"]:
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _inside(still, moving, shift):
+    """Whether no force reaches beyond 1, but for rounding."""
+    highest, rest, rate = -np.inf, 0.0, 0.0
+    for k in range(len(still)):
+        highest = max(highest, still[k] + shift * moving[k])
+        rest, rate = max(rest, abs(still[k])), max(rate, abs(moving[k]))
+    return highest <= 1 + _SLACK * (1 + rest + abs(shift) * rate)
+
+
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _edge_and_edge(n, edges, r, s):
     """Largest |u|² where vᵢ = nᵢ + τᵢ gᵢₖ and both torsions are tight; 0 if there is none.
 
     n₂ − n₁ + τ₂ g₂ − τ₁ g₁ = (α₀ + λ m) × D: along D and along m, where λ drops out, for τ₁ and τ₂; then λ.
     """
-    alpha0, m = _twisted(n, torsion)
-    d = lever[:, 1] - lever[:, 0]
-    twist = np.cross(alpha0, d[:, None])
-    # axes: grasp, signs of the torsions, edge of contact 1, edge of contact 2
-    g1d, g1m = (np.einsum("mfi,mi->mf", g[:, 0], v)[:, None, :, None] for v in (d, m))
-    g2d, g2m = (np.einsum("mfi,mi->mf", g[:, 1], v)[:, None, None, :] for v in (d, m))
-    along_d = _dot(n[:, 0] - n[:, 1], d)[:, None, None, None]
-    along_m = _dot(twist, m[:, None])[:, :, None, None]
-    determinant = g2m * g1d - g2d * g1m
-    tau1 = (g2d * along_m - g2m * along_d) / determinant
-    tau2 = (g1d * along_m - g1m * along_d) / determinant
-    solved = np.abs(tau2 * g2d - tau1 * g1d - along_d) <= 1e-7 * np.abs(along_d)  # else: parallel but for rounding
-    feasible = (tau1 >= 0) & (tau2 >= 0) & solved
-    moving = np.cross(m, d)
-    g1q, g2q = (np.einsum("mfi,mi->mf", g[:, i], moving) for i in (0, 1))
-    rest = np.einsum("msi,mi->ms", (n[:, 1] - n[:, 0])[:, None] - twist, moving)[:, :, None, None]
-    shift = (rest + tau2 * g2q[:, None, None, :] - tau1 * g1q[:, None, :, None]) / _dot(moving, moving)[
-        :, None, None, None
-    ]
-    base = n[:, :1] - np.cross(alpha0, lever[:, :1])
-    lean = np.cross(m, lever[:, 0])
-    square = _dot(alpha0, alpha0)[:, :, None, None] + shift**2 * _dot(m, m)[:, None, None, None]
-    for axis in range(3):  # one component at a time: no array of vectors for 256 candidates
-        force = (
-            base[:, :, axis, None, None] + tau1 * g[:, 0, None, :, None, axis] - shift * lean[:, axis, None, None, None]
-        )
-        square = square + force**2
-    return _largest(square, feasible)
+    best, m = 0.0, _cross(n[0], n[1])
+    if _dot(m, m) <= _PARALLEL**2:  # then one torsion is as good as both, and `_apex_and_edge` has all vertices
+        return best
+    d, gap = _plus(r[1], -1.0, r[0]), _plus(n[1], -1.0, n[0])
+    moving, along_d = _cross(m, d), -_dot(gap, d)
+    for sign_1 in (1.0, -1.0):
+        for sign_2 in (1.0, -1.0):
+            alpha0 = _twisted(n[0], n[1], m, sign_1 / s, sign_2 / s)
+            twist = _cross(alpha0, d)
+            along_m, rest = _dot(twist, m), _dot(_plus(gap, -1.0, twist), moving)
+            for j in range(edges.shape[1]):
+                g1 = _vector(edges[0, j])
+                g1d, g1m, g1q = _dot(g1, d), _dot(g1, m), _dot(g1, moving)
+                for k in range(edges.shape[1]):
+                    g2 = _vector(edges[1, k])
+                    g2d, g2m = _dot(g2, d), _dot(g2, m)
+                    determinant = g2m * g1d - g2d * g1m
+                    tau1 = (g2d * along_m - g2m * along_d) / determinant
+                    tau2 = (g1d * along_m - g1m * along_d) / determinant
+                    if not (tau1 >= 0 and tau2 >= 0):
+                        continue
+                    if abs(tau2 * g2d - tau1 * g1d - along_d) > 1e-7 * abs(along_d):  # parallel but for rounding
+                        continue
+                    shift = (rest + tau2 * _dot(g2, moving) - tau1 * g1q) / _dot(moving, moving)
+                    alpha = _plus(alpha0, shift, m)
+                    v1 = _plus(n[0], tau1, g1)
+                    best = max(best, _square(alpha, v1, r[0]))
+    return best
 
 
-def _twisted(
-    n: Float64[np.ndarray, "M 2 3"], torsion: Float64[np.ndarray, "M"]
-) -> tuple[Float64[np.ndarray, "M 4 3"], Float64[np.ndarray, "M 3"]]:
-    """α₀ in the span of the normals with both torsions tight, for four pairs of signs, and m = n₁ × n₂.
-
-    NaN for parallel normals: then one torsion is as good as both, and `_apex_and_edge` has all vertices.
-    """
-    m = np.cross(n[:, 0], n[:, 1])
-    square = _dot(m, m)
-    duals = np.stack([np.cross(n[:, 1], m), np.cross(m, n[:, 0])], axis=1)
-    scale = np.where(square > _PARALLEL**2, 1 / (torsion * square), np.nan)
-    return np.einsum("sj,mji->msi", _SIGNS, duals) * scale[:, None, None], m
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _twisted(n_1, n_2, m, twist_1, twist_2):
+    """α in the span of two normals with α · n₁ and α · n₂ as given; m = n₁ × n₂."""
+    first, second = _cross(n_2, m), _cross(m, n_1)
+    return _times(1 / _dot(m, m), _plus(_times(twist_1, first), twist_2, second))
 
 
-def _largest(square: np.ndarray, feasible: np.ndarray) -> Float64[np.ndarray, "M"]:
-    return np.asarray(np.where(feasible, square, 0.0).reshape(len(square), -1).max(axis=1))
+@njit(cache=True)
+@no_type_check
+def _square(alpha, v, r):
+    """|u|² of u = (v − α × R, α)."""
+    force = _plus(v, -1.0, _cross(alpha, r))
+    return _dot(alpha, alpha) + _dot(force, force)
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sum(a * b, axis=-1))
+@njit(cache=True)
+@no_type_check
+def _vector(row):
+    return row[0], row[1], row[2]
+
+
+@njit(cache=True)
+@no_type_check
+def _times(factor, a):
+    return factor * a[0], factor * a[1], factor * a[2]
+
+
+@njit(cache=True)
+@no_type_check
+def _plus(a, factor, b):
+    return a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2]
+
+
+@njit(cache=True)
+@no_type_check
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(cache=True)
+@no_type_check
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]

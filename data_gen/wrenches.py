@@ -14,7 +14,7 @@ Source: Mahler et al., RSS 2017, supplement; its code's constants (reference/dex
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from data_gen.contacts import Contacts
 from graspnet.errors import InputError
@@ -46,6 +46,9 @@ class ContactFrames:
     inward: Float64[np.ndarray, "*B 2 3"]
     tangent: Float64[np.ndarray, "*B 2 3"]  # the grasp frame's x axis, in the tangent plane
     cotangent: Float64[np.ndarray, "*B 2 3"]
+
+    def __getitem__(self, index: Bool[np.ndarray, "*B"]) -> "ContactFrames":
+        return ContactFrames(self.inward[index], self.tangent[index], self.cotangent[index])
 
     def around(self, angle: Float64[np.ndarray, "K"]) -> Float64[np.ndarray, "*B 2 K 3"]:
         """Unit tangents at angles from the first tangent towards the second."""
