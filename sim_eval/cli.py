@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -30,7 +31,22 @@ __all__ = ["demo", "simulate"]
     default=("principal_axis",),
     show_default=True,
     metavar="NAME",
-    help="Repeat it to compare policies on the same trials.",
+    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same trials.",
+)
+@click.option(
+    "--planner",
+    "commands",
+    multiple=True,
+    metavar="COMMAND",
+    help="An outside planner: 'COMMAND {depth} {camera} {segmask} {gripper} {output}', which writes a plan as JSON.",
+)
+@click.option(
+    "--planner-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="An outside planner that has not answered by then is killed; it counts as a failure.",
 )
 @click.option(
     "--model",
@@ -41,9 +57,10 @@ __all__ = ["demo", "simulate"]
 )
 @click.option(
     "--objects",
+    multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A folder of meshes, nested; without it, procedural objects.",
+    help="A folder of meshes, nested, repeatable; without it, procedural objects.",
 )
 @click.option("--trials", type=int, metavar="N", help="How many; the protocol says, if this does not.")
 @click.option(
@@ -54,42 +71,56 @@ __all__ = ["demo", "simulate"]
     metavar="N",
     help="Processes, one thread each; the results do not depend on it.",
 )
+@click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished trials are kept.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Gets results.json and run.json."
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Gets records.jsonl while it runs, then results.json and run.json.",
 )
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def simulate(
-    config_name: str, policies: tuple[str, ...], model: str, objects: Path | None, trials: int | None, workers: int,
-    seed: int, output: Path, overrides: tuple[str, ...],
+    config_name: str, policies: tuple[str, ...], commands: tuple[str, ...], planner_timeout: float, model: str,
+    objects: tuple[Path, ...], trials: int | None, workers: int, resume: bool, seed: int, output: Path,
+    overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Let policies pick objects in MuJoCo, each on the same trials, and compare them.
 
     \b
     graspnet simulate --policy principal_axis --policy antipodal --trials 200 --output out/single
     graspnet simulate --objects my_meshes --output out/mine trial.gripper=panda trial.objects.unit=0.001
+    graspnet simulate --planner 'my_planner {depth} {camera} {segmask} {gripper} {output}' --output out/peer
 
     KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
     """
     from data_gen.engines import LocalEngine
+    from data_gen.objects import only_meshes_of
     from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import ProtocolConfig, format_results, results_as_json, run_protocol
+    from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+    from sim_eval.records import RecordLog, protocol_hash
+    from sim_eval.results import format_results, results_as_json
 
     started = time.time()
-    if objects is not None:
-        overrides = (*overrides, f"trial.objects.folder={objects}")
+    overrides = (*only_meshes_of(objects, "trial.objects"), *overrides)
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
     choices = [PlannerChoice(name, model=model) for name in policies]
-    output.mkdir(parents=True, exist_ok=True)
-    records = list(
-        track(run_protocol(config, choices, seed, LocalEngine(workers)), config.trials, "simulate", "trials")
-    )
+    choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
+    run = {"protocol": protocol_hash(config), "seed": seed, "planners": [asdict(choice) for choice in choices]}
+    with RecordLog(output, run, TrialRecord, lambda record: record.index, resume) as log:
+        trials_left = config.trials - len(log.done)
+        new = run_protocol(config, choices, seed, LocalEngine(workers), log.done)
+        for record in track(new, trials_left, "simulate", "trials"):
+            log.add(record)
+            log.done[record.index] = record
+        records = [log.done[index] for index in sorted(log.done)]
     write_json(output / "results.json", results_as_json(config, seed, records))
     if all(record.problem for record in records):
         raise InputError(f"no trial could start; the first: {records[0].problem}")
-    click.echo(format_results(sorted(records, key=lambda record: record.index)))
+    click.echo(format_results(records))
     made = {"results": str(output / "results.json"), "trials": len(records)}
     write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
 

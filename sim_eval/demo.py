@@ -35,15 +35,8 @@ from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from policies.policy import NetworkQuality, make_policy
 from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import (
-    ProtocolConfig,
-    TrialRecord,
-    compare,
-    format_results,
-    results_as_json,
-    run_protocol,
-    summarise,
-)
+from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.results import compare, format_results, results_as_json, summarise
 from sim_eval.trial import Trial, draw_trial, execute
 
 if TYPE_CHECKING:
@@ -81,7 +74,7 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     summaries = list(
         track(
             generate(generation, "demo", seed, output / "dataset", LocalEngine(workers)),
-            generation.objects.count, "generate", "objects",
+            len(object_names(generation.objects)), "generate", "objects",
         )
     )  # fmt: skip
     dataset = Dataset.open(output / "dataset")
@@ -153,7 +146,7 @@ def _dataset_line(dataset: Dataset, summaries: Sequence[UnitSummary]) -> str:
 
 def _findings(records: Sequence[TrialRecord]) -> str:
     """The two paired comparisons in words."""
-    differences = compare(records)
+    differences = {(one.first, one.second): one.paired for one in compare(records)}
     lines = []
     for other, name in ((RANDOM, "the random antipodal sampler"), (HEURISTIC, "the principal-axis heuristic")):
         found = differences[(POLICY, other)]

@@ -16,15 +16,8 @@ from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
 from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import (
-    ProtocolConfig,
-    TrialRecord,
-    compare,
-    format_results,
-    results_as_json,
-    run_protocol,
-    summarise,
-)
+from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.results import compare, format_results, results_as_json, summarise
 from sim_eval.trial import TrialConfig, TrialResult
 
 SMALL = ProtocolConfig(
@@ -79,14 +72,15 @@ def test_a_summary_counts_outcomes_and_leaves_out_what_could_not_start():
     assert (first.policy, first.trials, first.successes, first.rate) == ("a", 3, 2, pytest.approx(2 / 3))
     assert second.outcomes == {"missed": 1, "success": 1, "no_plan": 1}
     assert (first.robust_plans, first.robust_successes) == (3, 2)
-    (difference,) = compare(records).values()
+    (comparison,) = compare(records)
+    difference = comparison.paired
     assert (difference.only_first, difference.only_second, difference.trials) == (1, 0, 3)
     assert "1 trials could not start; the first: brick.stl" in format_results(records)
 
 
 def test_a_protocol_in_which_nothing_starts_says_so(tmp_path):
     (tmp_path / "broken.stl").write_bytes(b"not a mesh")
-    config = replace(SMALL, trials=2, trial=replace(SMALL.trial, objects=ObjectConfig(folder=str(tmp_path))))
+    config = replace(SMALL, trials=2, trial=replace(SMALL.trial, objects=ObjectConfig(folders=(str(tmp_path),))))
     records = list(run_protocol(config, POLICIES, 0, _InThisProcess()))
     assert all("broken.stl" in record.problem for record in records)
     assert summarise(records) == []
@@ -126,7 +120,7 @@ def test_the_command_writes_results_and_prints_the_comparison(tmp_path):
     arguments = [
         "simulate", "--config", "quick", "--objects", str(tmp_path), "--policy", "principal_axis", "--policy",
         "antipodal", "--trials", "3", "--workers", "1", "--output", str(tmp_path / "out"),
-        "trial.objects.graspable_width=null", "trial.scene.distance=[0.6, 0.8]",
+        "trial.objects.scaling=as_is", "trial.scene.distance=[0.6, 0.8]",
     ]  # fmt: skip
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output

@@ -1,0 +1,103 @@
+"""Records of trials on disk, one JSON line each, written as they come: a killed run loses the trials in hand, no more.
+
+The first line says which run they belong to: the hash of its protocol, its seed, its planners. A resumed run must be
+the same one. A last line that was cut off is dropped.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from graspnet.config import config_to_dict, parse_config
+from graspnet.errors import InputError
+
+__all__ = ["RecordLog", "as_json", "finite", "from_json", "protocol_hash"]
+
+T = TypeVar("T")
+FILE = "records.jsonl"
+
+
+def protocol_hash(config: Any) -> str:
+    """Names a protocol: equal for equal settings, whatever the file's name. 16 hex digits of a SHA-256."""
+    return hashlib.sha256(json.dumps(config_to_dict(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """A frozen dataclass as JSON has it; NaN, which JSON does not have, is null."""
+    return {key: finite(value) for key, value in config_to_dict(record).items()}
+
+
+def finite(value: Any) -> Any:
+    """A value of JSON, with null for what is not finite."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def from_json(cls: type[T], data: dict[str, Any], where: str) -> T:
+    """The dataclass that `as_json` was given, if its NaN are its defaults. InputError: it is another one's."""
+    return parse_config(cls, _without_nulls(data), where)
+
+
+class RecordLog(Generic[T]):
+    """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the key of a record."""
+
+    def __init__(self, folder: Path, run: dict[str, Any], kind: type[T], key: Callable[[T], int], resume: bool) -> None:
+        """run: what identifies the run, JSON-ready. InputError: there are records, and `resume` is not set or they
+        belong to another run."""
+        path = folder / FILE
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = _whole_lines(path)
+        if lines and not resume:
+            raise InputError(f"{folder}: holds the trials of a run already; --resume continues it, or another --output")
+        if lines and lines[0] != run:
+            changed = [name for name in run if lines[0].get(name) != run[name]]
+            raise InputError(f"{path}: was begun with another {' and '.join(changed)}; choose another --output")
+        self.done = {key(record): record for record in (from_json(kind, line, str(path)) for line in lines[1:])}
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines or [run]))
+        temporary.replace(path)  # without what was cut off
+        self._file = path.open("a")
+
+    def add(self, record: T) -> None:
+        """Append one record; it is on the disk when this returns."""
+        self._file.write(json.dumps(as_json(record), allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> "RecordLog[T]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that ended; the last one may have been cut off by a kill."""
+    if not path.is_file():
+        return []
+    lines = []
+    for number, line in enumerate(path.read_text().splitlines(keepends=True)):
+        if not line.endswith("\n"):
+            break
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            raise InputError(f"{path}: line {number + 1} is not JSON; delete the file and run again") from None
+    return lines
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    return value

@@ -1,0 +1,152 @@
+"""Results: what the trials of a protocol add up to, with intervals; as a table, and as JSON.
+
+Every rate has Wilson's interval. Two policies are compared on the same trials: Newcombe's interval for paired rates,
+the exact McNemar test with Holm's correction over all pairs, and an interval from a bootstrap over objects, since
+trials with one object are not independent.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from graspnet.config import config_to_dict
+from sim_eval.protocols import ProtocolConfig, TrialRecord
+from sim_eval.records import as_json, finite, protocol_hash
+from sim_eval.statistics import (
+    PairedDifference,
+    bootstrap_over_objects,
+    holm_adjusted,
+    paired_difference,
+    wilson_interval,
+)
+from sim_eval.trial import TrialResult
+
+__all__ = ["Comparison", "PolicySummary", "compare", "format_results", "results_as_json", "summarise"]
+
+CEILING = "oracle"  # true mesh and true pose
+CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
+
+
+@dataclass(frozen=True)
+class PolicySummary:
+    """One policy over all trials that started. Robust plans are those with a quality above one half."""
+
+    policy: str
+    trials: int
+    successes: int
+    rate: float  # of trials with the object in the hand at the end; NaN without trials
+    low: float  # Wilson's 95 % bounds of the success rate
+    high: float
+    outcomes: dict[str, int]
+    robust_plans: int
+    robust_successes: int
+    planning_seconds: float  # median
+    share_of_ceiling: float  # rate over that of the planner `CEILING` on the same trials; NaN if it was not asked
+
+    @property
+    def precision(self) -> float:
+        """Of the robust plans, the share that succeeded: precision at Q > 0.5."""
+        return self.robust_successes / self.robust_plans if self.robust_plans else float("nan")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two policies on the same trials. low_over_objects, high_over_objects: 95 %, from resampled objects."""
+
+    first: str
+    second: str
+    paired: PairedDifference
+    holm_p_value: float  # of McNemar's test, corrected for all pairs of the run
+    low_over_objects: float
+    high_over_objects: float
+
+
+def summarise(records: Sequence[TrialRecord]) -> list[PolicySummary]:
+    """One summary for each policy, in the order in which they were asked for."""
+    started = _started(records)
+    labels = list(started[0].results) if started else []
+    ceiling = sum(record.results[CEILING].success for record in started) if CEILING in labels else 0
+    return [_summary(label, [record.results[label] for record in started], ceiling) for label in labels]
+
+
+def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
+    """Every pair of policies on the trials that started: success of the first minus success of the second."""
+    started = _started(records)
+    objects = [record.object for record in started]
+    lifted = {
+        label: np.array([record.results[label].success for record in started])
+        for label in (started[0].results if started else [])
+    }
+    pairs = list(combinations(lifted, 2))
+    paired = [paired_difference(lifted[one], lifted[other]) for one, other in pairs]
+    adjusted = holm_adjusted([found.p_value for found in paired])
+    comparisons = []
+    for (one, other), found, p_value in zip(pairs, paired, adjusted, strict=True):
+        gain = lifted[one].astype(np.float64) - lifted[other]
+        low, high = bootstrap_over_objects(lambda trials, gain=gain: float(gain[trials].mean()), objects)
+        comparisons.append(Comparison(one, other, found, float(p_value), low, high))
+    return comparisons
+
+
+def results_as_json(config: ProtocolConfig, seed: int, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Everything that a report needs: summaries, paired differences and every trial, in the order of their numbers."""
+    ordered = sorted(records, key=lambda record: record.index)
+    return {
+        "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
+        "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(ordered)],
+        "differences": [as_json(comparison) for comparison in compare(ordered)],
+        "trials": [
+            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
+            for record in ordered
+        ],
+    }  # fmt: skip
+
+
+def format_results(records: Sequence[TrialRecord]) -> str:
+    """The table that `graspnet simulate` prints."""
+    summaries, problems = summarise(records), [record for record in records if record.problem]
+    width = max([6] + [len(summary.policy) for summary in summaries])
+    lines = [f"{'policy':<{width}}  success  95 % interval   precision  of ceiling  plan s  failures"]
+    for summary in summaries:
+        failures = Counter({name: n for name, n in summary.outcomes.items() if name != "success"}).most_common()
+        lines.append(
+            f"{summary.policy:<{width}}  {summary.successes:>3}/{summary.trials:<3}"
+            f"  {summary.rate:.1%} [{summary.low:.1%}, {summary.high:.1%}]  {_share(summary.precision):>9}"
+            f"  {_share(summary.share_of_ceiling):>10}  {summary.planning_seconds:.3f}"
+            f"  {', '.join(f'{name} {n}' for name, n in failures) or 'none'}"
+        )
+    for one in compare(records):
+        found = one.paired
+        lines.append(
+            f"{one.first} - {one.second}: {100 * found.difference:+.1f} points"
+            f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}],"
+            f" over objects [{100 * one.low_over_objects:+.1f}, {100 * one.high_over_objects:+.1f}],"
+            f" {found.only_first} to {found.only_second} of {found.trials} trials,"
+            f" p = {one.holm_p_value:.3g} (exact McNemar, Holm)"
+        )
+    if problems:
+        lines.append(f"{len(problems)} trials could not start; the first: {problems[0].problem}")
+    return "\n".join(lines)
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if np.isfinite(value) else "-"
+
+
+def _started(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
+
+
+def _summary(label: str, results: list[TrialResult], ceiling: int) -> PolicySummary:
+    trials, successes = len(results), sum(result.success for result in results)
+    low, high = wilson_interval(successes, trials)
+    robust = [result for result in results if result.quality > CONFIDENT]
+    return PolicySummary(
+        label, trials, successes, successes / trials if trials else float("nan"), low, high,
+        dict(Counter(result.outcome for result in results)), len(robust), sum(result.success for result in robust),
+        float(np.median([result.seconds for result in results])), successes / ceiling if ceiling else float("nan"),
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Records: what was written is read back, a cut line costs one trial, and another run's trials are refused."""
+
+import json
+
+import pytest
+
+from graspnet.errors import InputError
+from sim_eval.protocols import ProtocolConfig, TrialRecord
+from sim_eval.records import RecordLog, as_json, from_json, protocol_hash
+from sim_eval.trial import TrialResult
+
+RUN = {"protocol": "abc", "seed": 3, "planners": ["a"]}
+POSE = tuple(tuple(float(4 * i + j) for j in range(4)) for i in range(4))
+
+
+def _record(index: int) -> TrialRecord:
+    results = {"a": TrialResult("success", 0.7, 0.1, world_from_grasp=POSE, width=0.05), "b": TrialResult("no_plan")}
+    return TrialRecord(index, "cup/7.obj", (0.1, 0.2, 0.3), 0.4, 0.5, 123456789012, results)
+
+
+def _log(folder, run=RUN, *, resume: bool) -> RecordLog[TrialRecord]:
+    return RecordLog(folder, run, TrialRecord, lambda record: record.index, resume)
+
+
+def test_a_record_survives_json():
+    text = json.dumps(as_json(_record(5)), allow_nan=False)
+    again = from_json(TrialRecord, json.loads(text), "here")
+    assert as_json(again) == as_json(_record(5))
+    assert again.results["a"] == _record(5).results["a"]
+
+
+def test_a_resumed_log_has_all_whole_lines(tmp_path):
+    with _log(tmp_path, resume=False) as log:
+        for index in (2, 0, 1):
+            log.add(_record(index))
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])  # killed while it wrote the last one
+    with _log(tmp_path, resume=True) as log:
+        assert sorted(log.done) == [0, 2]
+        log.add(_record(1))
+    with _log(tmp_path, resume=True) as log:
+        assert sorted(log.done) == [0, 1, 2]
+
+
+def test_trials_of_another_run_are_not_mixed_in(tmp_path):
+    with _log(tmp_path, resume=False) as log:
+        log.add(_record(0))
+    with pytest.raises(InputError, match="--resume"):
+        _log(tmp_path, resume=False)
+    with pytest.raises(InputError, match="another seed"):
+        _log(tmp_path, RUN | {"seed": 4}, resume=True)
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    (tmp_path / "records.jsonl").write_text(json.dumps(RUN) + "\n{]\n{}\n")
+    with pytest.raises(InputError, match="line 2"):
+        _log(tmp_path, resume=True)
+
+
+def test_the_hash_of_a_protocol_is_that_of_its_settings():
+    assert protocol_hash(ProtocolConfig(trials=5)) == protocol_hash(ProtocolConfig(trials=5))
+    assert protocol_hash(ProtocolConfig(trials=5)) != protocol_hash(ProtocolConfig(trials=6))
