@@ -27,7 +27,7 @@ __all__ = ["run"]
 
 FAMILIES = ("box", "mug", "bowl", "hammer", "superquadric", "blob", "vase", "figure", "bracket", "gear")
 BACK = rigid(np.tile(np.eye(3), (21, 1, 1)), np.linspace([0, 0, 0], [0, 0, -APPROACH], 21))  # in the grasp frame
-TABLE = trimesh.creation.box(bounds=[[-1, -1, -0.1], [1, 1, 0]])
+TABLE = trimesh.creation.box(bounds=np.array([[-1.0, -1.0, -0.1], [1.0, 1.0, 0.0]]))
 
 
 @dataclass(frozen=True)

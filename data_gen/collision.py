@@ -2,7 +2,7 @@
 
 The approach is a straight line along the grasp's own z axis, so a finger or a palm (boxes in the grasp frame) sweeps a
 box again, only longer: nothing is stepped. Whether such a box meets a solid is decided exactly: by triangles
-(surface_tree.py), and by a ray for a box that lies wholly inside.
+(signed_distance.py), and by a ray for a box that lies wholly inside.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float64
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid
 from data_gen.scenes import Scene
-from data_gen.surface_tree import FAR, SPACING, TOLERANCE, signed_distances, surface_tree
+from data_gen.signed_distance import FAR, TOLERANCE, signed_distances
+from data_gen.surface_tree import SPACING, surface_tree
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import invert, transform_points

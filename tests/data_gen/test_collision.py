@@ -9,7 +9,7 @@ from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import APPROACH, SLACK, Clearance, clearance, swept_boxes
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.scenes import Bin, Scene
-from data_gen.surface_tree import FAR
+from data_gen.signed_distance import FAR
 from data_gen.unions import manifold_from_mesh
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
