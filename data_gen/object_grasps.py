@@ -71,7 +71,7 @@ def sample_object_grasps(
         width = np.full(int(closed.sum()), gripper.max_width)
         drawn = Grasps(rigid(rotation, points[closed].mean(axis=1)), width)
         drawn = Grasps.concatenate([kept, drawn[finder(drawn).found]])
-        kept = drawn[_spread_out(drawn, config.spacing)][: config.count]
+        kept = drawn[_spread_out(drawn, config.spacing, config.count)]
         if len(kept) == config.count:
             break
     return kept
@@ -114,15 +114,20 @@ def _within_cones(
     return unit(inward + reach * (np.cos(angle) * one + np.sin(angle) * other))
 
 
-def _spread_out(grasps: Grasps, spacing: float) -> Bool[np.ndarray, "N"]:
-    """Those that are not near an earlier one that was kept. The two directions of an axis are the same."""
-    kept = np.zeros(len(grasps), dtype=bool)
-    center, axis = grasps.origin, grasps.closing
+def _spread_out(grasps: Grasps, spacing: float, most: int) -> Int64[np.ndarray, "M"]:
+    """The first `most` that are not near an earlier one of them. The two directions of an axis are the same."""
+    kept = np.zeros(most, dtype=np.int64)
+    center, axis, found = grasps.origin, grasps.closing, 0
     for i in range(len(grasps)):
-        cosine = np.minimum(np.abs(axis[kept] @ axis[i]), 1.0)
-        distance = np.linalg.norm(center[kept] - center[i], axis=1) + _ANGLE_WEIGHT * np.arccos(cosine)
-        kept[i] = not (distance < spacing).any()
-    return kept
+        before = kept[:found]
+        cosine = np.minimum(np.abs(axis[before] @ axis[i]), 1.0)
+        distance = np.linalg.norm(center[before] - center[i], axis=1) + _ANGLE_WEIGHT * np.arccos(cosine)
+        if not (distance < spacing).any():
+            kept[found] = i
+            found += 1
+        if found == most:
+            break
+    return kept[:found]
 
 
 def _tilted_clearance(
