@@ -13,17 +13,17 @@ quadratic programme.
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
+from numba import njit
 
 from data_gen.contacts import Contacts
-from data_gen.wrenches import ContactFrames, contact_frames
+from data_gen.wrenches import contact_frames
 from graspnet.errors import InputError
 
 __all__ = ["ResistanceConfig", "least_force"]
-
-_CHUNK = 256  # grasps at a time: their pairs of lines stay in the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,43 +57,22 @@ def least_force(
 
     ∞ where contacts were not found or the line through them leaves a cone. `across`: the grasp frame's x axis.
     """
-    points, normals = contacts.points.reshape(-1, 2, 3), contacts.normals.reshape(-1, 2, 3)
-    result, found = np.full(friction.size, np.inf), np.flatnonzero(contacts.found)
-    for start in range(0, len(found), _CHUNK):
-        rows = found[start : start + _CHUNK]
-        frames = contact_frames(
-            Contacts(points[rows], normals[rows], np.ones(len(rows), dtype=bool)), _rows(across, rows)
-        )
-        lever = _rows(center_of_mass, rows) - points[rows, 0]
-        result[rows] = _least_force(
-            frames, points[rows, 1] - points[rows, 0], lever, friction.reshape(-1)[rows], weight, config
-        )
-    return result.reshape(friction.shape)
-
-
-def _rows(vectors: Float64[np.ndarray, "*B 3"], rows: Int64[np.ndarray, "M"]) -> Float64[np.ndarray, "M 3"]:
-    return vectors.reshape(-1, 3)[rows]
-
-
-def _least_force(
-    frames: ContactFrames,
-    span: Float64[np.ndarray, "M 3"],
-    lever: Float64[np.ndarray, "M 3"],
-    friction: Float64[np.ndarray, "M"],
-    weight: Float64[np.ndarray, "3"],
-    config: ResistanceConfig,
-) -> Float64[np.ndarray, "M"]:
-    """`span`: from contact 1 to contact 2. `lever`: from contact 1 to the centre of mass."""
-    distance = np.linalg.norm(span, axis=-1, keepdims=True)
-    closing = span / distance
-    inwards = np.stack([closing, -closing], axis=1)  # the way in which each jaw pushes
+    found = contacts.found
+    touching = Contacts(contacts.points[found], contacts.normals[found], found[found])
+    frames, friction = contact_frames(touching, across[found]), friction[found]
+    span = touching.points[:, 1] - touching.points[:, 0]
+    distance = np.linalg.norm(span, axis=1, keepdims=True)
+    inwards = np.stack([span, -span], axis=1) / distance[:, None]  # the way in which each jaw pushes
     facets = frames.cone_facets(friction, config.facets)
     lean = np.einsum("mjki,mji->mjk", facets, inwards)
     twist = 2 / 3 * config.pad_radius * friction
+    lever = center_of_mass[found] - touching.points[:, 0]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # of grasps that are not steady
-        least = _lowest_point(*_limits(frames.inward, facets, lean, inwards, distance, lever, twist, weight))
+        slope, height = _limits(frames.inward, facets, lean, inwards, distance, lever, twist, weight)
     steady = (lean < 0).all(axis=(1, 2))
-    return np.where(steady, least, np.inf)
+    result = np.full(found.shape, np.inf)
+    result[found] = np.where(steady, _lowest_points(slope, height), np.inf)
+    return result
 
 
 def _limits(
@@ -129,14 +108,23 @@ def _limits(
         turns = np.stack([torsion, -torsion], axis=-1) / twist[:, None, None]
         lines.append(np.concatenate([slips, (turns - pressed[..., None]) / facing[..., None]], axis=-1))
     height, slope = lines[0] + spare, lines[1]
-    return slope.reshape(len(slope), -1), height.reshape(len(height), -1)
+    return np.concatenate([slope[:, 0], slope[:, 1]], axis=1), np.concatenate([height[:, 0], height[:, 1]], axis=1)
 
 
-def _lowest_point(slope: Float64[np.ndarray, "M L"], height: Float64[np.ndarray, "M L"]) -> Float64[np.ndarray, "M"]:
+@njit(cache=True, error_model="numpy")
+@no_type_check
+def _lowest_points(slope, height):
     """min over λ of the highest line: the highest point at which a rising and a falling line meet (or a flat one)."""
-    apart = slope[:, None, :] - slope[:, :, None]
-    meets = slope[:, None, :] * height[:, :, None] - slope[:, :, None] * height[:, None, :]
-    opposed = (slope[:, :, None] <= 0) & (slope[:, None, :] >= 0) & (apart > 0)
-    crossing = np.where(opposed, meets / apart, -np.inf).max(axis=(1, 2))
-    flat = np.where(slope == 0, height, -np.inf).max(axis=1)
-    return np.asarray(np.maximum(crossing, flat))
+    lowest = np.full(len(slope), -np.inf)
+    for m in range(len(slope)):
+        for i in range(slope.shape[1]):
+            if slope[m, i] > 0:
+                continue
+            for j in range(slope.shape[1]):
+                if slope[m, j] >= 0:
+                    apart = slope[m, j] - slope[m, i]
+                    meeting = height[m, i]
+                    if apart > 0:
+                        meeting = (slope[m, j] * height[m, i] - slope[m, i] * height[m, j]) / apart
+                    lowest[m] = max(lowest[m], meeting)
+    return lowest
