@@ -1,0 +1,267 @@
+"""The page of a dataset: tables, histograms, and a contact sheet of images, grasps and what a network sees of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, UInt8
+
+from graspnet.camera import Camera
+from graspnet.dataset import Dataset, Shard
+from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.gripper import ParallelJawGripper
+from graspnet.inspection.summary import CLEARANCES, Summary
+from graspnet.inspection.text import MOST_ROWS, rows_of
+from graspnet.ops.grasp_crops import MetricCropConfig
+from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.training.batches import cut_crops
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["write_page"]
+
+CROPS = 8  # of each image of the contact sheet: evenly from its least to its most robust grasp
+CROP = MetricCropConfig()
+
+
+def write_page(path: Path, dataset: Dataset, summary: Summary, images: int, rng: np.random.Generator) -> None:
+    """Write report.html, with `images` images drawn from all shards on its contact sheet."""
+    sections = [
+        Section("Counts", _counts(dataset, summary)),
+        Section("Positive rates", _rates(summary)),
+        Section("Labels", (figure_html(_label_figure(summary), LABEL_CAPTION),)),
+        Section("Grasps", (figure_html(_grasp_figure(summary), GRASP_CAPTION),)),
+        Section("Cameras", (figure_html(_camera_figure(summary), "The camera of every image."),)),
+        Section("Contact sheet", (paragraph(SHEET_TEXT), *_contact_sheet(dataset, summary, images, rng))),
+    ]
+    if summary.problems:
+        sections.insert(0, Section("Broken", (table_html(["problem"], [[p] for p in summary.problems]),)))
+    write_report(path, f"Dataset {dataset.header.name}", sections)
+
+
+LABEL_CAPTION = (
+    "Metrics of sampled grasps, and their signed clearances to object, table and neighbours along the approach: "
+    "below zero, something is touched. Bars at the ends hold what lies beyond."
+)
+GRASP_CAPTION = (
+    "Where sampled grasps are: opening and contact distance over the hand's largest opening; depth and angle in the "
+    "image; horizontal distance from the object's centre of mass and height above the table; tilt of the approach."
+)
+SHEET_TEXT = (
+    "Images drawn at random. Of each, eight grasps evenly from the least to the most robust, drawn as large as the "
+    "hand would be there and coloured by robustness (red 0, yellow ½, green 1); beside it what the network sees of "
+    "each, with bars where the jaws are before they close. Titles: number, robustness (0 where something is touched), "
+    "smallest clearance."
+)
+
+
+def _counts(dataset: Dataset, summary: Summary) -> tuple[str, ...]:
+    header, total = dataset.header, summary.total
+    cameras = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in header.cameras.items())
+    rows: list[list[object]] = [
+        ["schema version, seed, fingerprint", f"{header.version}, {header.seed}, {header.fingerprint}"],
+        ["objects, images, grasps", f"{len(summary.by['object'])}, {summary.images}, {total.grasps}"],
+        *([f"objects of {name}", len(objects)] for name, objects in header.splits.items()),
+        ["hands", len(header.grippers)],
+        ["cameras (px)", cameras],
+        ["free of collision", f"{total.free / max(total.grasps, 1):.1%}"],
+        [f"positive: {summary.metric} above {summary.threshold:g}, and free", f"{total.rate:.1%}"],
+        ["packages", ", ".join(f"{name} {version}" for name, version in header.packages.items())],
+    ]
+    left_out = [[name, reason] for name, reason in header.skipped.items()]
+    tables = [table_html(["", ""], rows)]
+    return (*tables, table_html(["left out", "why"], left_out)) if left_out else tuple(tables)
+
+
+def _rates(summary: Summary) -> tuple[str, ...]:
+    header = ["grasps", "free of collision", "positive"]
+    tables = [table_html([kind, *header], rows_of(summary.by[kind])) for kind in ("origin", "hand", "family")]
+    metrics = table_html(["metric, at its usual threshold", *header], rows_of(summary.metric_rates))
+    note = f"Of more than {MOST_ROWS} rows, those with the lowest and the highest rates."
+    objects = figure_html(_object_figure(summary), "Objects by positive rate.")
+    return tables[0], tables[1], metrics, objects, paragraph(note), tables[2]
+
+
+def _object_figure(summary: Summary) -> "Figure":
+    rates = np.array([tally.rate for tally in summary.by["object"].values()])
+    figure, axes = new_figure(1, 1, width=5.0, aspect=0.5)
+    _histogram(axes[0, 0], rates, "positive rate of an object", (0.0, 1.0), "objects")
+    return figure
+
+
+def _label_figure(summary: Summary) -> "Figure":
+    panels = len(summary.metrics) + len(CLEARANCES)
+    figure, axes = new_figure(-(-panels // 4), 4, width=3.0)
+    flat = iter(axes.flat)
+    for name, values in summary.metrics.items():
+        _histogram(next(flat), values, name, _range_of(values))
+    for i, part in enumerate(CLEARANCES):
+        _histogram(next(flat), summary.grasps.clearance[:, i] * 1e3, f"clearance, {part} (mm)", (-25.0, 25.0))
+    for left_over in flat:
+        left_over.set_axis_off()
+    return figure
+
+
+def _grasp_figure(summary: Summary) -> "Figure":
+    grasps = summary.grasps
+    figure, axes = new_figure(2, 4, width=3.0)
+    flat = axes.flat
+    _histogram(flat[0], grasps.opening * 1e3, "the hand's largest opening (mm)")
+    _histogram(flat[1], grasps.width / grasps.opening, "commanded opening / largest", (0.0, 1.0))
+    _histogram(flat[2], grasps.contact_distance / grasps.opening, "contact distance / largest opening", (0.0, 1.0))
+    _histogram(flat[3], grasps.depth, "depth (m)")
+    _histogram(flat[4], np.rad2deg(grasps.angle), "angle in the image (°)", (-90.0, 90.0))
+    _histogram(flat[5], np.rad2deg(grasps.tilt), "approach from the vertical (°)")
+    _histogram(flat[6], grasps.height * 1e3, "height above the table (mm)")
+    reach = ((0.0, np.quantile(grasps.aside, 0.99) * 1e3), (0.0, np.quantile(grasps.height, 0.99) * 1e3))
+    flat[7].hist2d(grasps.aside * 1e3, grasps.height * 1e3, bins=30, range=reach, cmap="Blues")
+    flat[7].set_xlabel("beside the object's centre (mm)")
+    flat[7].set_ylabel("height (mm)")
+    return figure
+
+
+def _camera_figure(summary: Summary) -> "Figure":
+    views = summary.views
+    figure, axes = new_figure(1, 4, width=3.0)
+    _histogram(axes.flat[0], views.distance, "distance to the table (m)", None, "images")
+    _histogram(axes.flat[1], np.rad2deg(views.polar), "optical axis from the vertical (°)", None, "images")
+    _histogram(axes.flat[2], np.rad2deg(views.field_of_view), "horizontal field of view (°)", None, "images")
+    _histogram(axes.flat[3], views.objects, "objects in the image", None, "images")
+    return figure
+
+
+def _histogram(
+    axes: "Axes",
+    values: Float64[np.ndarray, "N"],
+    label: str,
+    limits: tuple[float, float] | None = None,
+    counted: str = "grasps",
+) -> None:
+    """Bars at the ends hold what lies beyond the limits; what is not a number is left out, and infinity lies beyond."""
+    known = values[~np.isnan(values)]
+    low, high = limits or (float(np.min(known, initial=0.0)), float(np.max(known, initial=1.0)))
+    axes.hist(np.clip(known, low, high), bins=30, range=(low, high if high > low else low + 1), color="steelblue")
+    axes.set_xlabel(label)
+    axes.set_ylabel(counted)
+
+
+def _range_of(values: Float64[np.ndarray, "N"]) -> tuple[float, float]:
+    """From 0 to 1 for a probability, else to where nearly all of the values end."""
+    finite = values[np.isfinite(values)]
+    if not len(finite) or (finite.min() >= 0 and 0.1 < finite.max() <= 1):
+        return 0.0, 1.0
+    return float(min(finite.min(), 0.0)), float(np.quantile(finite, 0.99))
+
+
+def _contact_sheet(dataset: Dataset, summary: Summary, images: int, rng: np.random.Generator) -> list[str]:
+    figures: list[str] = []
+    for index in rng.permutation(dataset.shard_count):
+        if len(figures) == images:
+            break
+        try:
+            shard = dataset.read(int(index))
+        except InputError:  # listed among the problems already
+            continue
+        seen = np.unique(shard.grasps.image)
+        if len(seen):
+            image = int(rng.choice(seen))
+            caption = f"{', '.join(_objects_in(shard, image))}; shard {dataset.shard_names[index]}, image {image}"
+            figures.append(figure_html(_sheet_figure(_shown(dataset, shard, image, summary.metric)), caption))
+    return figures
+
+
+def _objects_in(shard: Shard, image: int) -> list[str]:
+    return [shard.objects.object[row] for row in np.flatnonzero(shard.objects.image == image)]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An image and the grasps of it that are shown."""
+
+    depth: Float32[np.ndarray, "H W"]
+    instance: UInt8[np.ndarray, "H W"]
+    camera: Camera
+    grasps_in_camera: Grasps
+    hands: tuple[ParallelJawGripper, ...]
+    robustness: Float64[np.ndarray, "N"]
+    clearance: Float64[np.ndarray, "N"]
+
+
+def _shown(dataset: Dataset, shard: Shard, image: int, metric: str) -> _Shown:
+    grasps = shard.grasps
+    robustness = np.where(grasps.collision_free, grasps.metrics[metric].mean, 0.0)
+    rows = _evenly(np.flatnonzero(grasps.image == image), robustness)
+    return _Shown(
+        shard.images.depth[image],
+        shard.images.instance[image],
+        shard.images.cameras[image],
+        Grasps(grasps.camera_from_grasp[rows], grasps.width[rows]),
+        tuple(dataset.gripper(grasps.gripper[row]) for row in rows),
+        robustness[rows],
+        grasps.clearance[rows],
+    )
+
+
+def _evenly(rows: Int64[np.ndarray, "N"], robustness: Float64[np.ndarray, "M"]) -> Int64[np.ndarray, "K"]:
+    ranked = rows[np.argsort(robustness[rows], kind="stable")]
+    return ranked[np.linspace(0, len(ranked) - 1, min(CROPS, len(ranked))).round().astype(int)]
+
+
+def _sheet_figure(shown: _Shown) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    axes = figure.subplot_mosaic([["image", *"abcd"], ["image", *"efgh"]], width_ratios=[2.6, 1, 1, 1, 1])
+    _draw_image(axes.pop("image"), shown)
+    _draw_crops(list(axes.values()), shown)
+    return figure
+
+
+def _draw_image(axes: "Axes", shown: _Shown) -> None:
+    grasps, camera = shown.grasps_in_camera, shown.camera
+    reach = np.array([hand.finger_thickness for hand in shown.hands]) + grasps.width / 2
+    ends = [camera.project(grasps.origin + sign * reach[:, None] * grasps.closing) for sign in (-1, 1)]
+    colors = quality_colors(shown.robustness)
+    draw_depth(axes, shown.depth, limits=_near_and_far(shown.depth, shown.instance))
+    for i, hand in enumerate(shown.hands):
+        draw_grasps(axes, grasps[i : i + 1], camera, hand, colors[i : i + 1])
+        for end in ends:
+            axes.annotate(str(i + 1), tuple(end[i]), fontsize=7, ha="center", va="center")
+    _zoom(axes, np.concatenate(ends), shown.instance)
+
+
+def _draw_crops(axes: Sequence["Axes"], shown: _Shown) -> None:
+    grasps = shown.grasps_in_camera
+    sizes = np.stack([hand.sizes() for hand in shown.hands]).astype(np.float32)
+    crops = cut_crops(shown.depth, shown.camera, grasps.poses, sizes, CROP).images.numpy()
+    for i, ax in enumerate(axes):
+        if i >= len(grasps):
+            ax.set_axis_off()
+            continue
+        opening = grasps.width[i] / shown.hands[i].max_width * CROP.size / CROP.window
+        title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:.0f} mm"
+        color = tuple(quality_colors(shown.robustness[i : i + 1])[0].tolist())
+        draw_crops(np.array([ax]), crops[i : i + 1], opening=float(opening), titles=[title], color=color)
+
+
+def _near_and_far(depth: np.ndarray, instance: np.ndarray) -> tuple[float, float]:
+    """From the nearest object to a little behind the farthest: the objects' relief, not the table's slope."""
+    shown = depth[instance > 0] if (instance > 0).any() else depth
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    return float(low), float(high + 0.2 * (high - low) + 1e-3)
+
+
+def _zoom(axes: "Axes", uv: Float64[np.ndarray, "N 2"], instance: np.ndarray) -> None:
+    """Show the objects and these pixels, in 4 : 3."""
+    v, u = np.nonzero(instance)
+    points = np.concatenate([uv, np.stack([u, v], axis=1)])
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, half = (low + high) / 2, float(np.max((high - low) * [1, 4 / 3]) / 2 * 1.1 + 5)
+    axes.set_xlim(middle[0] - half, middle[0] + half)
+    axes.set_ylim(middle[1] + half * 0.75, middle[1] - half * 0.75)

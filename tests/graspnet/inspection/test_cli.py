@@ -1,0 +1,85 @@
+"""Facts about `graspnet inspect`: what it says, what it writes, and that nothing broken passes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from graspnet.inspection.cli import inspect
+from graspnet.inspection.page import write_page
+from graspnet.inspection.summary import summarise
+
+from .conftest import write_dataset
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(inspect, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def damaged(three, tmp_path) -> Path:
+    shutil.copytree(str(three.folder), tmp_path / "data")
+    path = tmp_path / "data" / "shards" / "00001"
+    (path / "grasps.parquet").write_bytes((path / "grasps.parquet").read_bytes()[:-7])
+    (path / "depth.zarr" / "zarr.json").unlink()
+    return tmp_path / "data"
+
+
+def test_it_counts_and_writes_a_page_that_needs_nothing_else(three, tmp_path):
+    done = run(three.folder, "--output", tmp_path / "look", "--images", 2)
+    assert done.exit_code == 0, done.output
+    assert "3 objects, 6 images, 120 grasps" in done.stdout
+    assert "positive (robust_pad_closure above 0.5, and free)" in done.stdout
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert page.count("<img") == 4 + 2  # histograms, and the contact sheet
+    assert "://" not in page
+    assert json.loads((tmp_path / "look" / "run.json").read_text())["command"] == "inspect"
+
+
+def test_every_broken_file_is_named_and_the_status_is_2(damaged, tmp_path):
+    done = run(damaged, "--output", tmp_path / "look", "--images", 1)
+    assert done.exit_code == 2
+    broken = [line for line in done.stderr.splitlines() if "shards/" in line]
+    assert len(broken) == 2
+    assert "00001/depth.zarr/zarr.json: missing" in broken[0]
+    assert "00001/grasps.parquet: truncated or changed" in broken[1]
+    assert "2 objects" in done.stdout
+    assert "truncated or changed" in (tmp_path / "look" / "report.html").read_text()
+
+
+def test_a_dataset_behind_a_url_is_read_like_a_folder(tmp_path):
+    write_dataset(f"memory://{tmp_path}/data", "objects.count=1", "views=1")
+    assert "1 objects, 1 images, 20 grasps" in run(f"memory://{tmp_path}/data").stdout
+
+
+def test_the_same_seed_shows_the_same_images(three, tmp_path):
+    for name in "ab":
+        write_page(tmp_path / name, three, summarise(three), 1, np.random.default_rng(2))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_model_says_what_it_is():
+    weights = Path(__file__).parents[3] / "graspnet" / "weights" / "parallel_jaw"
+    done = run(weights)
+    assert done.exit_code == 0, done.output
+    assert "network" in done.stdout
+    assert "temperature" in done.stdout
+
+
+def test_a_plan_becomes_a_table(tmp_path):
+    image = {"center": [312.4, 240.1], "angle": 0.31, "depth": 0.668}
+    grasp = {"kind": "parallel_jaw", "quality": 0.97, "width": 0.043, "image": image}
+    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [grasp]}))
+    assert run(tmp_path / "plan.json").stdout.splitlines()[1].split() == [
+        "0.970",
+        "312.4",
+        "240.1",
+        "0.310",
+        "0.6680",
+        "0.0430",
+    ]
+    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [], "reason": "no object"}))
+    assert run(tmp_path / "plan.json").stdout == "no grasp: no object\n"
