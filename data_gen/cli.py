@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graspnet.config import config_to_dict, load_config
+from graspnet.config import config_to_dict, load_config, preset_path
 from graspnet.progress import track
 from graspnet.run_record import write_run_record
 
@@ -30,9 +30,10 @@ __all__ = ["generate"]
 )
 @click.option(
     "--objects",
+    multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A folder of meshes (.obj .stl .ply .off .glb .gltf), nested; without it, procedural objects.",
+    help="A folder of meshes (.obj .stl .ply .off .glb), nested, repeatable; without it, procedural objects.",
 )
 @click.option(
     "--workers",
@@ -53,8 +54,8 @@ __all__ = ["generate"]
 @click.option("--output", required=True, metavar="DIR|URL", help="The dataset's folder, on a disk or behind fsspec.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def generate(
-    config_name: str, objects: Path | None, workers: int, on_policy: str | None, engine: str, resume: bool, seed: int,
-    output: str, overrides: tuple[str, ...],
+    config_name: str, objects: tuple[Path, ...], workers: int, on_policy: str | None, engine: str, resume: bool,
+    seed: int, output: str, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a dataset of depth images and labelled grasps from meshes or procedural objects.
 
@@ -73,15 +74,14 @@ def generate(
     from data_gen.generate import generate as run
     from data_gen.generate import unit_names
     from data_gen.generate_config import GenerateConfig
+    from data_gen.objects import only_meshes_of
     from graspnet.dataset import Dataset
 
     started = time.time()
-    if objects is not None:
-        overrides = (*overrides, f"objects.folder={objects}")
-    config = load_config(GenerateConfig, "generate", config_name, overrides)
+    config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
-    summaries = run(config, Path(config_name).stem, seed, output, LocalEngine(workers), resume)
+    summaries = run(config, preset_path("generate", config_name).stem, seed, output, LocalEngine(workers), resume)
     made = list(track(summaries, len(unit_names(config)), "generate", _units(config)))
     click.echo(summary_table(made, config))
     counts = Dataset.open(output).header.counts  # of the whole dataset, where --resume made the rest of it

@@ -5,6 +5,7 @@ body exactly and serve as its collision geometry. `make_solid` scales and centre
 """
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.unions import manifold_from_mesh
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["FAMILIES", "make_solid", "make_solids", "save_solids"]
+__all__ = ["FAMILIES", "check_family", "make_solid", "make_solids", "save_solids"]
 
 Points = Float64[np.ndarray, "_ 3"]
 Outline = Float64[np.ndarray, "_ 2"]
@@ -29,14 +30,25 @@ ROUND = 20  # segments of a full circle: a hollow body has as many parts, and ph
 
 
 def make_solid(family: str, rng: np.random.Generator, name: str = "") -> Solid:
-    """One object of a family; its longest side is log-uniform between 5 and 14 cm."""
+    """One object of a family; its longest side is log-uniform between 5 and 14 cm.
+
+    A family of an installed package (entry-point group `graspnet.objects`) is a function of a generator that returns a
+    trimesh.Trimesh, which is mended and keeps its size (metres).
+    """
+    check_family(family)
     if family not in FAMILIES:
-        raise unknown_name("family", family, FAMILIES)
+        return solid_from_mesh(_installed_families()[family].load()(rng), name or family)
     body, parts = FAMILIES[family](rng)
     length = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
     low, high = np.array(body.bounding_box()).reshape(2, 3)
     factor = length / float(np.max(high - low))
     return solid_from_mesh(_mesh(body, factor), name or family, tuple(_mesh(part, factor) for part in parts))
+
+
+def check_family(family: str) -> None:
+    """InputError unless the family is one of ours or of an installed package."""
+    if family not in FAMILIES and family not in _installed_families():
+        raise unknown_name("family", family, [*FAMILIES, *_installed_families()])
 
 
 def make_solids(count: int, seed: int, families: Sequence[str] | None = None) -> list[Solid]:
@@ -56,6 +68,10 @@ def save_solids(solids: Sequence[Solid], folder: str | Path) -> list[Path]:
     for solid, path in zip(solids, paths, strict=True):
         solid.mesh.export(path, digits=9)
     return paths
+
+
+def _installed_families() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="graspnet.objects")}
 
 
 def _mesh(body: Manifold, factor: float) -> trimesh.Trimesh:

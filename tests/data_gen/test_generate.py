@@ -82,7 +82,7 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
     """Relabelled from the mesh and what is on disk alone; a folder of one mesh in its own scale."""
     mesh = trimesh.creation.box((0.06, 0.03, 0.02))
     mesh.export(tmp_path / "brick.stl")
-    config = tiny(folder=str(tmp_path), graspable_width=None, validation_share=0.0)
+    config = tiny(count=None, folders=(str(tmp_path),), scaling="as_is", validation_share=0.0)
     make(tmp_path / "data", 1, config)
     shard = Dataset.open(tmp_path / "data").read(0)
     hand = Dataset.open(tmp_path / "data").gripper("yumi")
@@ -135,7 +135,7 @@ def test_no_object_is_in_two_splits(dataset):
 def test_two_meshes_are_enough_to_train_on_one_and_validate_on_the_other(tmp_path):
     for name in "ab":
         trimesh.creation.box((0.05, 0.03, 0.02)).export(tmp_path / f"{name}.stl")
-    make(tmp_path / "data", 1, tiny(folder=str(tmp_path)))
+    make(tmp_path / "data", 1, tiny(count=None, folders=(str(tmp_path),)))
     splits = Dataset.open(tmp_path / "data").header.splits
     assert {name: len(objects) for name, objects in splits.items()} == {"train": 1, "validation": 1}
 
@@ -144,7 +144,7 @@ def test_a_mesh_that_cannot_be_used_is_skipped_with_its_reason(tmp_path):
     (tmp_path / "meshes").mkdir()
     trimesh.creation.box((0.05, 0.03, 0.02)).export(tmp_path / "meshes" / "good.stl")
     (tmp_path / "meshes" / "broken.stl").write_bytes(b"solid nothing")
-    make(tmp_path / "data", 1, tiny(folder=str(tmp_path / "meshes")))
+    make(tmp_path / "data", 1, tiny(count=None, folders=(str(tmp_path / "meshes"),)))
     header = Dataset.open(tmp_path / "data").header
     assert header.counts["objects"] == 1
     assert "broken.stl" in header.skipped
@@ -172,4 +172,4 @@ def test_an_override_that_does_not_exist_is_one_line(tmp_path):
 
 def test_an_empty_folder_of_objects_is_refused(tmp_path):
     with pytest.raises(InputError, match="no mesh file"):
-        object_names(ObjectConfig(folder=str(tmp_path)))
+        object_names(ObjectConfig(folders=(str(tmp_path),)))

@@ -168,7 +168,7 @@ def test_shapes_follow_the_shape_seed_and_scenes_the_trials_seed(renderer):
 
 def test_own_meshes_take_part(renderer, tmp_path):
     trimesh.creation.box([30, 40, 20]).export(tmp_path / "brick.stl")
-    objects = ObjectConfig(folder=str(tmp_path), unit=0.001, graspable_width=None)
+    objects = ObjectConfig(folders=(str(tmp_path),), unit=0.001, scaling="as_is")
     trial = draw_trial(replace(BOXES, objects=objects), 0, 0, renderer)
     np.testing.assert_allclose(np.sort(trial.solid.mesh.extents), [0.02, 0.03, 0.04], atol=1e-6)
 
