@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from data_gen.meshes import Solid
+from data_gen.scenes import Scene
 from graspnet.camera import save_camera
 from graspnet.errors import InputError
 from graspnet.observation import Observation
@@ -40,7 +40,11 @@ __all__ = [
 NOTHING_FOUND = 3  # exit status of `graspnet plan`, and of any outside planner, that has no grasp to propose
 PLACEHOLDERS = ("depth", "camera", "segmask", "gripper", "output", "seed")
 # planners that see the truth; each is a Planner made from a quality, or from none
-CEILINGS: dict[str, str] = {}
+CEILINGS: dict[str, str] = {
+    "oracle": "sim_eval.ceilings:Oracle",
+    "oracle_calibrated": "sim_eval.ceilings:CalibratedOracle",
+    "oracle_on_image": "sim_eval.ceilings:OracleOnImage",
+}
 
 
 class PlannerError(Exception):
@@ -52,8 +56,7 @@ class Situation:
     """What a planner is asked about. A policy may look at `observation` alone; the rest is the truth, for ceilings."""
 
     observation: Observation
-    solids: tuple[Solid, ...]
-    world_from_object: Float64[np.ndarray, "M 4 4"]
+    scene: Scene
     world_from_camera: Float64[np.ndarray, "4 4"]
     world_from_believed_camera: Float64[np.ndarray, "4 4"]  # where the arm takes the camera to be: grasps go there
     seed: int  # of the planner's randomness

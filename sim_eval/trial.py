@@ -97,7 +97,7 @@ class Trial:
     def situation(self) -> Situation:
         """What a planner is asked."""
         return Situation(
-            self.observation, (self.solid,), self.world_from_object[None], self.world_from_camera,
+            self.observation, Scene((self.solid,), self.world_from_object[None]), self.world_from_camera,
             self.world_from_believed_camera, self.plan_seed,
         )  # fmt: skip
 

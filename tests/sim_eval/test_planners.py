@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from data_gen.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.gripper import load_gripper
@@ -24,7 +25,7 @@ def situation() -> Situation:
     depth[20:30, 20:40] = 0.66
     observation = Observation(depth, CAMERA, load_gripper("yumi"), depth < 0.69)
     pose = rigid(np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.7]))
-    return Situation(observation, (), np.zeros((0, 4, 4)), pose, pose, 7)
+    return Situation(observation, Scene((), np.zeros((0, 4, 4))), pose, pose, 7)
 
 
 def _python(code: str, *, timeout: float = 20.0) -> CommandPlanner:
