@@ -5,6 +5,7 @@ outside package can add a command of its own. Exit status: 0 done, 1 internal er
 """
 
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any
@@ -13,29 +14,38 @@ import click
 
 from graspnet.errors import InputError
 
-__all__ = ["NOTHING_FOUND", "main"]
+__all__ = ["NOTHING_FOUND", "LazyGroup", "main"]
 
 NOTHING_FOUND = 3  # exit status of a command that did its work and found nothing, such as a plan without a grasp
 
 
 class LazyGroup(click.Group):
-    """Commands from entry points; their modules stay unloaded until one of them is called."""
+    """Commands from a group of entry points; their modules stay unloaded until one of them is called.
+
+    summaries: a line for those that we know, as help must not import them.
+    """
+
+    def __init__(self, *arguments: Any, installed: str, summaries: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.installed = installed
+        self.summaries = summaries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all installed commands."""
-        return sorted(_commands())
+        return sorted(_commands(self.installed))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of one command and return it."""
-        entry = _commands().get(cmd_name)
+        entry = _commands(self.installed).get(cmd_name)
         return entry.load() if entry else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first argument names, or a usage error with the nearest name."""
-        if args and not args[0].startswith("-") and args[0] not in _commands():
-            near = get_close_matches(args[0], _commands(), n=1)
+        names = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in names:
+            near = get_close_matches(args[0], names, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
@@ -43,7 +53,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _SUMMARIES.get(name, "")) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, self.summaries.get(name, "")) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a person can mend becomes one line on standard error and exit status 2."""
@@ -57,18 +67,26 @@ class LazyGroup(click.Group):
 _SUMMARIES = {
     "benchmark": "Measure a part against a reference, side by side.",
     "demo": "The whole loop in minutes: meshes, dataset, network, plans, picks, report.",
+    "export": "Our data and networks to other people's formats.",
     "generate": "Meshes to a dataset of depth images and labelled grasps.",
+    "import": "Other people's data and networks to ours.",
+    "inspect": "What is in a dataset, a model or a plan, and whether it is whole.",
     "plan": "A depth image to ranked grasps.",
     "simulate": "Pick objects in a physics simulator with one or more policies.",
     "train": "A dataset to a grasp quality network.",
 }
 
 
-def _commands() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="graspnet.commands")}
+def _commands(installed: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=installed)}
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=LazyGroup,
+    installed="graspnet.commands",
+    summaries=_SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(version("graspnet"), prog_name="graspnet")
 def main() -> None:
     """Grasp planning on depth images: mesh, dataset, network, plan, pick, report.

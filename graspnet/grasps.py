@@ -94,8 +94,10 @@ class ImageGrasps:
         return ImageGrasps(self.center[index], self.angle[index], self.depth[index], self.width[index])
 
 
-def grasps_from_image(image_grasps: ImageGrasps, camera: Camera, approach_in_camera: Float[np.ndarray, "3"]) -> Grasps:
-    """Grasps in the camera frame that look like `image_grasps` and share one approach direction.
+def grasps_from_image(
+    image_grasps: ImageGrasps, camera: Camera, approach_in_camera: Float[np.ndarray, "3"] | Float[np.ndarray, "N 3"]
+) -> Grasps:
+    """Grasps in the camera frame that look like `image_grasps`, with one approach direction for all or one for each.
 
     The closing axis is perpendicular to the approach a and projects along the angle θ: it lies in the plane of the
     pixel's ray r and e = (cos θ / fx, sin θ / fy, 0), so y ∝ e − (e·a)/(r·a) r.

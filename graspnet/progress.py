@@ -13,13 +13,16 @@ T = TypeVar("T")
 LOG_INTERVAL = 10.0  # seconds between the lines of a log
 
 
-def track(items: Iterable[T], total: int, description: str, unit: str = "it") -> Iterator[T]:
-    """The same items, with progress shown on standard error while they are taken."""
+def track(items: Iterable[T], total: int, description: str, unit: str = "it", before: int = 0) -> Iterator[T]:
+    """The same items, with progress shown on standard error while they are taken.
+
+    before: how many of the total were done by an earlier run, and are not among the items.
+    """
     show = _bar if sys.stderr.isatty() else _lines
-    yield from show(items, total, description, unit)
+    yield from show(items, total, description, unit, before)
 
 
-def _bar(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+def _bar(items: Iterable[T], total: int, description: str, unit: str, before: int) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,21 +32,22 @@ def _bar(items: Iterable[T], total: int, description: str, unit: str) -> Iterato
     )  # fmt: skip
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total, rate="")
+        task = progress.add_task(description, total=total, completed=before, rate="")
         for done, item in enumerate(items, start=1):
             yield item
-            progress.update(task, completed=done, rate=f"{_rate(done, start):.3g} {unit}/s")
+            progress.update(task, completed=before + done, rate=f"{_rate(done, start):.3g} {unit}/s")
 
 
-def _lines(items: Iterable[T], total: int, description: str, unit: str) -> Iterator[T]:
+def _lines(items: Iterable[T], total: int, description: str, unit: str, before: int) -> Iterator[T]:
     start = last = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        now = time.monotonic()
-        if now - last >= LOG_INTERVAL or done == total:
+        now, left = time.monotonic(), total - before - done
+        if now - last >= LOG_INTERVAL or not left:
             rate = _rate(done, start)
-            left = (total - done) / rate
-            click.echo(f"{description}: {done}/{total}, {rate:.3g} {unit}/s, {left:.0f} s left", err=True)
+            click.echo(
+                f"{description}: {before + done}/{total}, {rate:.3g} {unit}/s, {left / rate:.0f} s left", err=True
+            )
             last = now
 
 

@@ -57,6 +57,7 @@ class DatasetHeader:
     packages: dict[str, str]
     grippers: dict[str, dict[str, Any]]
     splits: dict[str, list[str]]  # split -> names of objects; no object is in two
+    pixel_pitch: float = 1.0  # camera pixels that a pixel of the images spans; more than 1 in imported crops
     units: int  # work units, each one shard
     complete: bool = False
     counts: dict[str, int] = field(default_factory=dict)  # objects, images, grasps

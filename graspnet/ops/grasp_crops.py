@@ -22,7 +22,7 @@ Pixel crop (for the originals' networks): a window of the depth image in pixels,
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -66,6 +66,10 @@ class MetricCropConfig:
         """Seven sizes of the hand, δ, two slopes of the view, the source's pitch."""
         return 11
 
+    def at_pitch(self, pixel_pitch: float) -> "MetricCropConfig":
+        """The same, as it is in metres whatever a pixel spans."""
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCropConfig:
@@ -88,6 +92,10 @@ class PixelCropConfig:
     def pose_features(self) -> int:
         """The grasp's own depth."""
         return 1
+
+    def at_pitch(self, pixel_pitch: float) -> "PixelCropConfig":
+        """The same window of an image whose pixels span `pixel_pitch` pixels of the camera."""
+        return replace(self, window_px=round(self.window_px / pixel_pitch))
 
 
 class GraspCrops(NamedTuple):

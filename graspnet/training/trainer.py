@@ -86,7 +86,7 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     one CPU to the bit. InputError: the output is taken, the dataset lacks a split or the metric, the loss explodes.
     """
     _check_output(output, resume)
-    crop = architecture(config.network)().crop
+    crop = architecture(config.network)().crop.at_pitch(dataset.header.pixel_pitch)
     training = load_examples(dataset, "train", crop, config.label)
     validation = load_examples(dataset, "validation", crop, config.label)
     _warn_of_base_rates(training, validation, config.label)

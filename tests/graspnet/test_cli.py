@@ -39,7 +39,7 @@ def probe(end):
 @pytest.fixture
 def run(monkeypatch):
     """Run `graspnet ARGUMENTS` with one command, `probe`, installed."""
-    monkeypatch.setattr(graspnet.cli, "_commands", lambda: {"probe": Entry(probe)})
+    monkeypatch.setattr(graspnet.cli, "_commands", lambda installed: {"probe": Entry(probe)})
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
@@ -60,7 +60,7 @@ def test_a_fault_of_ours_keeps_its_traceback(run):
         "import click, graspnet.cli\n"
         "bug = click.Command('bug', callback=lambda: 1 / 0)\n"
         "entry = type('Entry', (), {'load': lambda self: bug})()\n"
-        "graspnet.cli._commands = lambda: {'bug': entry}\n"
+        "graspnet.cli._commands = lambda installed: {'bug': entry}\n"
         "graspnet.cli.main(['bug'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -22,6 +22,12 @@ def test_a_log_gets_the_rate_and_the_time_that_is_left(capsys):
     assert line.endswith("things/s, 0 s left")
 
 
+def test_a_resumed_run_counts_what_was_there_and_not_in_its_rate(capsys):
+    list(track(range(2), 5, "making", "things", before=3))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("making: 5/5, ")
+
+
 def test_work_starts_only_when_items_are_taken():
     items = track((1 / 0 for _ in range(1)), 1, "making")
     with pytest.raises(ZeroDivisionError):
