@@ -2,15 +2,22 @@
 
 import importlib
 import json
+from functools import partial
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from data_gen import collision, labelling
+from data_gen.scenes import Scene
+from graspnet.benchmarks import generate
 from graspnet.benchmarks.cli import benchmark_names
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.cli import main
+from graspnet.grasps import Grasps
+from graspnet.gripper import load_gripper
 
-PUBLISHED = {"render", "labels", "epsilon", "collision", "crops", "loader", "plan", "simulate"}
+PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "plan", "simulate"}
 
 
 def test_every_published_benchmark_is_there():
@@ -38,6 +45,19 @@ def test_an_unknown_benchmark_is_one_line_with_the_nearest():
     done = CliRunner().invoke(main, ["benchmark", "crop"])
     assert done.exit_code == 2
     assert done.stderr.startswith("graspnet: unknown benchmark 'crop'; did you mean 'crops'?")
+
+
+def test_a_dataset_takes_as_long_as_its_examples_or_its_objects_whichever_is_more():
+    measured = partial(generate._Measured, seconds=60.0)
+    assert measured(objects=150, examples=6_700_000).minutes == pytest.approx(10)
+    assert measured(objects=1500, examples=670_000).minutes == pytest.approx(10)
+
+
+def test_time_is_counted_where_a_function_was_imported_to():
+    with generate._timed() as spent:
+        labelling.clearance(Scene((), np.zeros((0, 4, 4))), 0, Grasps.none(), load_gripper("yumi"))
+    assert {stage for stage, seconds in spent.items() if seconds > 0} == {"clearance"}
+    assert labelling.clearance is collision.clearance
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
