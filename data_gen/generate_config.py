@@ -56,6 +56,12 @@ class GenerateConfig(MetricConfig):
             raise InputError(
                 "heap is given, and so is object_grasps or views_per_pose; these are of single objects only"
             )
+        if self.object_grasps is not None and self.objects.scaling == "graspable_width":
+            raise InputError(
+                "object_grasps are reused in all poses, but objects.scaling is by the graspable width in each"
+            )
+        if self.object_grasps is not None and any(METRICS[metric].weighs for metric in self.metrics):
+            raise InputError("object_grasps are labelled in no pose; leave out robust_wrench_resistance")
         if self.visible_area < 0 or (self.opening_margin is not None and self.opening_margin < 0):
             raise InputError("visible_area and opening_margin must not be negative")
         if self.hands.random_share == 0 and self.hands_per_view > len(self.hands.presets):

@@ -70,6 +70,7 @@ class GraspMetric:
 
     value: Callable[[ClosedGrasps], Float64[np.ndarray, "N K"]]
     robust: bool = True
+    weighs: bool = False  # it depends on where gravity points
     share: bool = False  # whether it lies in [0, 1]: a share, or a chance
 
 
@@ -122,7 +123,7 @@ METRICS: dict[str, GraspMetric] = {
     "robust_force_closure": GraspMetric(_force_closure, share=True),
     "robust_pad_closure": GraspMetric(_pad_closure, share=True),
     "robust_epsilon": GraspMetric(_epsilon),
-    "robust_wrench_resistance": GraspMetric(_wrench_resistance, share=True),
+    "robust_wrench_resistance": GraspMetric(_wrench_resistance, share=True, weighs=True),
     "epsilon": GraspMetric(_epsilon, robust=False),
     "epsilon_linf": GraspMetric(_epsilon_linf, robust=False),
     "lowest_friction": GraspMetric(_lowest_friction, robust=False),

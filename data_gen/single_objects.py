@@ -133,7 +133,7 @@ def _with_object_grasps(
     """Views that all show the same grasps of the object, as far as its pose allows them; poses that allow none have no
     images. What a metric says is computed once, a clearance once for each pose."""
     assert config.object_grasps is not None
-    scale = 1.0
+    scale, _ = posed_for_hand(shape, poses.world_from_object[0], config.objects, hands[0], rng)  # the same in any pose
     solid = shape.scaled(scale)
     held = {hand.name: _held(solid, hand, config, rng) for hand in hands}
     shown = False
