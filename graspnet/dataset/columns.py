@@ -27,6 +27,11 @@ class Column:
     shape: tuple[int, ...] = ()
 
     @property
+    def type_text(self) -> str:
+        """The type as docs/dataset.md has it: `float32 4x4`."""
+        return f"{self.type} {'x'.join(map(str, self.shape))}".strip()
+
+    @property
     def arrow_type(self) -> pa.DataType:
         """The column's type in Parquet."""
         value = pa.type_for_alias(self.type)
@@ -34,14 +39,14 @@ class Column:
 
 
 IMAGES = (
-    Column("camera_fx", "double", "px", "focal length along u"),
-    Column("camera_fy", "double", "px", "focal length along v"),
-    Column("camera_cx", "double", "px", "u of the principal point"),
-    Column("camera_cy", "double", "px", "v of the principal point"),
+    Column("camera_fx", "float64", "px", "focal length along u"),
+    Column("camera_fy", "float64", "px", "focal length along v"),
+    Column("camera_cx", "float64", "px", "u of the principal point"),
+    Column("camera_cy", "float64", "px", "v of the principal point"),
     Column("camera_width", "int64", "px", "columns of the image"),
     Column("camera_height", "int64", "px", "rows of the image"),
-    Column("world_from_camera", "double", "m", "pose of the camera; the table is z = 0 of the world", (4, 4)),
-    Column("bin", "double", "m",
+    Column("world_from_camera", "float64", "m", "pose of the camera; the table is z = 0 of the world", (4, 4)),
+    Column("bin", "float64", "m",
            "inner x and y and wall height of the bin, centred on the world's z axis; NaN = none", (3,)),
 )  # fmt: skip
 
@@ -49,35 +54,35 @@ OBJECTS = (
     Column("image", "int64", "", "row of images.parquet"),
     Column("instance", "int64", "", "the object's number in the instance image, from 1"),
     Column("object", "string", "", "name; dataset.json's splits are made of these"),
-    Column("scale", "double", "", "of the mesh (in metres, its origin moved to its centre of mass)"),
+    Column("scale", "float64", "", "of the mesh (in metres, its origin moved to its centre of mass)"),
     Column("stable_pose", "int64", "",
            "which stable pose it rests in, 0 = the likeliest; -1 where it came to rest in a heap"),
-    Column("world_from_object", "double", "m", "pose of the scaled mesh", (4, 4)),
+    Column("world_from_object", "float64", "m", "pose of the scaled mesh", (4, 4)),
 )  # fmt: skip
 
 GRASPS = (
     Column("image", "int64", "", "row of images.parquet"),
     Column("instance", "int64", "", "which object of the image the grasp is meant for"),
-    Column("camera_from_grasp", "float", "m", "pose of the grasp frame: z = approach, y = closing axis", (4, 4)),
-    Column("width", "float", "m", "commanded opening while approaching"),
-    Column("center", "float", "px", "(u, v) of the grasp's origin in the image", (2,)),
-    Column("angle", "float", "rad", "of the closing axis in the image, from +u towards +v, in [-π/2, π/2)"),
-    Column("depth", "float", "m", "z of the grasp's origin in the camera frame"),
-    Column("contacts", "float", "m",
+    Column("camera_from_grasp", "float32", "m", "pose of the grasp frame: z = approach, y = closing axis", (4, 4)),
+    Column("width", "float32", "m", "commanded opening while approaching"),
+    Column("center", "float32", "px", "(u, v) of the grasp's origin in the image", (2,)),
+    Column("angle", "float32", "rad", "of the closing axis in the image, from +u towards +v, in [-π/2, π/2)"),
+    Column("depth", "float32", "m", "z of the grasp's origin in the camera frame"),
+    Column("contacts", "float32", "m",
            "where the unperturbed pads touch, jaw at -y first, camera frame; NaN where they do not", (2, 3)),
     Column("contact_found", "bool", "", "whether both pads touch the object"),
-    Column("clearance_fingers", "float", "m", "signed, fingers to object on the whole approach; negative = overlap"),
-    Column("clearance_palm", "float", "m", "signed, palm to object"),
-    Column("clearance_table", "float", "m", "signed, hand to table"),
-    Column("clearance_neighbours", "float", "m", "signed, hand to other objects and the bin's walls; +inf without any"),
+    Column("clearance_fingers", "float32", "m", "signed, fingers to object on the whole approach; negative = overlap"),
+    Column("clearance_palm", "float32", "m", "signed, palm to object"),
+    Column("clearance_table", "float32", "m", "signed, hand to table"),
+    Column("clearance_neighbours", "float32", "m", "signed, hand to other objects and bin walls; +inf without any"),
     Column("origin", "string", "", "how the candidate was sampled"),
     Column("gripper", "string", "", "the hand, a name of dataset.json's grippers"),
 )  # fmt: skip
 
 METRIC = (
-    Column("METRIC_mean", "float", "", "mean of the metric over perturbed samples"),
-    Column("METRIC_variance", "float", "", "its variance over those samples; 0 for a plain metric"),
-    Column("METRIC_samples", "int64", "", "how many samples; 1 for a plain metric"),
+    Column("METRIC_mean", "float32", "", "mean over perturbed samples, or a plain metric's value; not thresholded"),
+    Column("METRIC_variance", "float32", "", "of one sample, not of the mean; 0 of a plain metric"),
+    Column("METRIC_samples", "int64", "", "how many samples; 1 of a plain metric"),
 )
 
 

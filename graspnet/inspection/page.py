@@ -83,7 +83,7 @@ def _rates(summary: Summary) -> tuple[str, ...]:
     header = ["grasps", "free of collision", "positive"]
     tables = [table_html([kind, *header], rows_of(summary.by[kind])) for kind in ("origin", "hand", "family")]
     metrics = table_html(["metric, at its usual threshold", *header], rows_of(summary.metric_rates))
-    note = f"Of more than {MOST_ROWS} rows, those with the lowest and the highest rates."
+    note = f"A table of more than {MOST_ROWS} rows shows those with the lowest and the highest rates."
     objects = figure_html(_object_figure(summary), "Objects by positive rate.")
     return tables[0], tables[1], metrics, objects, paragraph(note), tables[2]
 
@@ -117,7 +117,12 @@ def _grasp_figure(summary: Summary) -> "Figure":
     _histogram(flat[2], grasps.contact_distance / grasps.opening, "contact distance / largest opening", (0.0, 1.0))
     _histogram(flat[3], grasps.depth, "depth (m)")
     _histogram(flat[4], np.rad2deg(grasps.angle), "angle in the image (°)", (-90.0, 90.0))
-    _histogram(flat[5], np.rad2deg(grasps.tilt), "approach from the vertical (°)")
+    _histogram(
+        flat[5],
+        np.rad2deg(grasps.tilt),
+        "approach from the vertical (°)",
+        (0.0, max(1.0, float(np.rad2deg(grasps.tilt.max(initial=0.0))))),
+    )
     _histogram(flat[6], grasps.height * 1e3, "height above the table (mm)")
     reach = ((0.0, np.quantile(grasps.aside, 0.99) * 1e3), (0.0, np.quantile(grasps.height, 0.99) * 1e3))
     flat[7].hist2d(grasps.aside * 1e3, grasps.height * 1e3, bins=30, range=reach, cmap="Blues")
@@ -145,8 +150,9 @@ def _histogram(
 ) -> None:
     """Bars at the ends hold what lies beyond the limits; what is not a number is left out, and infinity lies beyond."""
     known = values[~np.isnan(values)]
-    low, high = limits or (float(np.min(known, initial=0.0)), float(np.max(known, initial=1.0)))
-    axes.hist(np.clip(known, low, high), bins=30, range=(low, high if high > low else low + 1), color="steelblue")
+    low, high = limits or ((float(known.min()), float(known.max())) if len(known) else (0.0, 1.0))
+    middle, half = (low + high) / 2, max((high - low) / 2, 1e-3 * abs(high) + 1e-6)  # one value only is a range too
+    axes.hist(np.clip(known, low, high), bins=30, range=(middle - half, middle + half), color="steelblue")
     axes.set_xlabel(label)
     axes.set_ylabel(counted)
 
@@ -177,7 +183,8 @@ def _contact_sheet(dataset: Dataset, summary: Summary, images: int, rng: np.rand
 
 
 def _objects_in(shard: Shard, image: int) -> list[str]:
-    return [shard.objects.object[row] for row in np.flatnonzero(shard.objects.image == image)]
+    """Names, each once."""
+    return list(dict.fromkeys(shard.objects.object[row] for row in np.flatnonzero(shard.objects.image == image)))
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def _part(shard: Shard, dataset: Dataset, metric: str, threshold: float, rng: np
     rates = {
         name: Tally(len(grasps), int(free.sum()), int((free & (columns.mean > threshold_of(name))).sum()))
         for name, columns in grasps.metrics.items()
-        if name != "lowest_friction"  # the lower the better, and no threshold is anybody's
+        if name.startswith("robust_") or "epsilon" in name  # of the others, no threshold is anybody's
     }
     some = rng.permutation(len(grasps))[:SAMPLE]
     return Summary(
@@ -167,7 +167,7 @@ def _hand_group(name: str, dataset: Dataset) -> str:
         return name
     opening = dataset.header.grippers[name]["max_width"]
     last = int(np.searchsorted(OPENINGS, opening, side="right"))
-    return f"drawn, {OPENINGS[last - 1] * 1e3:03.0f} to {OPENINGS[last] * 1e3:03.0f} mm"
+    return f"drawn, {OPENINGS[last - 1] * 1e3:3.0f} to {OPENINGS[last] * 1e3:3.0f} mm"
 
 
 def _tallies(keys: np.ndarray, free: Bool[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> dict[str, Tally]:
