@@ -1,6 +1,5 @@
 """`graspnet generate`: meshes to a dataset."""
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config, preset_path
 from graspnet.progress import track
 from graspnet.run_record import write_run_record
 
 if TYPE_CHECKING:
+    from data_gen.engines import Engine
     from data_gen.generate import UnitSummary
     from data_gen.generate_config import GenerateConfig
 
@@ -36,25 +37,16 @@ __all__ = ["generate"]
     help="A folder of meshes (.obj .stl .ply .off .glb), nested, repeatable; without it, procedural objects.",
 )
 @click.option(
-    "--workers",
-    type=int,
-    default=os.cpu_count() or 1,
-    show_default=True,
-    metavar="N",
-    help="Processes, one thread each; the results do not depend on it.",
-)
-@click.option(
     "--on-policy",
     metavar="MODEL",
     help="Draw a quarter of the grasps with the cross-entropy policy and this model (one that ships, or a folder).",
 )
-@click.option("--engine", type=click.Choice(["local"]), default="local", help="Where work units run.")
+@run_options
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished shards are kept.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--output", required=True, metavar="DIR|URL", help="The dataset's folder, on a disk or behind fsspec.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def generate(
-    config_name: str, objects: tuple[Path, ...], workers: int, on_policy: str | None, engine: str, resume: bool,
+    config_name: str, objects: tuple[Path, ...], on_policy: str | None, engine: "Engine", resume: bool,
     seed: int, output: str, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a dataset of depth images and labelled grasps from meshes or procedural objects.
@@ -65,14 +57,13 @@ def generate(
     graspnet generate --config default --on-policy out/model --output out/round2
     graspnet generate --config quick --output out/hands "hands.presets=[yumi, panda, my_hand.yaml]" hands_per_view=2
     graspnet generate --config dexnet_2.0 --objects my_meshes --workers 8 --output out/dexnet --resume
+    graspnet generate --config default --engine ray --address head:6379 --output s3://bucket/data
 
     Presets: quick (a minute), default (any hand, any camera), dexnet_2.0 and dexnet_2.0_tool (as published, see
     docs/dexnet.md), bin_clutter (heaps). KEY=VALUE changes the config's settings. A mesh that cannot be used is left
     out and named with its reason. Exit status: 0 done, 2 bad input, or no object could be used.
     """
-    from data_gen.engines import LocalEngine
     from data_gen.generate import generate as run
-    from data_gen.generate import unit_names
     from data_gen.generate_config import GenerateConfig
     from data_gen.objects import only_meshes_of
     from graspnet.dataset import Dataset
@@ -81,8 +72,8 @@ def generate(
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
-    summaries = run(config, preset_path("generate", config_name).stem, seed, output, LocalEngine(workers), resume)
-    made = list(track(summaries, len(unit_names(config)), "generate", _units(config)))
+    generation = run(config, preset_path("generate", config_name).stem, seed, output, engine, resume)
+    made = list(track(generation, generation.total, "generate", _units(config), generation.done))
     click.echo(summary_table(made, config))
     counts = Dataset.open(output).header.counts  # of the whole dataset, where --resume made the rest of it
     if resume:

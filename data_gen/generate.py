@@ -6,6 +6,7 @@ A unit's random stream depends on the seed and the unit alone, so that any numbe
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper
 from graspnet.run_record import package_versions
 
-__all__ = ["OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
+__all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,31 @@ class UnitSummary:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """A run that is ready: iterate to work on the units that are left; at the end the dataset is complete."""
+
+    total: int  # work units
+    left: "tuple[_Unit, ...]"
+    config: GenerateConfig
+    writer: DatasetWriter
+    engine: Engine
+
+    @property
+    def done(self) -> int:
+        """Units that an earlier run finished."""
+        return self.total - len(self.left)
+
+    def __iter__(self) -> Iterator[UnitSummary]:
+        """A summary as each unit is done."""
+        yield from self.engine.run(partial(_work, self.config, self.writer), self.left)
+        self.writer.finish()
+
+
+@dataclass(frozen=True)
 class _Unit:
     index: int
     name: str
     members: tuple[HeapMember, ...]  # of a heap; none: a single object
-    config: GenerateConfig
-    writer: DatasetWriter
 
 
 def unit_names(config: GenerateConfig) -> list[str]:
@@ -74,8 +94,8 @@ def unit_names(config: GenerateConfig) -> list[str]:
 
 def generate(
     config: GenerateConfig, name: str, seed: int, folder: str | Path, engine: Engine, resume: bool = False
-) -> Iterator[UnitSummary]:
-    """Make a dataset in `folder`, a path or a URL: a summary as each unit is done, complete once the iterator ends.
+) -> Generation:
+    """Prepare to make a dataset in `folder`, a path or a URL.
 
     InputError: the folder holds a dataset already (`resume` continues one with the same config and seed); a candidate
     source cannot be made.
@@ -95,10 +115,9 @@ def generate(
     writer = DatasetWriter(folder, header, resume)
     finished = writer.finished()
     members = [()] * len(names) if config.heap is None else _members(config, objects, splits, seed)
-    units = [_Unit(i, n, m, config, writer) for i, (n, m) in enumerate(zip(names, members, strict=True))]
-    units = [unit for unit in units if unit.index not in finished]
-    yield from engine.run(_work, units)
-    writer.finish()
+    units = [_Unit(i, n, m) for i, (n, m) in enumerate(zip(names, members, strict=True))]
+    left = tuple(unit for unit in units if unit.index not in finished)
+    return Generation(len(units), left, config, writer, engine)
 
 
 def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> Shard:
@@ -106,20 +125,20 @@ def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> S
     return generate_object(name, _hands(config, index, seed), config, np.random.default_rng([seed, index]))
 
 
-def _work(unit: _Unit) -> UnitSummary:
-    start, seed = time.perf_counter(), unit.writer.header.seed
+def _work(config: GenerateConfig, writer: DatasetWriter, unit: _Unit) -> UnitSummary:
+    start, seed = time.perf_counter(), writer.header.seed
     left_out: dict[str, str] = {}
     try:
         if unit.members:
-            hands, rng = _hands(unit.config, unit.index, seed), np.random.default_rng([seed, unit.index])
-            shard, left_out = generate_heap(unit.members, hands, unit.config, seed, rng)
+            hands, rng = _hands(config, unit.index, seed), np.random.default_rng([seed, unit.index])
+            shard, left_out = generate_heap(unit.members, hands, config, seed, rng)
         else:
-            shard = generate_unit(unit.config, unit.index, unit.name, seed)
+            shard = generate_unit(config, unit.index, unit.name, seed)
     except InputError as error:
-        unit.writer.skip(unit.index, unit.name, str(error))
+        writer.skip(unit.index, unit.name, str(error))
         return UnitSummary(unit.name, skipped=str(error), seconds=time.perf_counter() - start)
-    unit.writer.write(unit.index, shard)
-    origins = _origin_counts(shard.grasps, unit.config)
+    writer.write(unit.index, shard)
+    origins = _origin_counts(shard.grasps, config)
     seconds = time.perf_counter() - start
     return UnitSummary(unit.name, len(shard.images), origins, left_out=left_out, seconds=seconds)
 

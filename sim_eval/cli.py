@@ -1,16 +1,20 @@
 """`graspnet simulate`: policies against physics, on the same trials."""
 
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
 from graspnet.progress import track
 from graspnet.run_record import write_json, write_run_record
+
+if TYPE_CHECKING:
+    from data_gen.engines import Engine
 
 __all__ = ["demo", "simulate"]
 
@@ -63,16 +67,8 @@ __all__ = ["demo", "simulate"]
     help="A folder of meshes, nested, repeatable; without it, procedural objects.",
 )
 @click.option("--trials", type=int, metavar="N", help="How many; the protocol says, if this does not.")
-@click.option(
-    "--workers",
-    type=int,
-    default=os.cpu_count() or 1,
-    show_default=True,
-    metavar="N",
-    help="Processes, one thread each; the results do not depend on it.",
-)
+@run_options
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished trials are kept.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -83,7 +79,7 @@ __all__ = ["demo", "simulate"]
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def simulate(
     config_name: str, policies: tuple[str, ...], commands: tuple[str, ...], planner_timeout: float, model: str,
-    objects: tuple[Path, ...], trials: int | None, workers: int, resume: bool, seed: int, output: Path,
+    objects: tuple[Path, ...], trials: int | None, engine: "Engine", resume: bool, seed: int, output: Path,
     overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Let policies pick objects in MuJoCo, each on the same trials, and compare them.
@@ -95,7 +91,6 @@ def simulate(
 
     KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
     """
-    from data_gen.engines import LocalEngine
     from data_gen.objects import only_meshes_of
     from sim_eval.planners import PlannerChoice
     from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
@@ -111,9 +106,8 @@ def simulate(
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     run = {"protocol": protocol_hash(config), "seed": seed, "planners": [asdict(choice) for choice in choices]}
     with RecordLog(output, run, TrialRecord, lambda record: record.index, resume) as log:
-        trials_left = config.trials - len(log.done)
-        new = run_protocol(config, choices, seed, LocalEngine(workers), log.done)
-        for record in track(new, trials_left, "simulate", "trials"):
+        new = run_protocol(config, choices, seed, engine, log.done)
+        for record in track(new, config.trials, "simulate", "trials", len(log.done)):
             log.add(record)
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
@@ -134,16 +128,8 @@ def simulate(
     metavar="DIR",
     help="Gets dataset/, model/, results.json and report.html.",
 )
-@click.option(
-    "--workers",
-    type=int,
-    default=os.cpu_count() or 1,
-    show_default=True,
-    metavar="N",
-    help="Processes, one thread each.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def demo(output: Path, workers: int, seed: int) -> None:
+@run_options
+def demo(output: Path, engine: "Engine", seed: int) -> None:
     """The whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
 
     \b
@@ -151,4 +137,4 @@ def demo(output: Path, workers: int, seed: int) -> None:
     """
     from sim_eval.demo import run_demo
 
-    run_demo(output, seed, workers)
+    run_demo(output, seed, engine)

@@ -14,7 +14,7 @@ import click
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.engines import LocalEngine
+from data_gen.engines import Engine
 from data_gen.generate import UnitSummary, generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.objects import ObjectConfig, load_object, object_names
@@ -59,7 +59,7 @@ class _Loop:
     seconds: dict[str, float]
 
 
-def run_demo(output: Path, seed: int, workers: int) -> None:
+def run_demo(output: Path, seed: int, engine: Engine) -> None:
     """Run all steps into `output` (dataset/, model/, results.json, report.html, run.json), saying what each found.
 
     InputError: the output holds an earlier demo.
@@ -71,12 +71,8 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     output.mkdir(parents=True, exist_ok=True)
     generation = load_config(GenerateConfig, "generate", "demo")
     _announce("1 and 2: procedural objects, images of them, and labelled grasps")
-    summaries = list(
-        track(
-            generate(generation, "demo", seed, output / "dataset", LocalEngine(workers)),
-            len(object_names(generation.objects)), "generate", "objects",
-        )
-    )  # fmt: skip
+    making = generate(generation, "demo", seed, output / "dataset", engine)
+    summaries = list(track(making, making.total, "generate", "objects"))
     dataset = Dataset.open(output / "dataset")
     click.echo(_objects_line(generation.objects, seed))
     click.echo(_dataset_line(dataset, summaries))
@@ -91,7 +87,7 @@ def run_demo(output: Path, seed: int, workers: int) -> None:
     _announce("5 and 6: plans on noisy depth images of unseen objects, executed in MuJoCo")
     protocol = load_config(ProtocolConfig, "simulate", "demo")
     choices = [PlannerChoice(POLICY, model=str(output / "model")), PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
-    trials = run_protocol(protocol, choices, seed, LocalEngine(workers))
+    trials = run_protocol(protocol, choices, seed, engine)
     records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
     write_json(output / "results.json", results_as_json(protocol, seed, records))
     click.echo(format_results(records))

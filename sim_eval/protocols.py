@@ -5,7 +5,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from data_gen.engines import Engine
@@ -62,26 +62,18 @@ def run_protocol(
         raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
     for choice in policies:
         _planner(choice)
-    units = [_Unit(index, seed, config.trial, tuple(policies)) for index in range(config.trials) if index not in done]
-    yield from engine.run(_work, units)
+    units = [index for index in range(config.trials) if index not in done]
+    yield from engine.run(partial(_work, config.trial, seed, tuple(policies)), units)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    index: int
-    seed: int
-    config: TrialConfig
-    policies: tuple[PlannerChoice, ...]
-
-
-def _work(unit: _Unit) -> TrialRecord:
+def _work(config: TrialConfig, seed: int, policies: Sequence[PlannerChoice], index: int) -> TrialRecord:
     try:
-        trial = draw_trial(unit.config, unit.seed, unit.index, _renderer())
+        trial = draw_trial(config, seed, index, _renderer())
     except InputError as error:
-        return TrialRecord(unit.index, problem=str(error))
-    results = {choice.label: run_trial(trial, _planner(choice))[0] for choice in unit.policies}
+        return TrialRecord(index, problem=str(error))
+    results = {choice.label: run_trial(trial, _planner(choice))[0] for choice in policies}
     return TrialRecord(
-        unit.index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
+        index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
         trial.friction, trial.plan_seed, results,
     )  # fmt: skip
 
