@@ -1,10 +1,11 @@
-"""The principal-axis heuristic: close across the narrow side of the object through its centroid.
+"""Heuristics that a learned policy has to beat. They know nothing of labels.
 
-It knows nothing of friction, shape or labels, and lifts most compact objects all the same (59 of 60 scanned household
-objects in a preliminary trial): what a learned policy has to beat.
+- `principal_axis` closes across the narrow side of the object through its centroid; it lifts most compact objects
+  (59 of 60 scanned household objects in a preliminary trial).
+- `central_antipodal` takes the antipodal pair of the image that lies nearest to the centroid.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import ClassVar
 
@@ -12,12 +13,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
+from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 from graspnet.observation import Observation
 from policies.approach_plane import ApproachPlane
 from policies.policy import GraspPlan, Policy, Quality
+from policies.ranking import RankingConfig, RankingPolicy
 
-__all__ = ["PrincipalAxisConfig", "PrincipalAxisPolicy"]
+__all__ = ["CentralAntipodalPolicy", "PrincipalAxisConfig", "PrincipalAxisPolicy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,30 @@ class PrincipalAxisPolicy(Policy):
         width = np.array([observation.gripper.max_width])
         grasps = plane.grasps(np.array([[*center, s]]), np.array([angle]), width)
         return GraspPlan(grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
+
+
+class CentralAntipodalPolicy(Policy):
+    """Feasible antipodal grasps of the image, ranked by how near their axis passes to the object's centroid."""
+
+    name: ClassVar[str] = "central_antipodal"
+    config_type: ClassVar[type] = RankingConfig
+    needs_quality: ClassVar[bool] = False
+
+    def __init__(self, config: RankingConfig, quality: Quality | None = None) -> None:
+        self.config = config
+
+    def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
+        """See Policy. The quality falls from 1 at the centroid to 0 far from it; it predicts nothing."""
+        plan = RankingPolicy(self.config, _nearness_to_centroid).plan(observation, rng)
+        return replace(plan, policy=self.name)
+
+
+def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+    """exp(−d / w) for the distance d of the grasp's approach line from the centroid of what may be grasped."""
+    plane = ApproachPlane.of(observation)
+    center = _outline(_object_points(observation, plane), PrincipalAxisConfig().cell).mean(axis=0)
+    distance = np.linalg.norm(plane.coordinates(grasps_in_camera.origin)[:, :2] - center, axis=1)
+    return np.asarray(np.exp(-distance / observation.gripper.max_width), dtype=np.float64)
 
 
 def _object_points(observation: Observation, plane: ApproachPlane) -> Float64[np.ndarray, "P 3"]:

@@ -1,4 +1,4 @@
-"""The principal-axis heuristic closes across the narrow side, through the centroid, down to the table."""
+"""Heuristics: one closes across the narrow side through the centroid, one on the antipodal pair nearest to it."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from policies.policy import make_policy
 Z = np.array([0.0, 0.0, 1.0])
 
 
-def _planned(sides, yaw=0.0, position=(0.0, 0.0), tilt=0.0, hand="yumi"):
+def _planned(sides, yaw=0.0, position=(0.0, 0.0), tilt=0.0, hand="yumi", policy="principal_axis"):
     """The heuristic's grasp in the world for a box on the table, seen from 0.7 m, by a camera tilted by `tilt`."""
     solid = solid_from_mesh(trimesh.creation.box(sides), "box")
     world_from_object = rigid(rotation_about(Z, np.array(yaw)), np.array([*position, sides[2] / 2]))
@@ -26,7 +26,7 @@ def _planned(sides, yaw=0.0, position=(0.0, 0.0), tilt=0.0, hand="yumi"):
     with RaycastRenderer() as renderer:
         seen = renderer.render(Scene((solid,), world_from_object[None]), camera, world_from_camera)
     observation = Observation(seen.depth, camera, load_gripper(hand), seen.instance == 1)
-    plan = make_policy("principal_axis").plan(observation, np.random.default_rng(0))
+    plan = make_policy(policy).plan(observation, np.random.default_rng(0))
     return plan.grasps_in_camera.transformed(world_from_camera)
 
 
@@ -62,12 +62,20 @@ def test_the_hand_is_fully_open():
     assert _planned((0.06, 0.03, 0.02), hand="panda").width[0] == load_gripper("panda").max_width
 
 
-def test_an_object_without_a_measured_point_gets_no_plan_and_a_reason():
+@pytest.mark.parametrize("policy", ["principal_axis", "central_antipodal"])
+def test_an_object_without_a_measured_point_gets_no_plan_and_a_reason(policy):
     depth = np.full((480, 640), 0.7, dtype=np.float32)
     mask = np.zeros((480, 640), dtype=bool)
     mask[200:220, 300:320] = True
     depth[mask] = np.nan
     observation = Observation(depth, load_camera("primesense"), load_gripper("yumi"), mask)
-    plan = make_policy("principal_axis").plan(observation, np.random.default_rng(0))
+    plan = make_policy(policy).plan(observation, np.random.default_rng(0))
     assert len(plan) == 0
     assert "no depth was measured" in plan.reason
+
+
+def test_the_central_antipodal_grasp_closes_across_a_bar_at_its_middle():
+    grasp = _planned((0.12, 0.03, 0.03), yaw=0.4, position=(0.05, -0.03), policy="central_antipodal")
+    closing = grasp.closing[0]
+    assert abs(closing @ [-np.sin(0.4), np.cos(0.4), 0]) > 0.97, "across the bar"
+    np.testing.assert_allclose(grasp.origin[0, :2], [0.05, -0.03], atol=0.006)
