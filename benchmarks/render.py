@@ -8,6 +8,7 @@ added when an image is read, not when it is made, and has figures of its own: mi
 
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,6 +89,7 @@ def _render(solid: Solid, views: list[View], renderer: Renderer) -> list[Renderi
 def _writer(writer: DatasetWriter, solid: Solid, views: list[View], renderer: Renderer) -> Callable[[], None]:
     """Renders all views and writes them as the next shard, with a table of no grasps."""
     cameras, world_from_camera, world_from_object = zip(*views, strict=True)
+    units = count()
 
     def write() -> None:
         renderings = _render(solid, views, renderer)
@@ -106,7 +108,7 @@ def _writer(writer: DatasetWriter, solid: Solid, views: list[View], renderer: Re
             stable_pose=np.zeros(len(views), dtype=np.int64),
             world_from_object=np.stack(world_from_object),
         )
-        writer.write(len(writer.finished()), Shard(images, objects, _no_grasps()))
+        writer.write(next(units), Shard(images, objects, _no_grasps()))
 
     return write
 

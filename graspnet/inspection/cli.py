@@ -56,7 +56,14 @@ def inspect(
 
         output.mkdir(parents=True, exist_ok=True)
         write_page(output / "report.html", dataset, summary, images, np.random.default_rng(seed))
-        write_run_record(output, "inspect", {"source": source, "images": images}, seed, started, "report.html")
+        write_run_record(
+            output,
+            "inspect",
+            {"source": source, "metric": summary.metric, "threshold": summary.threshold, "images": images},
+            seed,
+            started,
+            "report.html",
+        )
         click.echo(f"report: {output / 'report.html'}")
     if summary.problems:
         sys.exit(BROKEN)

@@ -37,7 +37,7 @@ def tiny(**objects) -> GenerateConfig:
     )
 
 
-def make(folder: Path, workers: int, config: GenerateConfig, seed: int = 5, resume: bool = False) -> None:
+def make(folder: Path | str, workers: int, config: GenerateConfig, seed: int = 5, resume: bool = False) -> None:
     list(generate(config, "tiny", seed, folder, LocalEngine(workers), resume))
 
 
@@ -55,6 +55,11 @@ def dataset(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("workers", [2, 3])
 def test_any_number_of_workers_writes_the_same_bytes(dataset, tmp_path, workers):
     make(tmp_path / "data", workers, tiny())
+    assert contents(tmp_path / "data") == contents(dataset)
+
+
+def test_workers_write_the_same_bytes_behind_a_url(dataset, tmp_path):
+    make(f"file://{tmp_path}/data", 1, tiny())
     assert contents(tmp_path / "data") == contents(dataset)
 
 
