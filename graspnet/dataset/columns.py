@@ -71,10 +71,10 @@ GRASPS = (
     Column("contacts", "float32", "m",
            "where the unperturbed pads touch, jaw at -y first, camera frame; NaN where they do not", (2, 3)),
     Column("contact_found", "bool", "", "whether both pads touch the object"),
-    Column("clearance_fingers", "float32", "m", "signed, fingers to object on the approach; < 0: overlap; within ±0.02"),
+    Column("clearance_fingers", "float32", "m", "signed, fingers to object; negative = overlap; within ±0.02"),
     Column("clearance_palm", "float32", "m", "signed, palm to object, within ±0.02"),
     Column("clearance_table", "float32", "m", "signed, hand to table"),
-    Column("clearance_neighbours", "float32", "m", "signed, hand to other objects and bin walls, within ±0.02; +inf: none"),
+    Column("clearance_neighbours", "float32", "m", "signed, hand to others and bin walls, ±0.02; +inf without any"),
     Column("origin", "string", "", "how the candidate was sampled"),
     Column("gripper", "string", "", "the hand, a name of dataset.json's grippers"),
 )  # fmt: skip
