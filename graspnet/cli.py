@@ -71,6 +71,7 @@ _SUMMARIES = {
     "generate": "Meshes to a dataset of depth images and labelled grasps.",
     "import": "Other people's data and networks to ours.",
     "inspect": "What is in a dataset, a model or a plan, and whether it is whole.",
+    "objects": "Which objects a dataset would be made of, how diverse, and what is wrong with them.",
     "plan": "A depth image to ranked grasps.",
     "simulate": "Pick objects in a physics simulator with one or more policies.",
     "train": "A dataset to a grasp quality network.",
