@@ -1,5 +1,6 @@
 """Robust force-closure labels a second (25 samples each), over the bound of bare ray casting: two rays a sample."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import trimesh
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.metrics import MetricConfig
+from data_gen.metrics import METRICS, MetricConfig
 from data_gen.robustness import estimate
 from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
@@ -33,14 +34,21 @@ def run(quick: bool) -> BenchmarkResult:
     start, direction = _rays(solid, grasps, uncertainty)
     scene, rays = _bare_scene(solid, np.concatenate([start, direction], axis=1).astype(np.float32))
 
-    def labels(metric: str, part: Grasps) -> object:
-        return estimate([metric], solid, part, hand, DOWN, MetricConfig(), np.random.default_rng(1))
+    def labels(metrics: Sequence[str], part: Grasps) -> object:
+        return estimate(metrics, solid, part, hand, DOWN, MetricConfig(), np.random.default_rng(1))
 
     ours, bound = interleaved(
-        lambda: labels("robust_force_closure", grasps), lambda: scene.cast_rays(rays, nthreads=1), repeats
+        lambda: labels(["robust_force_closure"], grasps), lambda: scene.cast_rays(rays, nthreads=1), repeats
     )
     some = grasps[: count // 10]
-    reach, _ = interleaved(lambda: labels("robust_epsilon", some), lambda: None, repeats)
+    pads, points = interleaved(
+        lambda: labels(["robust_pad_closure"], some), lambda: labels(["robust_force_closure"], some), repeats
+    )
+    reach, resistance = interleaved(
+        lambda: labels(["robust_epsilon"], some), lambda: labels(["robust_wrench_resistance"], some), repeats
+    )
+    together = [name for name in METRICS if name != "epsilon_linf"]  # whose hulls take 26 ms each
+    everything, _ = interleaved(lambda: labels(together, some), lambda: None, repeats)
     return BenchmarkResult(
         benchmark="labels",
         ratio=bound / ours,
@@ -48,7 +56,11 @@ def run(quick: bool) -> BenchmarkResult:
         figures={
             "labels_per_second": count / ours,
             "bound_labels_per_second": count / bound,
+            "pad_labels_per_second": len(some) / pads,
+            "time_of_pads_over_points": pads / points,
             "robust_epsilon_labels_per_second": len(some) / reach,
+            "robust_wrench_resistance_labels_per_second": len(some) / resistance,
+            "grasps_with_all_metrics_per_second": len(some) / everything,
         },
     )
 

@@ -84,7 +84,8 @@ def close_pads(
     origin, across, closing = (vectors.reshape(-1, 3) for vectors in (origin, across, closing))
     width = np.broadcast_to(width, batch).reshape(-1)
     count, size = len(origin), np.array([gripper.finger_breadth, 2 * gripper.pad_to_tip])
-    found = PadContacts(*(np.empty((count, *tail)) for tail in ((2,), (2, 2), (2, 2), ())), np.empty(count, dtype=bool))
+    alignment, opening, held = np.empty((count, 2)), np.empty(count), np.empty(count, dtype=bool)
+    found = PadContacts(alignment, np.empty((count, 2, 2)), np.empty((count, 2, 2)), opening, held)
     step = max(1, _CHUNK // (2 * rays**2))
     for start in range(0, count, step):
         part = slice(start, start + step)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from data_gen.meshes import Solid
 from data_gen.metrics import METRICS, ClosedGrasps, MetricConfig
-from data_gen.uncertainty import PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
+from data_gen.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
@@ -64,10 +64,12 @@ def estimate(
     count = len(grasps_in_object)
     moments, uncertainty = _Moments.none(len(robust), count), config.uncertainty
     lead = _leading(robust) if uncertainty.tolerance is not None else 0
-    active = np.arange(count if robust else 0)
+    active, shift, drawn = np.arange(count if robust else 0), rng.random((count, SHIFTS)), 0
     while len(active):
         for rows in _chunks(active, uncertainty.samples):
-            moments.add(rows, values(robust, perturbed(grasps_in_object[rows], solid, uncertainty, rng)))
+            samples = perturbed(grasps_in_object[rows], solid, uncertainty, rng, shift[rows], drawn)
+            moments.add(rows, values(robust, samples))
+        drawn += uncertainty.samples
         active = active[_unsettled(moments, lead, active, uncertainty)]
     certain = np.zeros((len(plain), count))
     for rows in _chunks(np.arange(count if plain else 0), 1):

@@ -15,7 +15,19 @@ from data_gen.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 
-__all__ = ["DEXNET_2_0", "PerturbedGrasps", "UncertaintyConfig", "chance_of_friction", "perturbed", "unperturbed"]
+__all__ = [
+    "DEXNET_2_0",
+    "SHIFTS",
+    "PerturbedGrasps",
+    "UncertaintyConfig",
+    "chance_of_friction",
+    "perturbed",
+    "unperturbed",
+]
+
+SHIFTS = (
+    16  # numbers that a sample is made of: 6 of the grasp's pose, 3 of the centre of mass, 6 of the object's pose, μ
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +100,21 @@ class PerturbedGrasps:
 
 
 def perturbed(
-    grasps_in_object: Grasps, solid: Solid, uncertainty: UncertaintyConfig, rng: np.random.Generator
+    grasps_in_object: Grasps,
+    solid: Solid,
+    uncertainty: UncertaintyConfig,
+    rng: np.random.Generator,
+    shift: Float64[np.ndarray, "N S"] | None = None,
+    first: int = 0,
 ) -> PerturbedGrasps:
     """Samples of grasp pose, object pose, friction and centre of mass, for each grasp its own.
 
     The grasp turns about its own origin; the object turns about its origin and shifts, which in its own frame moves
-    the grasp the other way.
+    the grasp the other way. A `shift` in [0, 1)^SHIFTS of each grasp, and how many samples it had with that already,
+    let a quasi-random sequence go on where it stopped.
     """
     object_moves = uncertainty.object_translation > 0 or uncertainty.object_rotation > 0
-    draw = _SAMPLING[uncertainty.sampling]
-    normal, uniform = draw(len(grasps_in_object), uncertainty.samples, 15 if object_moves else 9, rng)
+    normal, uniform = _draw(len(grasps_in_object), 15 if object_moves else 9, uncertainty, rng, shift, first)
     friction = _truncated_normal(uniform, uncertainty)
     grasp_from_object = np.swapaxes(grasps_in_object.poses[:, :3, :3], 1, 2)
     across, closing = (axis @ grasp_from_object for axis in _turned_axes(normal[..., :3] * uncertainty.grasp_rotation))
@@ -134,30 +151,33 @@ def chance_of_friction(lowest: Float64[np.ndarray, "*B"], uncertainty: Uncertain
     return np.asarray((at_high - at_lowest) / (at_high - at_low))
 
 
-def _random(
-    count: int, samples: int, normals: int, rng: np.random.Generator
+def _draw(
+    count: int,
+    normals: int,
+    uncertainty: UncertaintyConfig,
+    rng: np.random.Generator,
+    shift: Float64[np.ndarray, "N S"] | None,
+    first: int,
 ) -> tuple[Float64[np.ndarray, "N K D"], Float64[np.ndarray, "N K"]]:
-    return rng.standard_normal((count, samples, normals)), rng.random((count, samples))
+    """D standard normal numbers of each sample, and one that is uniform in [0, 1).
 
-
-def _sobol(
-    count: int, samples: int, normals: int, rng: np.random.Generator
-) -> tuple[Float64[np.ndarray, "N K D"], Float64[np.ndarray, "N K"]]:
-    """The same points of the unit cube for all grasps, shifted (modulo 1) at random for each (Cranley & Patterson)."""
-    points = (_sobol_points(samples, normals + 1) + rng.random((count, 1, normals + 1))) % 1.0
-    np.maximum(points, 1e-16, out=points)  # 0 would be −∞
-    return np.asarray(ndtri(points[..., :-1])), points[..., -1]
-
-
-_SAMPLING = {"random": _random, "sobol": _sobol}
+    Quasi-random: the same points of the unit cube for all grasps, shifted (modulo 1) for each (Cranley & Patterson).
+    """
+    samples = uncertainty.samples
+    if uncertainty.sampling == "random":
+        return rng.standard_normal((count, samples, normals)), rng.random((count, samples))
+    shift = rng.random((count, SHIFTS)) if shift is None else shift
+    points = _sobol_points((first + samples - 1).bit_length())[first : first + samples, : normals + 1]
+    uniform = (points + shift[:, None, : normals + 1]) % 1.0
+    np.maximum(uniform, 1e-16, out=uniform)  # 0 would be −∞
+    return np.asarray(ndtri(uniform[..., :-1])), uniform[..., -1]
 
 
 @lru_cache(maxsize=8)
-def _sobol_points(samples: int, dimensions: int) -> Float64[np.ndarray, "K D"]:
+def _sobol_points(bits: int) -> Float64[np.ndarray, "K D"]:
     from scipy.stats import qmc  # takes a second to import
 
-    points = qmc.Sobol(dimensions, scramble=False).random_base2((samples - 1).bit_length())
-    return np.asarray(points[:samples], dtype=np.float64)
+    return np.asarray(qmc.Sobol(SHIFTS, scramble=False).random_base2(bits), dtype=np.float64)
 
 
 def _truncated_normal(

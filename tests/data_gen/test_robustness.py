@@ -5,19 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from jaxtyping import Float64
 from scipy import stats
 
+from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.closure import epsilon, lowest_friction
 from data_gen.contacts import ContactFinder
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.metrics import METRICS, MetricConfig
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
+from data_gen.resistance import ResistanceConfig
 from data_gen.robustness import MetricEstimate, estimate
+from data_gen.stable_poses import stable_poses
 from data_gen.uncertainty import DEXNET_2_0, UncertaintyConfig
 from data_gen.wrenches import WrenchConfig
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
-from graspnet.transforms import frame_from_axes, rigid, unit
+from graspnet.transforms import frame_from_axes, invert, rigid, unit
 
 DOWN = np.array([0.0, 0.0, -1.0])
 CERTAIN = UncertaintyConfig(
@@ -160,3 +165,118 @@ def test_metrics_that_are_asked_for_together_are_those_that_are_asked_for_alone(
 def test_an_unknown_metric_is_refused_with_the_nearest_name(box, hand):
     with pytest.raises(InputError, match="robust_epsilon"):
         judge("robust_epsilom", box, grasp_at([0.0, 0.0, 0.0]), hand, UncertaintyConfig())
+
+
+@pytest.fixture(scope="module")
+def candidates() -> list[tuple[Solid, Grasps]]:
+    """What generation labels: its mixture of candidates, on objects of several families."""
+    everything, names = ObjectConfig(count=1000), object_names(ObjectConfig(count=1000))
+    drawn, hand = [], load_gripper("yumi")
+    for index in range(0, 20, 2):
+        rng = np.random.default_rng([7, index])
+        shape = load_object(everything, names[index], rng)
+        pose = stable_poses(shape).world_from_object[0]
+        scale, world_from_object = posed_for_hand(shape, pose, everything, hand, rng)
+        solid = shape.scaled(scale)
+        grasps, _ = sample_candidates(solid, world_from_object, hand, 16, CandidateConfig(), rng)
+        drawn.append((solid, grasps.transformed(invert(world_from_object))))
+    return drawn
+
+
+def labels(candidates, hand, metric: str, seed: int = 0, **uncertainty) -> MetricEstimate:
+    """Of all candidates of all objects."""
+    config = UncertaintyConfig(**uncertainty)
+    parts = [judge(metric, solid, grasps, hand, config, seed) for solid, grasps in candidates]
+    return MetricEstimate(
+        *(np.concatenate([getattr(part, field) for part in parts]) for field in ("mean", "variance", "samples"))
+    )
+
+
+def error(found: MetricEstimate, reference: MetricEstimate) -> Float64[np.ndarray, "N"]:
+    return np.abs(found.mean - reference.mean)
+
+
+@pytest.mark.parametrize("metric", ["robust_force_closure", "robust_pad_closure"])
+def test_a_quasi_random_sample_with_friction_integrated_is_worth_three_of_0_and_1(metric, candidates, hand):
+    """RMS error against a mean over 2,048 random samples; n draws of 0 or 1 with mean p stray by √(p (1 − p) / n)."""
+    reference = labels(candidates, hand, metric, seed=1, samples=2048, sampling="random")
+    of_draws = np.sqrt(np.mean(reference.mean * (1 - reference.mean)) / 96)
+    few = labels(candidates, hand, metric, samples=32)
+    assert np.sqrt(np.mean(error(few, reference) ** 2)) < of_draws
+
+
+def test_samples_until_the_mean_is_known_are_less_than_half_of_a_fixed_count_for_all(candidates, hand):
+    """To be sure of every mean to ± 0.06, a fixed count must be what the least certain grasp takes. The mean count
+    given to all leaves more means off by more than that."""
+    metric, tolerance = "robust_force_closure", 0.06
+    reference = labels(candidates, hand, metric, seed=1, samples=4000)
+    found = labels(candidates, hand, metric, samples=16, tolerance=tolerance, sampling="random")
+    assert np.mean(error(found, reference) <= tolerance) >= 0.95
+    assert found.samples.mean() < found.samples.max() / 2
+    fixed = labels(candidates, hand, metric, samples=int(found.samples.mean()), sampling="random")
+    assert np.mean(error(fixed, reference) <= tolerance) < np.mean(error(found, reference) <= tolerance)
+
+
+def test_to_stop_when_the_mean_is_known_does_not_shift_it(candidates, hand):
+    """Grasps that look certain by chance are left at that: the mean over all grasps moves by less than 0.004."""
+    metric = "robust_force_closure"
+    reference = labels(candidates, hand, metric, seed=1, samples=4000)
+    stopped = {"samples": 8, "tolerance": 0.1, "sampling": "random"}
+    biases = [np.mean(labels(candidates, hand, metric, seed, **stopped).mean - reference.mean) for seed in range(2, 12)]
+    assert abs(np.mean(biases)) < 0.004
+
+
+def test_rounds_go_on_until_the_interval_is_narrow_or_samples_run_out(box, hand):
+    """Half of the samples of this grasp miss: σ = 1/2, so ± 0.1 takes about (1.96 · 0.5 / 0.1)² = 96 samples."""
+    at_edge = grasp_at([0.0, 0.0, 0.01], copies=50)
+    shifting = {"grasp_rotation": 0.0, "samples": 8, "sampling": "random"}
+    found = judge("robust_force_closure", box, at_edge, hand, UncertaintyConfig(**shifting, tolerance=0.1))
+    assert set(found.samples % 8) == {0}
+    assert abs(np.median(found.samples) - 96) <= 8
+    limited = judge(
+        "robust_force_closure", box, at_edge, hand, UncertaintyConfig(**shifting, tolerance=0.1, max_samples=40)
+    )
+    assert set(limited.samples) == {40}
+
+
+def test_equal_samples_are_no_certainty(box, hand):
+    """A grasp in the middle of a box holds in every sample; 8 of 8 would only say that it holds to about ± 0.1."""
+    found = judge(
+        "robust_force_closure", box, grasp_at([0.0, 0.0, 0.0]), hand, UncertaintyConfig(samples=8, tolerance=0.1)
+    )
+    assert found.mean[0] == 1
+    assert found.variance[0] == 0
+    assert 8 < found.samples[0] <= 24
+
+
+def test_a_tolerance_needs_a_metric_that_is_a_share(box, hand):
+    with pytest.raises(InputError, match="robust_pad_closure"):
+        judge("robust_epsilon", box, grasp_at([0.0, 0.0, 0.0]), hand, UncertaintyConfig(tolerance=0.1))
+    both = ("robust_epsilon", "robust_force_closure")
+    config = MetricConfig(uncertainty=UncertaintyConfig(samples=8, tolerance=0.1))
+    found = estimate(both, box, grasp_at([0.0, 0.0, 0.0]), hand, DOWN, config, np.random.default_rng(0))
+    np.testing.assert_array_equal(found["robust_epsilon"].samples, found["robust_force_closure"].samples)
+
+
+def test_robust_wrench_resistance_is_the_share_of_the_force_that_is_left(box, hand):
+    """A brick of 0.1 kg between pads of friction 0.5: half its weight on each, over friction, of 20 N."""
+    config = MetricConfig(uncertainty=CERTAIN, resistance=ResistanceConfig(mass=0.1))
+    grasp = grasp_at([0.0, 0.0, 0.0])
+    found = estimate(["robust_wrench_resistance"], box, grasp, hand, DOWN, config, np.random.default_rng(0))
+    assert found["robust_wrench_resistance"].mean[0] == pytest.approx(1 - 0.1 * 9.81 / 2 / 0.5 / 20, abs=2e-3)
+    heavy = replace(config, resistance=ResistanceConfig(mass=5.0))
+    assert estimate(["robust_wrench_resistance"], box, grasp, hand, DOWN, heavy, np.random.default_rng(0))[
+        "robust_wrench_resistance"
+    ].mean == [0.0]
+
+
+def test_plain_metrics_judge_the_grasp_itself(box, hand):
+    """30° askew on parallel faces: the cosine and the tangent of 30°; epsilon with the mean friction."""
+    grasp = grasp_at([0.0, 0.0, 0.0], (0.5, np.sqrt(0.75), 0.0))
+    config = MetricConfig()
+    names = ("lowest_friction", "antipodality", "epsilon", "epsilon_linf")
+    found = estimate(names, box, grasp, hand, DOWN, config, np.random.default_rng(0))
+    assert found["antipodality"].mean[0] == pytest.approx(np.cos(np.radians(30)))
+    assert found["lowest_friction"].mean[0] == pytest.approx(np.tan(np.radians(30)))
+    assert found["epsilon"].mean[0] == pytest.approx(judge("robust_epsilon", box, grasp, hand, CERTAIN).mean[0])
+    assert all(one.variance[0] == 0 and one.samples[0] == 1 for one in found.values())

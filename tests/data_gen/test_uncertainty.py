@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.uncertainty import DEXNET_2_0, UncertaintyConfig, perturbed
+from data_gen.uncertainty import DEXNET_2_0, SHIFTS, UncertaintyConfig, chance_of_friction, perturbed
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit
@@ -68,6 +68,14 @@ def test_dexnets_frictions_have_variance_one_tenth_before_truncation(box):
     assert stats.kstest(friction, stats.truncnorm(-edge, edge, loc=0.5, scale=np.sqrt(0.1)).cdf).pvalue > 1e-3
 
 
+def test_the_chance_of_friction_is_the_survival_function_of_the_truncated_normal():
+    config, lowest = UncertaintyConfig(), np.array([-1.0, 0.0, 0.2, 0.37, 0.5, 0.99, 1.0, 3.0, np.inf])
+    expected = stats.truncnorm(-3, 5, loc=0.5, scale=0.1).sf(lowest)
+    np.testing.assert_allclose(chance_of_friction(lowest, config), expected, atol=1e-12)
+    certain = UncertaintyConfig(friction_deviation=0.0)
+    assert chance_of_friction(np.array([0.3, 0.5, 0.7]), certain).tolist() == [1.0, 1.0, 0.0]
+
+
 def test_each_grasp_has_samples_of_its_own(box):
     samples = perturbed(grasp_at([0.0, 0.0, 0.0], copies=40), box, UncertaintyConfig(), np.random.default_rng(5))
     assert len(np.unique(samples.friction)) == 40 * 25
@@ -80,3 +88,16 @@ def test_each_grasp_has_samples_of_its_own(box):
 def test_impossible_uncertainties_are_refused(wrong):
     with pytest.raises(InputError, match="must"):
         UncertaintyConfig(**wrong)
+
+
+def test_a_quasi_random_sequence_goes_on_where_it_stopped(box):
+    """Twice 8 samples with the same shift are 16 samples, which fill each dimension evenly, as random ones do not."""
+    grasps, rng = grasp_at([0.0, 0.0, 0.0], copies=3), np.random.default_rng(0)
+    shift = rng.random((3, SHIFTS))
+    whole = perturbed(grasps, box, UncertaintyConfig(samples=16), rng, shift)
+    halves = [perturbed(grasps, box, UncertaintyConfig(samples=8), rng, shift, first) for first in (0, 8)]
+    np.testing.assert_array_equal(whole.origin, np.concatenate([half.origin for half in halves], axis=1))
+    quantile = stats.norm(0, 0.0025).cdf(whole.origin - grasps.origin[:, None])
+    for axis in range(3):
+        counts = np.stack([np.histogram(row, np.linspace(0, 1, 9))[0] for row in quantile[..., axis]])
+        assert counts.max() <= 4  # of 2 on average
