@@ -122,7 +122,6 @@ class HeapWorld:
         self.model = _world(solids, bin_, config).compile()
         self.data = self._mujoco.MjData(self.model)
         self.present = np.zeros(len(solids), dtype=bool)
-        self.remove(~self.present)
         self._radius = np.array([solid.radius for solid in solids])
 
     @property
@@ -173,7 +172,7 @@ class HeapWorld:
     def remove(self, which: Bool[np.ndarray, "M"]) -> None:
         """Take bodies out of the heap and hang them up again."""
         for k in np.flatnonzero(which):
-            self._place(int(k), rigid(np.eye(3), np.array([5.0 + 5.0 * k, 0.0, 5.0])), weight=False)
+            self._place(int(k), rigid(np.eye(3), _hook(int(k))), weight=False)
 
     def _place(self, k: int, pose: Float64[np.ndarray, "4 4"], weight: bool) -> None:
         quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat(scalar_first=True)
@@ -211,9 +210,17 @@ def _world(solids: tuple[Solid, ...], bin_: Bin | None, config: HeapConfig) -> A
         add_bin(spec, bin_)
     for k, solid in enumerate(solids):
         body = add_object(spec, solid, convex_parts(solid), config.density, f"object_{k}")
+        body.pos = _hook(
+            k
+        )  # also where MuJoCo puts it back if a step diverges: then it falls outside, and is dropped anew
         body.gravcomp = 1.0
     for geom in spec.geoms:
         geom.solref = [2 * config.time_step, 1.0]
         geom.solimp = [0.99, 0.999, 0.0005, 0.5, 2.0]
         geom.condim, geom.friction = 6, [config.friction, 0.003, ROLL]
     return spec
+
+
+def _hook(k: int) -> Float64[np.ndarray, "3"]:
+    """Where body k hangs."""
+    return np.array([5.0 + 5.0 * k, 0.0, 5.0])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from data_gen.candidates import CandidateConfig
 from data_gen.collision import swept_boxes
 from data_gen.engines import Engine, LocalEngine
 from data_gen.generate import generate
@@ -20,6 +21,8 @@ from graspnet.config import load_config
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.gripper import load_gripper
+from graspnet.ops.grasp_crops import MetricCropConfig
+from graspnet.training.batches import LabelConfig, load_examples
 from graspnet.transforms import invert, transform_points
 
 SEED = 3
@@ -193,6 +196,27 @@ def test_one_image_is_labelled_for_several_hands(tmp_path):
     grasps = Dataset.open(folder).read(0).grasps
     for name in ("yumi", "panda"):
         assert grasps.width[np.array(grasps.gripper) == name].max() <= load_gripper(name).max_width + 1e-9
+
+
+def test_what_a_policy_proposes_is_meant_for_the_object_that_it_was_shown(tmp_path):
+    """Nearer to that object's middle than to the others' middles in most cases: its own mask was all that it saw."""
+    config = replace(CLUTTER, candidates=CandidateConfig(sources={"policy_sampler": 1.0}), scenes=1)
+    shard = Dataset.open(make(tmp_path / "data", config)).read(0)
+    proposed = np.flatnonzero(np.array(shard.grasps.origin) == "policy_sampler")
+    assert len(proposed) > 10
+    middles = shard.objects.world_from_object[shard.objects.image == 0, :3, 3]
+    world_from_grasp = shard.images.world_from_camera[shard.grasps.image] @ shard.grasps.camera_from_grasp
+    distance = np.linalg.norm(world_from_grasp[proposed, None, :2, 3] - middles[None, :, :2], axis=-1)
+    assert np.mean(distance.argmin(axis=1) + 1 == shard.grasps.instance[proposed]) > 0.8
+
+
+def test_the_training_loader_reads_heaps_as_it_reads_single_objects(dataset, shards):
+    opened = Dataset.open(dataset)
+    examples = load_examples(opened, "train", MetricCropConfig(), LabelConfig(metric="robust_pad_closure"))
+    of_train = [shard for shard in shards if set(shard.objects.object) <= set(opened.split("train"))]
+    assert sum(map(len, examples)) == sum(len(shard.grasps) for shard in of_train)
+    robustness = np.concatenate([shard.grasps.robustness("robust_pad_closure") for shard in of_train])
+    assert np.concatenate([e.robustness for e in examples]).mean() == pytest.approx(robustness.mean(), abs=1e-9)
 
 
 def test_a_mesh_that_cannot_be_used_is_left_out_of_its_heaps(tmp_path):

@@ -133,6 +133,17 @@ def test_what_was_not_dropped_hangs_where_it_is():
     np.testing.assert_allclose(world.world_from_object[1:], before, atol=1e-9)
 
 
+def test_after_a_step_that_diverged_nothing_counts_as_lying_in_the_bin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log file where it runs
+    solids = objects(2)[:2]
+    world = HeapWorld(solids, BIN, HeapConfig())
+    world.drop(0, 0.1, np.random.default_rng(0))
+    assert not world.outside()[0]
+    world.data.qvel[0] = np.nan
+    world.settle()
+    assert world.outside().all()
+
+
 def test_objects_that_lie_in_each_other_are_found():
     box = solid_from_mesh(trimesh.creation.box((0.04, 0.04, 0.04)), "box")
     world = HeapWorld((box, box, box), None, HeapConfig())
@@ -146,12 +157,12 @@ def test_objects_that_lie_in_each_other_are_found():
 def test_numbers_of_objects_are_poisson_within_their_range():
     rng = np.random.default_rng(0)
     config = HeapConfig()
-    counts = np.bincount([draw_count(config, rng) for _ in range(4000)], minlength=16)
+    counts = np.bincount([draw_count(config, rng) for _ in range(1500)], minlength=16)
     assert counts[0] == 0
-    assert len(counts) == 16
-    expected = poisson(5).pmf(np.arange(1, 12))
-    assert chisquare(counts[1:12], expected / expected.sum() * counts[1:12].sum()).pvalue > 0.01
-    uniform = np.bincount([draw_count(replace(config, mean_objects=None), rng) for _ in range(3000)])[1:]
+    assert len(counts) == 16, "none beyond 15"
+    expected = poisson(5).pmf(np.arange(1, 10))
+    assert chisquare(counts[1:10], expected / expected.sum() * counts[1:10].sum()).pvalue > 0.01
+    uniform = np.bincount([draw_count(replace(config, mean_objects=None), rng) for _ in range(1000)])[1:]
     assert chisquare(uniform).pvalue > 0.01
 
 
