@@ -49,7 +49,7 @@ for name in ("antipodal", "near_miss", "action_space"):
 colliding = (closure.mean > 0.9) & (room.fingers < -0.002)
 slipping = (closure.mean < 0.3) & (contacts.distance > 0.015) & room.collision_free
 whole = contacts.distance > 0.015
-picks = {"holds": holds & (closure.mean == 1) & whole, "holds, by a wall": holds & (contacts.distance < 0.006)}
+picks = {"holds": holds & (closure.mean > 0.95) & whole, "holds, by a wall": holds & (contacts.distance < 0.006)}
 picks |= {"slips": slipping, "collides on the way": colliding}
 figure, axes = new_figure(2, 4, width=3.2, aspect=1.0)
 for column, (title, chosen) in enumerate(picks.items()):
