@@ -16,7 +16,6 @@ from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 
 __all__ = [
-    "DEXNET_2_0",
     "SHIFTS",
     "PerturbedGrasps",
     "UncertaintyConfig",
@@ -34,13 +33,13 @@ SHIFTS = (
 class UncertaintyConfig:
     """Standard deviations of what is uncertain, each independent and normal; turns are rotation vectors.
 
-    The defaults are ours; DEXNET_2_0 has the released ones.
+    The defaults are ours; the preset dexnet_2.0 (configs/generate) has the released ones.
     """
 
     samples: int = 25  # of each grasp; with a tolerance: in each round
     tolerance: float | None = None  # rounds go on until the mean's 95 % interval is ± this (robustness.py) …
     max_samples: int = 400  # … or a grasp has this many
-    sampling: Literal["random", "sobol"] = "sobol"  # quasi-random: of pad closure, as good as 2 random samples each
+    sampling: Literal["random", "sobol"] = "sobol"  # quasi-random: each worth two random ones (docs/experiments.md)
     grasp_translation: float = 0.0025  # metres, along each axis
     grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
     object_translation: float = 0.0  # metres; the originals move grasp and object apart
@@ -70,21 +69,6 @@ class UncertaintyConfig:
             raise InputError(
                 f"friction_mean is {self.friction_mean}; it must lie in {limits}, which must not be negative"
             )
-
-
-# reference/dexnet.md, 1.7: what the released code draws. Its `sigma` of friction is a variance.
-DEXNET_2_0 = UncertaintyConfig(
-    sampling="random",
-    grasp_translation=0.001,
-    grasp_rotation=0.001,
-    object_translation=0.005,
-    object_rotation=0.01,
-    center_of_mass=0.0,
-    center_of_mass_offset=0.01,
-    friction_deviation=0.1**0.5,
-    friction_low=0.0,
-    friction_high=1.0,
-)
 
 
 @dataclass(frozen=True)

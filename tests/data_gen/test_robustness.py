@@ -11,14 +11,16 @@ from scipy import stats
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.closure import epsilon, lowest_friction
 from data_gen.contacts import ContactFinder
+from data_gen.generate_config import GenerateConfig
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.metrics import METRICS, MetricConfig
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.resistance import ResistanceConfig
 from data_gen.robustness import MetricEstimate, estimate
 from data_gen.stable_poses import stable_poses
-from data_gen.uncertainty import DEXNET_2_0, UncertaintyConfig
+from data_gen.uncertainty import UncertaintyConfig
 from data_gen.wrenches import WrenchConfig
+from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper, load_gripper
@@ -99,7 +101,7 @@ def test_without_uncertainty_robustness_is_the_metric_of_the_grasp_itself(hand):
 
 def test_dexnets_label_of_a_grasp_across_the_middle_of_a_box_is_positive(box, hand):
     """Mean epsilon above its threshold of 0.002, and at the box's very end not."""
-    uncertainty = replace(DEXNET_2_0, samples=400)
+    uncertainty = replace(load_config(GenerateConfig, "generate", "dexnet_2.0").uncertainty, samples=400)
     assert judge("robust_epsilon", box, grasp_at([0.0, 0.0, 0.0]), hand, uncertainty).mean[0] > 0.005
     assert judge("robust_epsilon", box, grasp_at([0.04, 0.0, 0.0]), hand, uncertainty).mean[0] < 0.002
 
