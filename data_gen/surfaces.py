@@ -7,7 +7,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64, Int64
 
-__all__ = ["Faces", "Vertices", "close_surface", "is_closed", "open_edges", "tidied", "used"]
+__all__ = ["close_surface", "is_closed", "open_edges", "tidied", "used"]
 
 FILLABLE = 0.05  # share of the surface that holes may have and be filled; more (a bowl without walls) changes the shape
 
