@@ -80,6 +80,18 @@ def test_a_run_that_was_stopped_is_resumed_by_the_command_and_refused_without_th
     assert Dataset.open(tmp_path / "data").header.counts["grasps"] == 12
 
 
+def test_an_on_policy_round_takes_a_quarter_of_the_grasps_and_the_summary_counts_them(tmp_path):
+    result = generate(
+        tmp_path / "data", "--on-policy", "parallel_jaw", "objects.count=1", "objects.families=[box]", "views=2",
+        "objects.graspable_width=[0.4, 0.6]",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines() if line}
+    assert 0 < int(rows["on_policy"]) <= 4  # a quarter of 6 in each of two images, rounded, if they allow so many
+    header = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    assert header["config"]["candidates"]["options"] == {"on_policy": {"model": "parallel_jaw"}}
+
+
 def test_bad_usage_is_one_line_and_nothing_is_written(tmp_path):
     for arguments, message in (
         (["vews=3"], "unknown key 'vews'; did you mean 'views'"),
@@ -87,6 +99,8 @@ def test_bad_usage_is_one_line_and_nothing_is_written(tmp_path):
         (["--workers", "0"], "workers is 0; it must be at least 1"),
         (["--objects", str(tmp_path / "nowhere")], "nowhere: no such folder"),
         (["--resume", "renderer=pixar"], "unknown renderer 'pixar'"),
+        (["--on-policy", "nobody"], "nobody"),
+        (["candidates.sources.policy_sampl=1"], "did you mean 'policy_sampler'"),
     ):
         assert_refused(generate(tmp_path / "data", *arguments), message)
         assert not (tmp_path / "data").exists()

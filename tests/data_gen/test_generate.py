@@ -12,6 +12,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
+from data_gen.candidates import CandidateConfig
 from data_gen.cli import generate as command
 from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
@@ -20,6 +21,7 @@ from data_gen.generate import generate, generate_unit
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import HandConfig, sample_hands
 from data_gen.meshes import solid_from_mesh
+from data_gen.object_grasps import ObjectGraspConfig
 from data_gen.objects import ObjectConfig, object_names
 from data_gen.scenes import Scene
 from graspnet.dataset import Dataset
@@ -61,6 +63,21 @@ def test_any_number_of_workers_writes_the_same_bytes(dataset, tmp_path, workers)
 def test_workers_write_the_same_bytes_behind_a_url(dataset, tmp_path):
     make(f"file://{tmp_path}/data", 1, tiny())
     assert contents(tmp_path / "data") == contents(dataset)
+
+
+@pytest.mark.parametrize("kind", [pytest.param("policies and hands", marks=pytest.mark.slow), "object grasps"])
+def test_candidates_of_every_kind_are_the_same_bytes_from_any_number_of_workers(tmp_path, kind):
+    mixture = CandidateConfig(sources={"policy_sampler": 0.2}).with_on_policy("parallel_jaw")
+    hands = HandConfig(presets=("yumi", "panda"), random_share=0.5)
+    config = {
+        "policies and hands": replace(tiny(count=2), candidates=mixture, hands=hands, hands_per_view=2),
+        "object grasps": replace(
+            tiny(count=2, scaling="fit_gripper"), object_grasps=ObjectGraspConfig(count=20), views_per_pose=1
+        ),
+    }[kind]
+    for workers in (1, 2):
+        make(tmp_path / str(workers), workers, config)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_another_seed_writes_other_grasps():
