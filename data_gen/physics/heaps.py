@@ -22,7 +22,7 @@ from graspnet.transforms import rigid
 __all__ = ["Heap", "HeapConfig", "HeapWorld", "draw_bin", "draw_count", "drop_heap"]
 
 WINDOW = 0.1  # s: over this time …
-STILL = 0.0005  # m: … no point of an object at rest moves further
+STILL = 0.0002  # m: … no point of an object at rest moves further
 ROLL = 1e-4  # m: coefficient of rolling friction, as of the table in picking.py
 DEEP = 0.002  # m of penetration that no contact at rest has: two thin objects that passed through each other's middle
 
@@ -210,9 +210,7 @@ def _world(solids: tuple[Solid, ...], bin_: Bin | None, config: HeapConfig) -> A
         add_bin(spec, bin_)
     for k, solid in enumerate(solids):
         body = add_object(spec, solid, convex_parts(solid), config.density, f"object_{k}")
-        body.pos = _hook(
-            k
-        )  # also where MuJoCo puts it back if a step diverges: then it falls outside, and is dropped anew
+        body.pos = _hook(k)  # where MuJoCo puts it too if a step diverges: outside, so that it is dropped anew
         body.gravcomp = 1.0
     for geom in spec.geoms:
         geom.solref = [2 * config.time_step, 1.0]
