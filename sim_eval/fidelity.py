@@ -21,7 +21,7 @@ from graspnet.gripper import load_gripper
 from graspnet.progress import track
 from sim_eval.statistics import paired_difference
 
-__all__ = ["STUDIES", "Share", "Variant", "verdicts"]
+__all__ = ["SECOND_JUDGE", "STUDIES", "Share", "Variant", "verdicts"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ def _solver(name: str, **changes: Any) -> Variant:
 
 
 BASE = Variant("as published", PickConfig())
+# another solver, pyramids for friction cones, softer contacts, smaller steps: what it shares with the first is the hand
+SECOND_JUDGE = PickConfig(
+    solver=SolverConfig(
+        time_step=0.001, contact_time=0.01, impedance=0.99, friction_to_normal_impedance=3.0, cone="pyramidal",
+        algorithm="cg",
+    )
+)  # fmt: skip
 STUDIES: dict[str, tuple[Variant, ...]] = {
     "step": (BASE, _solver("half the time step", time_step=0.001), _solver("a quarter of it", time_step=0.0005)),
     "contacts": (
@@ -46,6 +53,7 @@ STUDIES: dict[str, tuple[Variant, ...]] = {
         _solver("impratio 30", friction_to_normal_impedance=30.0),
         _solver("five noslip iterations", noslip_iterations=5),
     ),
+    "judge": (BASE, Variant("the second judge", SECOND_JUDGE)),
 }
 
 
