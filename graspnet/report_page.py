@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graspnet.drawing import png_bytes
+import numpy as np
+from jaxtyping import UInt8
+
+from graspnet.drawing import png_bytes, webp_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Section", "figure_html", "paragraph", "table_html", "write_report"]
+__all__ = ["Section", "details_html", "figure_html", "paragraph", "picture_html", "table_html", "write_report"]
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 figure { margin: 1rem 0; } img { max-width: 100%; } figcaption { color: #555; font-size: 0.9rem; }
+figure.beside { display: inline-block; vertical-align: top; max-width: 20rem; margin: 0.5rem 1rem 0.5rem 0; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: 0.3rem 0.8rem; text-align: left; }
 td { border-top: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 """
@@ -53,6 +57,20 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def figure_html(figure: "Figure", caption: str) -> str:
     """A matplotlib figure as an embedded PNG with a caption, which is its text alternative too."""
-    data = base64.b64encode(png_bytes(figure, dpi=90)).decode()
-    text = html.escape(caption, quote=True)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    return _image_html(png_bytes(figure, dpi=90), "png", caption)
+
+
+def picture_html(pictures: Sequence[UInt8[np.ndarray, "H W 3"]], caption: str, interval: float = 0.0) -> str:
+    """A picture, or an animation with `interval` seconds each, as an embedded WebP; films stand side by side."""
+    return _image_html(webp_bytes(pictures, interval), "webp", caption, beside=len(pictures) > 1)
+
+
+def details_html(summary: str, block: str) -> str:
+    """A block that is folded up under a line of text."""
+    return f"<details><summary>{html.escape(summary)}</summary>{block}</details>"
+
+
+def _image_html(data: bytes, kind: str, caption: str, beside: bool = False) -> str:
+    text, place = html.escape(caption, quote=True), ' class="beside"' if beside else ""
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<figure{place}><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'

@@ -1,4 +1,4 @@
-"""Film strips of a pick: the object, the hand's boxes and the table, shaded by ray casting (no display, no GPU)."""
+"""Film strips and films of a pick: object, hand's boxes and table, shaded by ray casting (no display, no GPU)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from graspnet.camera import Camera
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import rigid, rotate_directions, unit
 
-__all__ = ["draw_frame", "film_strip", "object_picture"]
+__all__ = ["draw_frame", "film", "film_strip", "last_picture", "object_picture"]
 
 OBJECT_COLOUR, PALM_COLOUR = (214, 128, 40), (90, 95, 105)
 FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one sees when the hand is turned round
@@ -31,12 +31,29 @@ def film_strip(
         return np.zeros((size, 0, 3), dtype=np.uint8)
     telling = [frame for frame in frames[:-1] if frame.phase != "shake"] + [frames[-1]]  # shaking looks like standing
     chosen = [telling[i] for i in np.linspace(0, len(telling) - 1, min(count, len(telling))).round().astype(int)]
-    camera = Camera(1.25 * size, 1.25 * size, (size - 1) / 2, (size - 1) / 2, size, size)
-    closing = frames[-1].world_from_grasp[:3, 1]
-    distance = 0.1 + 3.0 * gripper.max_width
-    eyes = [_looking(frame.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02], closing, distance) for frame in chosen]
-    pictures = [draw_frame(f, solid, gripper, camera, eye) for f, eye in zip(chosen, eyes, strict=True)]
-    return np.concatenate([_framed(picture) for picture in pictures], axis=1)
+    return np.concatenate([_framed(last_picture([frame], solid, gripper, size)) for frame in chosen], axis=1)
+
+
+def last_picture(
+    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, size: int = 200
+) -> UInt8[np.ndarray, "S S 3"]:
+    """How the pick ended, seen close to the hand."""
+    last = frames[-1]
+    focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
+    eye = _looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * gripper.max_width)
+    return draw_frame(last, solid, gripper, _square_camera(1.25, size), eye)
+
+
+def film(
+    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, size: int = 240
+) -> list[UInt8[np.ndarray, "S S 3"]]:
+    """A picture of each frame from an eye at rest, which sees all of the hand's way."""
+    way = np.stack([frame.world_from_grasp[:3, 3] for frame in frames])
+    low, high = way.min(axis=0), way.max(axis=0)
+    middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
+    distance = 0.1 + 3.0 * gripper.max_width + float(np.linalg.norm(high - low))
+    eye = _looking(middle, frames[0].world_from_grasp[:3, 1], distance)
+    return [draw_frame(frame, solid, gripper, _square_camera(1.4, size), eye) for frame in frames]
 
 
 def draw_frame(
@@ -53,7 +70,7 @@ def draw_frame(
 def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
     """The object alone on the table, in its most likely pose, as large as the picture."""
     posed = solid.mesh.copy().apply_transform(stable_poses(solid).world_from_object[0])
-    camera = Camera(1.6 * size, 1.6 * size, (size - 1) / 2, (size - 1) / 2, size, size)
+    camera = _square_camera(1.6, size)
     eye = _looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
     return _shaded([posed], camera, eye)
 
@@ -74,11 +91,12 @@ def _shaded(
     hit = scene.cast_rays(to_tensor(rays), nthreads=1)
     geometry, normals = hit["geometry_ids"].numpy(), hit["primitive_normals"].numpy()
     palette = np.array([OBJECT_COLOUR, *FINGER_COLOURS, PALM_COLOUR], dtype=np.float64)
-    found = geometry < len(meshes)
+    to_table = _to_table(origins, directions)
+    found = hit["t_hit"].numpy() < to_table + 1e-4  # m: what stands on the table is not cut off by it
     facing = np.where(np.sum(normals * directions, axis=1) > 0, -1.0, 1.0)
     shade = 0.45 + 0.55 * np.clip(facing * (normals @ unit(LIGHT)), 0, 1)
-    colours = palette[np.minimum(geometry, len(palette) - 1)] * shade[:, None]
-    image = np.where(found[:, None], colours, _background(origins, directions, scene, to_tensor))
+    image = palette[np.minimum(geometry, len(palette) - 1)] * shade[:, None]
+    image[~found] = _background(origins[~found], directions[~found], to_table[~found], scene, to_tensor)
     return image.reshape(camera.height, camera.width, 3).astype(np.uint8)
 
 
@@ -90,12 +108,21 @@ def _meshes(frame: PickFrame, solid: Solid, gripper: ParallelJawGripper) -> list
     return posed + [box.apply_transform(frame.world_from_grasp) for box in boxes]
 
 
+def _to_table(origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"]) -> Float64[np.ndarray, "R"]:
+    """Along each ray to the plane z = 0, in lengths of its direction; infinite for one that does not go down."""
+    down = directions[:, 2] < -1e-9
+    return np.asarray(np.where(down, -origins[:, 2] / np.where(down, directions[:, 2], -1.0), np.inf))
+
+
 def _background(
-    origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"], scene: Any, to_tensor: Callable
+    origins: Float64[np.ndarray, "R 3"],
+    directions: Float64[np.ndarray, "R 3"],
+    to_table: Float64[np.ndarray, "R"],
+    scene: Any,
+    to_tensor: Callable,
 ) -> Float64[np.ndarray, "R 3"]:
     """The chequered table z = 0, darker in the shadow of a lamp straight above, and the sky."""
-    down = directions[:, 2] < -1e-9
-    reach = np.where(down, -origins[:, 2] / np.where(down, directions[:, 2], -1.0), 0.0)
+    reach = np.where(np.isfinite(to_table), to_table, 0.0)
     points = origins + reach[:, None] * directions
     squares = np.array(TABLE_COLOURS, dtype=np.float64)
     chequered = squares[np.floor(points[:, :2] / 0.05).sum(axis=1).astype(int) % 2]
@@ -103,9 +130,8 @@ def _background(
     table = (1 - blur) * chequered + blur * squares.mean(axis=0)
     up = np.concatenate([points, np.tile([0.0, 0.0, 1.0], (len(points), 1))], axis=1).astype(np.float32)
     covered = scene.test_occlusions(to_tensor(up), nthreads=1).numpy()
-    return np.where(
-        down[:, None], table * np.where(covered, 0.75, 1.0)[:, None], np.array(SKY_COLOUR, dtype=np.float64)
-    )
+    lit = table * np.where(covered, 0.75, 1.0)[:, None]
+    return np.where(np.isfinite(to_table)[:, None], lit, np.array(SKY_COLOUR, dtype=np.float64))
 
 
 def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
@@ -113,6 +139,11 @@ def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
     framed = picture.copy()
     framed[:, -2:] = 255
     return framed
+
+
+def _square_camera(focal: float, size: int) -> Camera:
+    """A camera of size x size pixels with a focal length of `focal` sizes."""
+    return Camera(focal * size, focal * size, (size - 1) / 2, (size - 1) / 2, size, size)
 
 
 def _looking(

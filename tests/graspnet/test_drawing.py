@@ -1,5 +1,6 @@
 """Pictures are measured: where the jaws are drawn, how large, and in which colour."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from graspnet.drawing import (
     png_bytes,
     quality_colors,
     save_png,
+    webp_bytes,
 )
 from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image
 from graspnet.gripper import load_gripper
@@ -155,3 +157,15 @@ def test_a_real_camera_and_hand_draw_the_hand_in_perspective() -> None:
     heights = [np.ptp(corners[:, 1]) for corners in (left, right)]
     nearer = np.argmin([(tilted.poses[0, 2, 3] + side * 0.03 * tilted.poses[0, 2, 1]) for side in (-1, 1)])
     assert np.argmax(heights) == nearer
+
+
+def test_a_film_has_every_picture_for_its_time():
+    pictures = [np.full((40, 60, 3), shade, dtype=np.uint8) for shade in (0, 120, 250)]
+    film = Image.open(BytesIO(webp_bytes(pictures, 0.04)))
+    assert (film.format, film.size, film.n_frames) == ("WEBP", (60, 40), 3)
+    for number, picture in enumerate(pictures):
+        film.seek(number)
+        film.load()
+        assert film.info["duration"] == 40
+        assert np.abs(np.asarray(film.convert("RGB")).astype(int) - picture).max() < 8  # lossy
+    assert Image.open(BytesIO(webp_bytes(pictures[:1]))).n_frames == 1

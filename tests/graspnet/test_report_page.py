@@ -3,8 +3,18 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+
 from graspnet.drawing import new_figure
-from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report_page import (
+    Section,
+    details_html,
+    figure_html,
+    paragraph,
+    picture_html,
+    table_html,
+    write_report,
+)
 
 
 def test_a_page_needs_no_other_file_and_no_network(tmp_path):
@@ -18,7 +28,8 @@ def test_a_page_needs_no_other_file_and_no_network(tmp_path):
 
 
 def test_every_tag_is_closed(tmp_path):
-    blocks = (paragraph("x"), table_html(["a", "b"], [[1, 2], [3, 4]]))
+    table = table_html(["a", "b"], [[1, 2], [3, 4]])
+    blocks = (paragraph("x"), table, details_html("more", table), picture_html([np.zeros((8, 8, 3), np.uint8)], "y"))
     write_report(tmp_path / "r.html", "Title", [Section("One", blocks)])
     open_tags: list[str] = []
 
@@ -36,4 +47,6 @@ def test_every_tag_is_closed(tmp_path):
 
 def test_text_is_text_and_not_markup():
     assert paragraph("1 < 2 & <b>") == "<p>1 &lt; 2 &amp; &lt;b&gt;</p>"
+    assert "<summary>1 &lt; 2</summary>" in details_html("1 < 2", "")
+    assert 'alt="&quot;a&quot;"' in picture_html([np.zeros((8, 8, 3), np.uint8)], '"a"')
     assert "<td>&lt;x&gt;</td>" in table_html(["<h>"], [["<x>"]])

@@ -1,14 +1,18 @@
 """Film strips: what is drawn lies where the camera sees it."""
 
+from dataclasses import replace
+
 import numpy as np
 import trimesh
 
 from data_gen.meshes import solid_from_mesh
-from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOUR, draw_frame, film_strip
+from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOUR, draw_frame, film, film_strip
 from data_gen.physics.picking import PickFrame
 from graspnet.camera import Camera
 from graspnet.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
+
+UP = rigid(np.eye(3), np.array([0.0, 0, 0.15]))
 
 
 def _frame(opening: float = 0.04) -> PickFrame:
@@ -40,3 +44,23 @@ def test_a_strip_has_one_picture_for_each_moment():
     strip = film_strip([_frame(0.05), _frame(0.03), _frame(0.02)], cube, gripper, count=3, size=64)
     assert strip.shape == (64, 192, 3)
     assert film_strip([], cube, gripper).shape[1] == 0
+
+
+def test_in_a_film_the_eye_rests_and_what_is_lifted_rises():
+    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
+    low = _frame()
+    high = replace(low, world_from_object=UP @ low.world_from_object, world_from_grasp=UP @ low.world_from_grasp)
+    pictures = film([low, high], cube, gripper, size=120)
+    before, after = (_centre_of(picture, OBJECT_COLOUR) for picture in pictures)
+    assert abs(before[0] - after[0]) < 2
+    assert before[1] - after[1] > 20
+    np.testing.assert_array_equal(pictures[0][-1], pictures[1][-1])  # the table in front does not move
+
+
+def test_the_table_hides_what_is_below_it():
+    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
+    sunk = replace(_frame(), world_from_object=rigid(np.eye(3), np.array([0.0, 0, -0.02])))
+    from_above = rigid(np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]), np.array([0.0, 0, 0.4]))
+    moved = replace(sunk, world_from_grasp=UP @ UP @ UP @ sunk.world_from_grasp)  # behind the eye
+    image = draw_frame(moved, cube, gripper, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), from_above)
+    assert np.ptp(image.astype(int), axis=2).max() < 10  # greys only: nothing of the orange cube
