@@ -121,11 +121,14 @@ def _grasp_figure(summary: Summary) -> "Figure":
         flat[5],
         np.rad2deg(grasps.tilt),
         "approach from the vertical (°)",
-        (0.0, max(1.0, float(np.rad2deg(grasps.tilt.max(initial=0.0))))),
+        (0.0, max(1.0, float(np.rad2deg(np.fmax.reduce(grasps.tilt, initial=0.0))))),
     )
     _histogram(flat[6], grasps.height * 1e3, "height above the table (mm)")
-    reach = ((0.0, np.quantile(grasps.aside, 0.99) * 1e3), (0.0, np.quantile(grasps.height, 0.99) * 1e3))
-    flat[7].hist2d(grasps.aside * 1e3, grasps.height * 1e3, bins=30, range=reach, cmap="Blues")
+    known = np.isfinite(grasps.aside) & np.isfinite(grasps.height)  # none of some imports
+    aside, height = grasps.aside[known] * 1e3, grasps.height[known] * 1e3
+    if len(aside):
+        reach = ((0.0, np.quantile(aside, 0.99)), (0.0, np.quantile(height, 0.99)))
+        flat[7].hist2d(aside, height, bins=30, range=reach, cmap="Blues")
     flat[7].set_xlabel("beside the object's centre (mm)")
     flat[7].set_ylabel("height (mm)")
     return figure

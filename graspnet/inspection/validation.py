@@ -20,7 +20,7 @@ METRES = 1e-5
 
 def invalid_columns(shard: Shard, header: DatasetHeader) -> list[str]:
     """One line for each column whose values cannot be, with how many those are: `grasps.parquet: width: …`."""
-    found = [*_images(shard.images), *_objects(shard, header), *_indices(shard), *_grasps(shard, header)]
+    found = [*_images(shard.images, header), *_objects(shard, header), *_indices(shard), *_grasps(shard, header)]
     found += _metrics(shard.grasps)
     return [f"{place}: {int(np.sum(wrong))} {what}" for place, wrong, what in found if np.any(wrong)]
 
@@ -40,22 +40,29 @@ _INSTANCES = 256  # numbers that an instance image can hold
 _Finding = tuple[str, Bool[np.ndarray, "..."], str]  # file: column, which values are wrong, what they are
 
 
-def _images(images: DepthImages) -> Iterator[_Finding]:
+def _unknown(values: Float64[np.ndarray, "N *shape"], header: DatasetHeader) -> Bool[np.ndarray, "N"]:
+    """Which rows are not told: all NaN, which an import may be and a generated row may not."""
+    return np.isnan(values).reshape(len(values), -1).all(axis=1) & ("import" in header.config)
+
+
+def _images(images: DepthImages, header: DatasetHeader) -> Iterator[_Finding]:
     size = np.array([(c.height, c.width) != images.depth.shape[1:] for c in images.cameras])
+    poses = images.world_from_camera
     yield "images.parquet: camera_width", size, "images of another size than their camera's"
-    yield "images.parquet: world_from_camera", ~_rigid(images.world_from_camera), "not rigid"
+    yield "images.parquet: world_from_camera", ~(_rigid(poses) | _unknown(poses, header)), "not rigid"
     yield "images.parquet: bin", images.bin <= 0, "sizes that are not positive"
 
 
 def _objects(shard: Shard, header: DatasetHeader) -> Iterator[_Finding]:
     objects = shard.objects
+    poses = objects.world_from_object
     names = {name for split in header.splits.values() for name in split}
     yield "objects.parquet: image", _outside(objects.image, 0, len(shard.images)), "rows that do not exist"
     yield "objects.parquet: instance", _outside(objects.instance, 1, _INSTANCES), "outside [1, 255]"
     yield "objects.parquet: object", np.array([name not in names for name in objects.object]), "in no split"
-    yield "objects.parquet: scale", ~(objects.scale > 0), "not positive"
+    yield "objects.parquet: scale", ~((objects.scale > 0) | _unknown(objects.scale, header)), "not positive"
     yield "objects.parquet: stable_pose", objects.stable_pose < -1, "below -1"
-    yield "objects.parquet: world_from_object", ~_rigid(objects.world_from_object), "not rigid"
+    yield "objects.parquet: world_from_object", ~(_rigid(poses) | _unknown(poses, header)), "not rigid"
     counts = (np.bincount(image.ravel(), minlength=_INSTANCES) for image in shard.images.instance)
     seen = {(i, int(k)) for i, count in enumerate(counts) for k in np.flatnonzero(count) if k}
     strangers = seen - set(zip(objects.image.tolist(), objects.instance.tolist(), strict=True))
@@ -87,7 +94,8 @@ def _grasps(shard: Shard, header: DatasetHeader) -> Iterator[_Finding]:
         off[rows] = ~(np.abs(seen.center - grasps.center[rows]) < PIXELS).all(axis=1)
     yield "grasps.parquet: center", off, "not where the camera sees the pose"
     absent = ~np.isfinite(grasps.contacts).all(axis=(1, 2))
-    yield "grasps.parquet: contacts", absent == grasps.contact_found, "not finite where found, or finite where not"
+    wrong = (absent == grasps.contact_found) & ~_unknown(grasps.contacts, header)
+    yield "grasps.parquet: contacts", wrong, "not finite where found, or finite where not"
     for part in ("fingers", "palm", "table", "neighbours"):
         yield f"grasps.parquet: clearance_{part}", np.isnan(getattr(grasps, f"clearance_{part}")), "NaN"
     yield "grasps.parquet: origin", np.array([not name for name in grasps.origin]), "empty"
@@ -110,4 +118,4 @@ def _rigid(poses: Float64[np.ndarray, "N 4 4"]) -> Bool[np.ndarray, "N"]:
     expected = np.tile(np.eye(4), (len(poses), 1, 1))
     found = np.concatenate([rotation @ rotation.swapaxes(1, 2), poses[:, 3:, :3]], axis=1)
     close = (np.abs(found - expected[:, :, :3]) < POSE_TOLERANCE).all(axis=(1, 2)) & (poses[:, 3, 3] == 1)
-    return close & np.isfinite(poses).all(axis=(1, 2)) & (np.linalg.det(rotation) > 0)
+    return close & np.isfinite(poses).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(rotation)) > 0)

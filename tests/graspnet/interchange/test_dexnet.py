@@ -29,6 +29,7 @@ from graspnet.dataset import (
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps, image_from_grasps
 from graspnet.gripper import load_gripper
+from graspnet.inspection.validation import invalid_columns
 from graspnet.interchange.dexnet import LAYOUTS, HandPoses, grasp_index
 from graspnet.interchange.dexnet_export import export_dexnet
 from graspnet.interchange.dexnet_import import DexNetImport, DexNetImportConfig
@@ -419,6 +420,10 @@ def test_the_originals_data_set_imports_with_its_names_and_numbers(tmp_path):
         assert {camera.fx for camera in shard.images.cameras} == {175.0}
         assert np.all((shard.grasps.width > 0.04) & (shard.grasps.width <= 0.05))
         assert set(shard.grasps.metrics) == {"robust_epsilon", "force_closure"}
+        assert invalid_columns(shard, dataset.header) == []
+    looked = CliRunner().invoke(main, ["inspect", str(tmp_path / "d")])
+    assert looked.exit_code == 0
+    assert "7 objects, 1870 images, 1870 grasps" in looked.stdout
 
 
 def flat_copy(source: TensorFolder, folder: Path, fields: tuple[str, ...]) -> None:
