@@ -71,10 +71,13 @@ class Dataset:
 
     def shards(self, split: str | None = None) -> Iterator[Shard]:
         """All shards, or those whose objects are in a split, in order."""
+        return map(self.read, self.indices(split))
+
+    def indices(self, split: str | None = None) -> list[int]:
+        """The positions of these shards."""
         names = set(self.split(split)) if split else None
-        for index, shard in enumerate(self.shard_names):
-            if names is None or names.issuperset(self.header.shards[shard].objects):
-                yield self.read(index)
+        objects = [self.header.shards[shard].objects for shard in self.shard_names]
+        return [index for index, of in enumerate(objects) if names is None or names.issuperset(of)]
 
     def split(self, name: str) -> list[str]:
         """Names of a split's objects."""

@@ -137,8 +137,7 @@ def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelCo
     """All images of a split that have grasps, cut to their windows. InputError: no such split or metric, no grasp."""
     hands = {name: dataset.gripper(name).sizes().astype(np.float32) for name in dataset.header.grippers}
     examples: list[ImageExamples] = []
-    total = len(dataset.split(split))
-    for shard in track(dataset.shards(split), total, f"reading {split}", "object"):
+    for shard in track(dataset.shards(split), len(dataset.indices(split)), f"reading {split}", "shards"):
         examples += _shard_examples(shard, len(examples), hands, crop, label)
     if not examples:
         raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
