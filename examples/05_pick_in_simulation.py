@@ -51,7 +51,7 @@ for row, index in zip(axes, shown, strict=True):
     rows, columns = np.nonzero(trial.observation.object_mask)
     row[0].set_xlim(columns.mean() - 120, columns.mean() + 120)
     row[0].set_ylim(rows.mean() + 90, rows.mean() - 90)
-    row[1].imshow(film_strip(pick.frames, trial.solid, trial.gripper, count=6))
+    row[1].imshow(film_strip(pick.frames, trial.world, count=6))
     row[1].set_title(f"{trial.solid.name}: {pick.outcome}", fontsize=9)
     row[1].set_axis_off()
 save_png(figure, "05_pick_in_simulation.png", dpi=100)

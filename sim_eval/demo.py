@@ -335,7 +335,7 @@ def _film_strips(pictured: Sequence[_Pictured]) -> list[str]:
     for one in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
         pick = execute(one.trial, one.best_in_camera, frame_interval=0.02)
         figure, axes = drawing.new_figure(1, 1, width=14.0, aspect=0.17)
-        axes[0, 0].imshow(film_strip(pick.frames, one.trial.solid, one.trial.gripper, count=7))
+        axes[0, 0].imshow(film_strip(pick.frames, one.trial.world, count=7))
         axes[0, 0].axis("off")
         blocks.append(figure_html(figure, f"{one.record.object}: {pick.outcome}"))
     return blocks

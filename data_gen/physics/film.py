@@ -8,15 +8,16 @@ import trimesh
 from jaxtyping import Float64, UInt8
 
 from data_gen.meshes import Solid
-from data_gen.physics.picking import PickFrame
+from data_gen.physics.picking import ClutterWorld, PickFrame
 from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
-from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import rigid, rotate_directions, unit
 
 __all__ = ["draw_frame", "film", "film_strip", "last_picture", "object_picture"]
 
-OBJECT_COLOUR, PALM_COLOUR = (214, 128, 40), (90, 95, 105)
+Colour = tuple[int, int, int]
+OBJECT_COLOURS: tuple[Colour, ...] = ((214, 128, 40), (170, 60, 60), (200, 180, 60), (140, 90, 160), (110, 140, 60))
+PALM_COLOUR, WALL_COLOUR = (90, 95, 105), (150, 165, 180)
 FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one sees when the hand is turned round
 TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
 SKY_COLOUR = (245, 247, 250)
@@ -24,47 +25,42 @@ LIGHT = np.array([0.4, -0.5, 0.8])
 
 
 def film_strip(
-    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, count: int = 6, size: int = 200
+    frames: Sequence[PickFrame], world: ClutterWorld, count: int = 6, size: int = 200
 ) -> UInt8[np.ndarray, "H W 3"]:
     """`count` pictures of a pick, evenly spread over its frames, side by side; the eye moves along with the hand."""
     if not frames:
         return np.zeros((size, 0, 3), dtype=np.uint8)
     telling = [frame for frame in frames[:-1] if frame.phase != "shake"] + [frames[-1]]  # shaking looks like standing
     chosen = [telling[i] for i in np.linspace(0, len(telling) - 1, min(count, len(telling))).round().astype(int)]
-    return np.concatenate([_framed(last_picture([frame], solid, gripper, size)) for frame in chosen], axis=1)
+    return np.concatenate([_framed(last_picture([frame], world, size)) for frame in chosen], axis=1)
 
 
-def last_picture(
-    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, size: int = 200
-) -> UInt8[np.ndarray, "S S 3"]:
+def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 200) -> UInt8[np.ndarray, "S S 3"]:
     """How the pick ended, seen close to the hand."""
     last = frames[-1]
     focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
-    eye = _looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * gripper.max_width)
-    return draw_frame(last, solid, gripper, _square_camera(1.25, size), eye)
+    eye = _looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width)
+    return draw_frame(last, world, _square_camera(1.25, size), eye)
 
 
-def film(
-    frames: Sequence[PickFrame], solid: Solid, gripper: ParallelJawGripper, size: int = 240
-) -> list[UInt8[np.ndarray, "S S 3"]]:
+def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
     """A picture of each frame from an eye at rest, which sees all of the hand's way."""
     way = np.stack([frame.world_from_grasp[:3, 3] for frame in frames])
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
-    distance = 0.1 + 3.0 * gripper.max_width + float(np.linalg.norm(high - low))
+    distance = 0.1 + 3.0 * world.gripper.max_width + float(np.linalg.norm(high - low))
     eye = _looking(middle, frames[0].world_from_grasp[:3, 1], distance)
-    return [draw_frame(frame, solid, gripper, _square_camera(1.4, size), eye) for frame in frames]
+    return [draw_frame(frame, world, _square_camera(1.4, size), eye) for frame in frames]
 
 
 def draw_frame(
     frame: PickFrame,
-    solid: Solid,
-    gripper: ParallelJawGripper,
+    world: ClutterWorld,
     camera: Camera,
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
     """One picture, seen by that camera."""
-    return _shaded(_meshes(frame, solid, gripper), camera, world_from_camera)
+    return _shaded(_meshes(frame, world), camera, world_from_camera)
 
 
 def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
@@ -72,25 +68,25 @@ def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
     posed = solid.mesh.copy().apply_transform(stable_poses(solid).world_from_object[0])
     camera = _square_camera(1.6, size)
     eye = _looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
-    return _shaded([posed], camera, eye)
+    return _shaded([(posed, OBJECT_COLOURS[0])], camera, eye)
 
 
 def _shaded(
-    meshes: Sequence[trimesh.Trimesh], camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
+    meshes: Sequence[tuple[trimesh.Trimesh, Colour]], camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """What each ray meets first, by its colour (object, left and right finger, palm) and its angle to the light."""
+    """What each ray meets first, by its colour and its angle to the light."""
     import open3d
 
     to_tensor = open3d.core.Tensor.from_numpy
     scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    for mesh in meshes:
+    for mesh, _ in meshes:
         scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
     directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
     origins = np.broadcast_to(world_from_camera[:3, 3], directions.shape)
     rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
     hit = scene.cast_rays(to_tensor(rays), nthreads=1)
     geometry, normals = hit["geometry_ids"].numpy(), hit["primitive_normals"].numpy()
-    palette = np.array([OBJECT_COLOUR, *FINGER_COLOURS, PALM_COLOUR], dtype=np.float64)
+    palette = np.array([colour for _, colour in meshes], dtype=np.float64)
     to_table = _to_table(origins, directions)
     found = hit["t_hit"].numpy() < to_table + 1e-4  # m: what stands on the table is not cut off by it
     facing = np.where(np.sum(normals * directions, axis=1) > 0, -1.0, 1.0)
@@ -100,12 +96,17 @@ def _shaded(
     return image.reshape(camera.height, camera.width, 3).astype(np.uint8)
 
 
-def _meshes(frame: PickFrame, solid: Solid, gripper: ParallelJawGripper) -> list[trimesh.Trimesh]:
-    """The object, the left finger, the right finger and the palm, in the world."""
-    low, high = gripper.boxes(np.array([max(frame.opening, 0.0)]))
+def _meshes(frame: PickFrame, world: ClutterWorld) -> list[tuple[trimesh.Trimesh, Colour]]:
+    """The objects, the bin's walls, the left finger, the right finger and the palm, in the world."""
+    low, high = world.gripper.boxes(np.array([max(frame.opening, 0.0)]))
     boxes = [trimesh.creation.box(bounds=np.stack([low[0, i], high[0, i]])) for i in range(3)]
-    posed = [solid.mesh.copy().apply_transform(frame.world_from_object)]
-    return posed + [box.apply_transform(frame.world_from_grasp) for box in boxes]
+    posed = [(solid.mesh, pose) for solid, pose in zip(world.solids, frame.world_from_objects, strict=True)]
+    posed += [(world.bin.walls().mesh, world.bin.world_from_walls)] if world.bin else []
+    colours = [OBJECT_COLOURS[k % len(OBJECT_COLOURS)] for k in range(len(world.solids))]
+    colours += [WALL_COLOUR] if world.bin else []
+    posed += [(box, frame.world_from_grasp) for box in boxes]
+    meshes = [mesh.copy().apply_transform(pose) for mesh, pose in posed]
+    return list(zip(meshes, [*colours, *FINGER_COLOURS, PALM_COLOUR], strict=True))
 
 
 def _to_table(origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"]) -> Float64[np.ndarray, "R"]:

@@ -91,10 +91,10 @@ class PickConfig:
 
 @dataclass(frozen=True)
 class PickFrame:
-    """One moment of a pick, to draw: phase, where object and grasp frame are, and the opening between the pads."""
+    """One moment of a pick, to draw: phase, where objects and grasp frame are, and the opening between the pads."""
 
     phase: str
-    world_from_object: Float64[np.ndarray, "4 4"]
+    world_from_objects: Float64[np.ndarray, "M 4 4"]
     world_from_grasp: Float64[np.ndarray, "4 4"]
     opening: float
 
@@ -149,10 +149,13 @@ class ClutterWorld:
         self._pads = self.model.geom("left").id, self.model.geom("right").id
         self._parts = tuple(convex_parts(solid) for solid in self.solids)
 
-    def settled(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> Float64[np.ndarray, "M 4 4"]:
-        """Where the objects come to rest when they are let go at those poses (the hand is far away)."""
+    def settled(
+        self, world_from_objects: Float64[np.ndarray, "M 4 4"], seconds: float | None = None
+    ) -> Float64[np.ndarray, "M 4 4"]:
+        """Where the objects are when all is still, or after `seconds` (config.settle_time), once they are let go at
+        those poses; the hand is far away."""
         self._reset(world_from_objects, np.eye(3), FAR, self.gripper.max_width)
-        return self._at_rest(self.config.settle_time)
+        return self._at_rest(self.config.settle_time if seconds is None else seconds)
 
     def attempt(
         self,
@@ -204,8 +207,9 @@ class ClutterWorld:
         """Where the hand is now."""
         return rigid(self.data.xmat[self._palm].reshape(3, 3), self.data.xpos[self._palm])
 
-    def touching(self) -> bool:
-        """Whether any two objects that are present touch where they are now."""
+    def touching(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> bool:
+        """Whether any two of the objects that are present touch at those poses."""
+        self._reset(world_from_objects, np.eye(3), FAR, self.gripper.max_width)
         bodies = self.model.geom_bodyid[self.data.contact.geom]
         return bool(((bodies >= 1) & (bodies <= len(self.solids))).all(axis=1).any())
 
@@ -444,9 +448,8 @@ class _Run:
         return self.lost * self.step_time >= 0.04
 
     def _keep_frame(self) -> None:
-        k, opening = self.target if self.held < 0 else self.held, float(self._jaws.sum())
-        pose = self.world.world_from_objects[k]
-        self.frames.append(PickFrame(self.phase, pose, self.world.world_from_grasp, opening))
+        world, opening = self.world, float(self._jaws.sum())
+        self.frames.append(PickFrame(self.phase, world.world_from_objects, world.world_from_grasp, opening))
 
 
 def _world(

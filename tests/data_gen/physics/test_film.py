@@ -6,19 +6,20 @@ import numpy as np
 import trimesh
 
 from data_gen.meshes import solid_from_mesh
-from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOUR, draw_frame, film, film_strip
-from data_gen.physics.picking import PickFrame
+from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, draw_frame, film, film_strip
+from data_gen.physics.picking import PickFrame, PickWorld
 from graspnet.camera import Camera
 from graspnet.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
+CUBE = PickWorld(solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube"), load_gripper("yumi"))
 UP = rigid(np.eye(3), np.array([0.0, 0, 0.15]))
 
 
 def _frame(opening: float = 0.04) -> PickFrame:
     hand = frame_from_axes(np.array([0.0, 0, -1]), np.array([0.0, 1, 0]))
     upright, held = rigid(np.eye(3), np.array([0, 0, 0.02])), rigid(hand, np.array([0, 0, 0.02]))
-    return PickFrame("close", upright, held, opening)
+    return PickFrame("close", upright[None], held, opening)
 
 
 def _centre_of(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -32,35 +33,31 @@ def _centre_of(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 def test_jaws_straddle_the_object_and_left_is_at_minus_y():
     """Seen from the side of −x, the world's +y lies to the left: a camera that looks along +x has x_camera = −y."""
-    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
     side = rigid(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.array([-0.4, 0, 0.03]))
-    image = draw_frame(_frame(), cube, gripper, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), side)
+    image = draw_frame(_frame(), CUBE, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), side)
     left, right = (_centre_of(image, colour)[0] for colour in FINGER_COLOURS)
-    assert right < _centre_of(image, OBJECT_COLOUR)[0] < left
+    assert right < _centre_of(image, OBJECT_COLOURS[0])[0] < left
 
 
 def test_a_strip_has_one_picture_for_each_moment():
-    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
-    strip = film_strip([_frame(0.05), _frame(0.03), _frame(0.02)], cube, gripper, count=3, size=64)
+    strip = film_strip([_frame(0.05), _frame(0.03), _frame(0.02)], CUBE, count=3, size=64)
     assert strip.shape == (64, 192, 3)
-    assert film_strip([], cube, gripper).shape[1] == 0
+    assert film_strip([], CUBE).shape[1] == 0
 
 
 def test_in_a_film_the_eye_rests_and_what_is_lifted_rises():
-    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
     low = _frame()
-    high = replace(low, world_from_object=UP @ low.world_from_object, world_from_grasp=UP @ low.world_from_grasp)
-    pictures = film([low, high], cube, gripper, size=120)
-    before, after = (_centre_of(picture, OBJECT_COLOUR) for picture in pictures)
+    high = replace(low, world_from_objects=UP @ low.world_from_objects, world_from_grasp=UP @ low.world_from_grasp)
+    pictures = film([low, high], CUBE, size=120)
+    before, after = (_centre_of(picture, OBJECT_COLOURS[0]) for picture in pictures)
     assert abs(before[0] - after[0]) < 2
     assert before[1] - after[1] > 20
     np.testing.assert_array_equal(pictures[0][-1], pictures[1][-1])  # the table in front does not move
 
 
 def test_the_table_hides_what_is_below_it():
-    gripper, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
-    sunk = replace(_frame(), world_from_object=rigid(np.eye(3), np.array([0.0, 0, -0.02])))
+    sunk = replace(_frame(), world_from_objects=rigid(np.eye(3), np.array([0.0, 0, -0.02]))[None])
     from_above = rigid(np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]), np.array([0.0, 0, 0.4]))
     moved = replace(sunk, world_from_grasp=UP @ UP @ UP @ sunk.world_from_grasp)  # behind the eye
-    image = draw_frame(moved, cube, gripper, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), from_above)
+    image = draw_frame(moved, CUBE, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), from_above)
     assert np.ptp(image.astype(int), axis=2).max() < 10  # greys only: nothing of the orange cube
