@@ -111,7 +111,7 @@ def simulate(
             log.add(record)
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
-    write_json(output / "results.json", results_as_json(config, seed, records))
+    write_json(output / "results.json", results_as_json(config, choices, seed, records))
     if all(record.problem for record in records):
         raise InputError(f"no trial could start; the first: {records[0].problem}")
     click.echo(format_results(records))

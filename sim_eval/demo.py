@@ -89,7 +89,7 @@ def run_demo(output: Path, seed: int, engine: Engine) -> None:
     choices = [PlannerChoice(POLICY, model=str(output / "model")), PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
     trials = run_protocol(protocol, choices, seed, engine)
     records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
-    write_json(output / "results.json", results_as_json(protocol, seed, records))
+    write_json(output / "results.json", results_as_json(protocol, choices, seed, records))
     click.echo(format_results(records))
     click.echo(_findings(records))
     clock.lap("simulate")

@@ -15,7 +15,7 @@ from policies.policy import NetworkQuality
 from sim_eval.planners import Planner, PlannerChoice, make_planner
 from sim_eval.trial import TrialConfig, TrialResult, draw_trial, run_trial
 
-__all__ = ["ProtocolConfig", "TrialRecord", "run_protocol"]
+__all__ = ["ProtocolConfig", "TrialRecord", "planner_of", "run_protocol"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def run_protocol(
     if not policies or len(set(labels)) < len(labels):
         raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
     for choice in policies:
-        _planner(choice)
+        planner_of(choice)
     units = [index for index in range(config.trials) if index not in done]
     yield from engine.run(partial(_work, config.trial, seed, tuple(policies)), units)
 
@@ -71,7 +71,7 @@ def _work(config: TrialConfig, seed: int, policies: Sequence[PlannerChoice], ind
         trial = draw_trial(config, seed, index, _renderer())
     except InputError as error:
         return TrialRecord(index, problem=str(error))
-    results = {choice.label: run_trial(trial, _planner(choice))[0] for choice in policies}
+    results = {choice.label: run_trial(trial, planner_of(choice))[0] for choice in policies}
     return TrialRecord(
         index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
         trial.friction, trial.plan_seed, results,
@@ -85,8 +85,8 @@ def _renderer() -> RaycastRenderer:
 
 
 @lru_cache(maxsize=32)
-def _planner(choice: PlannerChoice) -> Planner:
-    """One for each process: a network is loaded once."""
+def planner_of(choice: PlannerChoice) -> Planner:
+    """Its planner, one for each process: a network is loaded once. InputError: as make_planner."""
     return make_planner(choice, _quality)
 
 

@@ -7,13 +7,14 @@ trials with one object are not independent.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from graspnet.config import config_to_dict
+from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord
 from sim_eval.records import as_json, finite, protocol_hash
 from sim_eval.statistics import (
@@ -92,11 +93,15 @@ def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
     return comparisons
 
 
-def results_as_json(config: ProtocolConfig, seed: int, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Everything that a report needs: summaries, paired differences and every trial, in the order of their numbers."""
+def results_as_json(
+    config: ProtocolConfig, planners: Sequence[PlannerChoice], seed: int, records: Sequence[TrialRecord]
+) -> dict[str, Any]:
+    """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; summaries, paired
+    differences and every trial, in the order of their numbers."""
     ordered = sorted(records, key=lambda record: record.index)
     return {
         "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
+        "planners": [asdict(choice) for choice in planners],
         "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(ordered)],
         "differences": [as_json(comparison) for comparison in compare(ordered)],
         "trials": [

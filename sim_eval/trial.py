@@ -155,7 +155,7 @@ def run_trial(trial: Trial, planner: Planner) -> tuple[TrialResult, GraspPlan]:
         return TrialResult("no_plan", seconds=seconds, reason=plan.reason), plan
     best = plan.grasps_in_camera[slice(1)]
     pick = execute(trial, best)
-    pose = trial.world_from_believed_camera @ best.poses[0]
+    pose = best.transformed(trial.world_from_believed_camera).poses[0]  # as it was executed, to the last bit
     result = TrialResult(
         pick.outcome, float(plan.qualities[0]), seconds, "", pick.contact_distance, pick.rise, pick.pushed,
         pick.peak_force, tuple(tuple(float(x) for x in row) for row in pose), float(best.width[0]),
