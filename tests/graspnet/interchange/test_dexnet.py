@@ -426,6 +426,31 @@ def test_the_originals_data_set_imports_with_its_names_and_numbers(tmp_path):
     assert "7 objects, 1870 images, 1870 grasps" in looked.stdout
 
 
+@pytest.mark.skipif(not ORIGINALS.exists(), reason="needs ../shared/data/dexnet_tensors")
+def test_the_originals_data_set_comes_out_as_it_went_in(tmp_path):
+    """Field by field; but an image is now one crop, so rows, columns and angles count in that, turned by the angle."""
+    config = DexNetImportConfig(split_by="stable_pose", validation_share=0.0)
+    assert sum(DexNetImport(ORIGINALS, tmp_path / "d", config)) == 1870
+    assert sum(export_dexnet(Dataset.open(tmp_path / "d"), tmp_path / "t")) == 1870
+    before, after = TensorFolder.open(ORIGINALS), TensorFolder.open(tmp_path / "t")
+    images = "depth_ims_tf_table"
+    np.testing.assert_allclose(all_of(after, images), all_of(before, images), atol=6e-5)  # stored at 0.1 mm
+    for field in ("obj_masks", "collision_free", "robust_ferrari_canny", "force_closure"):
+        np.testing.assert_array_equal(all_of(after, field) > 0, all_of(before, field) > 0)
+        np.testing.assert_array_equal(all_of(after, field), all_of(before, field))
+    went_in, came_out = (
+        HandPoses.from_columns(all_of(f, "hand_poses").astype(float), LAYOUTS["2.0"]) for f in (before, after)
+    )
+    np.testing.assert_allclose(came_out.depth, went_in.depth, atol=1e-6)
+    assert np.abs(np.sin(came_out.angle)).max() < 1e-6
+    openings = np.minimum(went_in.width_px, 0.05 * 525 / went_in.depth)  # no hand opens wider than it can
+    np.testing.assert_allclose(came_out.width_px, openings, rtol=1e-5)
+    cos, sin = np.cos(went_in.angle), np.sin(went_in.angle)
+    u, v = went_in.from_principal_point.T
+    turned = np.stack([cos * u + sin * v, cos * v - sin * u], axis=1)
+    np.testing.assert_allclose(came_out.from_principal_point, turned, atol=1e-3)
+
+
 def flat_copy(source: TensorFolder, folder: Path, fields: tuple[str, ...]) -> None:
     """As the first releases were: all files in one folder, fewer fields, poses of six columns; and with six digits."""
     folder.mkdir()
