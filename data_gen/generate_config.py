@@ -61,7 +61,8 @@ class GenerateConfig(MetricConfig):
                 "object_grasps are reused in all poses, but objects.scaling is by the graspable width in each"
             )
         if self.object_grasps is not None and any(METRICS[metric].weighs for metric in self.metrics):
-            raise InputError("object_grasps are labelled in no pose; leave out robust_wrench_resistance")
+            weighing = ", ".join(metric for metric in self.metrics if METRICS[metric].weighs)
+            raise InputError(f"object_grasps are labelled in no pose; leave out {weighing}")
         if self.visible_area < 0 or (self.opening_margin is not None and self.opening_margin < 0):
             raise InputError("visible_area and opening_margin must not be negative")
         if self.hands.random_share == 0 and self.hands_per_view > len(self.hands.presets):

@@ -14,6 +14,7 @@ from data_gen.closure import antipodality, epsilon, epsilon_linf, lowest_frictio
 from data_gen.contacts import Contacts, contact_finder
 from data_gen.meshes import Solid
 from data_gen.pads import PadConfig, PadContacts, close_pads
+from data_gen.physics.tugs import TugConfig, Tugs, tug
 from data_gen.resistance import ResistanceConfig, least_force
 from data_gen.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
 from data_gen.wrenches import WrenchConfig
@@ -30,6 +31,7 @@ class MetricConfig:
     wrenches: WrenchConfig = field(default_factory=WrenchConfig)
     pads: PadConfig = field(default_factory=PadConfig)
     resistance: ResistanceConfig = field(default_factory=ResistanceConfig)
+    tugs: TugConfig = field(default_factory=TugConfig)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class ClosedGrasps:
         finder = contact_finder(self.solid)
         return close_pads(finder, at.origin, at.across, at.closing, at.width, self.gripper, self.config.pads)
 
+    @cached_property
+    def tugs(self) -> Tugs:
+        """What is held when each sample is executed in a physics engine."""
+        return tug(self.samples, self.solid, self.gripper, self.gravity_in_object, self.config.tugs)
+
 
 @dataclass(frozen=True)
 class GraspMetric:
@@ -72,6 +79,7 @@ class GraspMetric:
     robust: bool = True
     weighs: bool = False  # it depends on where gravity points
     share: bool = False  # whether it lies in [0, 1]: a share, or a chance
+    executed: bool = False  # in a physics engine, which takes milliseconds: it has samples of its own, and fewer
 
 
 def _force_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
@@ -119,6 +127,22 @@ def _antipodality(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
     return antipodality(closed.contacts)
 
 
+def _centering(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """Metres by which the first pad to touch must push the object until the other touches too; half the commanded
+    opening where they do not."""
+    return np.where(closed.pads.found, closed.pads.offset, closed.samples.width / 2)
+
+
+def _held_force(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """Newtons that are resisted along every axis of the hand, besides the object's weight (physics/tugs.py)."""
+    return closed.tugs.held_force
+
+
+def _hold(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """Whether that is at least `tugs.weights` times the object's weight."""
+    return (closed.tugs.held_force >= closed.config.tugs.weights * closed.tugs.weight).astype(np.float64)
+
+
 METRICS: dict[str, GraspMetric] = {
     "robust_force_closure": GraspMetric(_force_closure, share=True),
     "robust_pad_closure": GraspMetric(_pad_closure, share=True),
@@ -128,4 +152,7 @@ METRICS: dict[str, GraspMetric] = {
     "epsilon_linf": GraspMetric(_epsilon_linf, robust=False),
     "lowest_friction": GraspMetric(_lowest_friction, robust=False),
     "antipodality": GraspMetric(_antipodality, robust=False),
+    "centering": GraspMetric(_centering, robust=False),
+    "physics_hold": GraspMetric(_hold, weighs=True, share=True, executed=True),
+    "physics_held_force": GraspMetric(_held_force, weighs=True, executed=True),
 }

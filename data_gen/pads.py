@@ -41,7 +41,8 @@ class PadContacts:
     """What the pads touch: axis −1 (or −2 of vectors) is the jaw at −y, then the jaw at +y of the grasp frame.
 
     alignment: cosine between the patch's mean inward normal and the jaw's motion. center: of the patch on the pad,
-    (x, z) in the grasp frame, metres; reach: its half extents there. opening: between the pads when they touch.
+    (x, z) in the grasp frame, metres; reach: its half extents there. opening: between the pads when they touch. offset:
+    how far the first pad to touch must push the object along the closing axis until the other touches too.
     found: whether both pads touch the solid and none begins inside it.
     """
 
@@ -49,6 +50,7 @@ class PadContacts:
     center: Float64[np.ndarray, "*B 2 2"]
     reach: Float64[np.ndarray, "*B 2 2"]
     opening: Float64[np.ndarray, "*B"]
+    offset: Float64[np.ndarray, "*B"]
     found: Bool[np.ndarray, "*B"]
 
     @property
@@ -84,8 +86,8 @@ def close_pads(
     origin, across, closing = (vectors.reshape(-1, 3) for vectors in (origin, across, closing))
     width = np.broadcast_to(width, batch).reshape(-1)
     count, size = len(origin), np.array([gripper.finger_breadth, 2 * gripper.pad_to_tip])
-    alignment, opening, held = np.empty((count, 2)), np.empty(count), np.empty(count, dtype=bool)
-    found = PadContacts(alignment, np.empty((count, 2, 2)), np.empty((count, 2, 2)), opening, held)
+    center, reach, held = np.empty((count, 2, 2)), np.empty((count, 2, 2)), np.empty(count, dtype=bool)
+    found = PadContacts(np.empty((count, 2)), center, reach, np.empty(count), np.empty(count), held)
     step = max(1, _CHUNK // (2 * rays**2))
     for start in range(0, count, step):
         part = slice(start, start + step)
@@ -93,13 +95,15 @@ def close_pads(
         travel, face = finder.first_faces(cast)
         _touch(
             travel, face, finder.face_normals, closing[part], width[part], size, rays, config.depth, gripper.min_width,
-            found.alignment[part], found.center[part], found.reach[part], found.opening[part], found.found[part],
+            found.alignment[part], found.center[part], found.reach[part], found.opening[part], found.offset[part],
+            found.found[part],
         )  # fmt: skip
     return PadContacts(
         found.alignment.reshape(*batch, 2),
         found.center.reshape(*batch, 2, 2),
         found.reach.reshape(*batch, 2, 2),
         found.opening.reshape(batch),
+        found.offset.reshape(batch),
         found.found.reshape(batch),
     )
 
@@ -132,16 +136,17 @@ def _rays(origin, across, closing, width, size, rays):
 @no_type_check
 def _touch(
     travel, face, face_normals, closing, width, size, rays, depth, min_width,
-    alignment, center, reach, opening, found,
+    alignment, center, reach, opening, offset, found,
 ):  # fmt: skip
     """The fields of PadContacts, filled in. On a ridge that points at the pad the normals of its sides cancel."""
     normal = np.empty(3)
     for n in range(len(travel)):
-        gap, touched = width[n], True
+        gap, lead, touched = width[n], 0.0, True
         for jaw in range(2):
             way = 1.0 - 2.0 * jaw
             first = travel[n, jaw].min()
             gap -= first
+            lead += way * first
             touched &= first < np.inf
             normal[:] = 0.0
             low_i, low_j, high_i, high_j = rays, rays, -1, -1
@@ -163,5 +168,5 @@ def _touch(
             center[n, jaw, 1] = ((low_j + high_j + 1) / rays - 1) / 2 * size[1]
             reach[n, jaw, 0] = (high_i - low_i + 1) / rays / 2 * size[0]
             reach[n, jaw, 1] = (high_j - low_j + 1) / rays / 2 * size[1]
-        opening[n] = gap
+        opening[n], offset[n] = gap, abs(lead) / 2
         found[n] = touched and gap > min_width

@@ -5,7 +5,7 @@ many as its own mean takes to be known that well. Mahler et al., RSS 2017, III.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -51,11 +51,15 @@ def estimate(
     """Metrics (names of METRICS) of grasps on a solid, in its frame. `gravity_in_object` is a unit vector.
 
     With a tolerance, the first metric that is robust and a share (in [0, 1]) decides how many samples a grasp gets.
+    Metrics that are executed have samples of their own.
     """
     for name in metrics:
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)
-    robust, plain = ([name for name in metrics if METRICS[name].robust == kind] for kind in (True, False))
+    executed = [name for name in metrics if METRICS[name].executed]
+    robust, plain = (
+        [name for name in metrics if METRICS[name].robust == kind and name not in executed] for kind in (True, False)
+    )
 
     def values(names: list[str], samples: PerturbedGrasps) -> Float64[np.ndarray, "M N K"]:
         closed = ClosedGrasps(samples, solid, gripper, gravity_in_object, config)
@@ -74,7 +78,11 @@ def estimate(
     certain = np.zeros((len(plain), count))
     for rows in _chunks(np.arange(count if plain else 0), 1):
         certain[:, rows] = values(plain, unperturbed(grasps_in_object[rows], solid, uncertainty))[..., 0]
+    few, trials = replace(uncertainty, samples=config.tugs.executions), _Moments.none(len(executed), count)
+    for rows in _chunks(np.arange(count if executed else 0), few.samples):
+        trials.add(rows, values(executed, perturbed(grasps_in_object[rows], solid, few, rng)))
     found = {name: moments.estimate(i) for i, name in enumerate(robust)}
+    found |= {name: trials.estimate(i) for i, name in enumerate(executed)}
     once = np.ones(count, dtype=np.int64)
     found |= {name: MetricEstimate(value, np.zeros(count), once) for name, value in zip(plain, certain, strict=True)}
     return {name: found[name] for name in metrics}
@@ -110,7 +118,7 @@ def _leading(robust: Sequence[str]) -> int:
     for index, name in enumerate(robust):
         if METRICS[name].share:
             return index
-    shares = ", ".join(name for name, metric in METRICS.items() if metric.robust and metric.share)
+    shares = ", ".join(n for n, metric in METRICS.items() if metric.robust and metric.share and not metric.executed)
     raise InputError(f"uncertainty.tolerance is set; then metrics must name one of {shares}")
 
 

@@ -14,8 +14,10 @@ from data_gen.fresh_grasps import ObjectInView, label_fresh_grasps
 from data_gen.generate_config import GenerateConfig
 from data_gen.labelling import HoldLabels, LabelledGrasps, hold_labels, seen_in_image
 from data_gen.meshes import Solid
+from data_gen.metrics import METRICS
 from data_gen.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
 from data_gen.objects import load_object, posed_for_hand
+from data_gen.physics.decomposition import convex_parts
 from data_gen.rendering import RENDERERS, Renderer, Rendering
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import StablePoses, stable_poses
@@ -34,6 +36,8 @@ def generate_object(
 ) -> Shard:
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
     shape = load_object(config.objects, name, rng)
+    if any(METRICS[metric].executed for metric in config.metrics):  # at its own size: pieces once for every scale
+        shape = replace(shape, parts=convex_parts(shape))
     poses = stable_poses(shape, config.stable_pose_probability)
     if config.cameras:
         config = replace(config, scene=replace(config.scene, camera=str(rng.choice(config.cameras))))

@@ -57,9 +57,10 @@ def judge(
 @pytest.mark.parametrize("name", METRICS)
 def test_a_grasp_that_misses_the_object_is_worth_nothing(name, box, hand):
     missed = judge(name, box, grasp_at([0.0, 0.0, 0.1]), hand, UncertaintyConfig())
-    assert np.isnan(missed.mean[0]) if name == "lowest_friction" else missed.mean[0] == 0
+    worth = {"lowest_friction": np.nan, "centering": 0.025}.get(name, 0.0)  # half the opening: as far off as can be
+    np.testing.assert_array_equal(missed.mean, [worth])
     assert missed.variance[0] == 0
-    assert missed.samples[0] == (25 if METRICS[name].robust else 1)
+    assert missed.samples[0] == (4 if METRICS[name].executed else 25 if METRICS[name].robust else 1)
 
 
 def test_samples_that_miss_count_as_zero(box, hand):
