@@ -13,7 +13,17 @@ from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
 from graspnet.transforms import rigid, rotate_directions, unit
 
-__all__ = ["draw_frame", "film", "film_strip", "last_picture", "object_picture"]
+__all__ = [
+    "OBJECT_COLOURS",
+    "draw_frame",
+    "film",
+    "film_strip",
+    "last_picture",
+    "looking",
+    "object_picture",
+    "shaded",
+    "square_camera",
+]
 
 Colour = tuple[int, int, int]
 OBJECT_COLOURS: tuple[Colour, ...] = ((214, 128, 40), (170, 60, 60), (200, 180, 60), (140, 90, 160), (110, 140, 60))
@@ -22,6 +32,7 @@ FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one 
 TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
 SKY_COLOUR = (245, 247, 250)
 LIGHT = np.array([0.4, -0.5, 0.8])
+EYE = np.deg2rad(25)  # above the table
 
 
 def film_strip(
@@ -39,8 +50,8 @@ def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 2
     """How the pick ended, seen close to the hand."""
     last = frames[-1]
     focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
-    eye = _looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width)
-    return draw_frame(last, world, _square_camera(1.25, size), eye)
+    eye = looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width)
+    return draw_frame(last, world, square_camera(1.25, size), eye)
 
 
 def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
@@ -49,8 +60,8 @@ def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> l
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
     distance = 0.1 + 3.0 * world.gripper.max_width + float(np.linalg.norm(high - low))
-    eye = _looking(middle, frames[0].world_from_grasp[:3, 1], distance)
-    return [draw_frame(frame, world, _square_camera(1.4, size), eye) for frame in frames]
+    eye = looking(middle, frames[0].world_from_grasp[:3, 1], distance)
+    return [draw_frame(frame, world, square_camera(1.4, size), eye) for frame in frames]
 
 
 def draw_frame(
@@ -60,18 +71,18 @@ def draw_frame(
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
     """One picture, seen by that camera."""
-    return _shaded(_meshes(frame, world), camera, world_from_camera)
+    return shaded(_meshes(frame, world), camera, world_from_camera)
 
 
 def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
     """The object alone on the table, in its most likely pose, as large as the picture."""
     posed = solid.mesh.copy().apply_transform(stable_poses(solid).world_from_object[0])
-    camera = _square_camera(1.6, size)
-    eye = _looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
-    return _shaded([(posed, OBJECT_COLOURS[0])], camera, eye)
+    camera = square_camera(1.6, size)
+    eye = looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
+    return shaded([(posed, OBJECT_COLOURS[0])], camera, eye)
 
 
-def _shaded(
+def shaded(
     meshes: Sequence[tuple[trimesh.Trimesh, Colour]], camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
 ) -> UInt8[np.ndarray, "H W 3"]:
     """What each ray meets first, by its colour and its angle to the light."""
@@ -142,16 +153,16 @@ def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
     return framed
 
 
-def _square_camera(focal: float, size: int) -> Camera:
+def square_camera(focal: float, size: int) -> Camera:
     """A camera of size x size pixels with a focal length of `focal` sizes."""
     return Camera(focal * size, focal * size, (size - 1) / 2, (size - 1) / 2, size, size)
 
 
-def _looking(
-    focus: Float64[np.ndarray, "3"], closing: Float64[np.ndarray, "3"], distance: float
+def looking(
+    focus: Float64[np.ndarray, "3"], closing: Float64[np.ndarray, "3"], distance: float, elevation: float = EYE
 ) -> Float64[np.ndarray, "4 4"]:
-    """world_from_camera of an eye 25° above the table that sees the jaws close sideways."""
+    """world_from_camera of an eye that looks down at that angle and sees the jaws close sideways."""
     aside = unit(np.array([-closing[1] + 1e-9, closing[0], 0.0]))  # any direction does for a vertical closing axis
-    forward = unit(aside * np.cos(np.deg2rad(25)) - [0.0, 0.0, np.sin(np.deg2rad(25))])
+    forward = unit(aside * np.cos(elevation) - [0.0, 0.0, np.sin(elevation)])
     right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
     return rigid(np.stack([right, np.cross(forward, right), forward], axis=1), focus - distance * forward)
