@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -92,10 +92,11 @@ def simulate(
     KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
     """
     from data_gen.objects import only_meshes_of
+    from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+    from sim_eval.protocols import ProtocolConfig, run_protocol
     from sim_eval.records import RecordLog, protocol_hash
-    from sim_eval.results import format_results, results_as_json
+    from sim_eval.results import results_as_json
 
     started = time.time()
     overrides = (*only_meshes_of(objects, "trial.objects"), *overrides)
@@ -105,17 +106,18 @@ def simulate(
     choices = [PlannerChoice(name, model=model) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     run = {"protocol": protocol_hash(config), "seed": seed, "planners": [asdict(choice) for choice in choices]}
-    with RecordLog(output, run, TrialRecord, lambda record: record.index, resume) as log:
+    kind = kind_named(config.kind)
+    with RecordLog[Any](output, run, kind.record, lambda record: record.index, resume) as log:
         new = run_protocol(config, choices, seed, engine, log.done)
-        for record in track(new, config.trials, "simulate", "trials", len(log.done)):
+        for record in track(new, config.trials, "simulate", f"{kind.unit}s", len(log.done)):
             log.add(record)
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
     write_json(output / "results.json", results_as_json(config, choices, seed, records))
     if all(record.problem for record in records):
-        raise InputError(f"no trial could start; the first: {records[0].problem}")
-    click.echo(format_results(records))
-    made = {"results": str(output / "results.json"), "trials": len(records)}
+        raise InputError(f"no {kind.unit} could start; the first: {records[0].problem}")
+    click.echo(kind.table(config, records))
+    made = {"results": str(output / "results.json"), f"{kind.unit}s": len(records)}
     write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
 
 

@@ -1,34 +1,59 @@
 """Protocols: many trials, the same for every policy, in parallel (results.py: what they add up to).
 
-`single` (Dex-Net 2.0): one object in a random stable pose on a table, one attempt.
+`single` (Dex-Net 2.0): one object in a random stable pose on a table, one attempt. `clutter` (clutter.py): rounds of
+attempts on several objects; its unit is a round.
 """
 
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 from data_gen.engines import Engine
-from data_gen.rendering import RaycastRenderer
+from data_gen.rendering import RaycastRenderer, Renderer
+from graspnet.config import with_overrides
 from graspnet.errors import InputError
 from policies.policy import NetworkQuality
+from sim_eval.clutter_scenes import ClutterConfig
+from sim_eval.kinds import kind_named
 from sim_eval.planners import Planner, PlannerChoice, make_planner
 from sim_eval.trial import TrialConfig, TrialResult, draw_trial, run_trial
 
-__all__ = ["ProtocolConfig", "TrialRecord", "planner_of", "run_protocol"]
+__all__ = ["BASE", "ProtocolConfig", "TrialRecord", "planner_of", "record_trial", "run_protocol"]
+
+BASE = "base"  # of the variants of a protocol: itself
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolConfig:
     """Which trials, and how many."""
 
-    kind: Literal["single"] = "single"
-    trials: int = 400
+    kind: Literal["single", "clutter"] = "single"
+    trials: int = 400  # or rounds
     trial: TrialConfig = field(default_factory=TrialConfig)
+    clutter: ClutterConfig | None = None  # of that kind
+    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # KEY=VALUE of each (variants.py)
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"trials is {self.trials}; it must be at least 1")
+        if (self.kind == "clutter") != (self.clutter is not None):
+            raise InputError(f"kind is {self.kind!r}; the section `clutter` belongs to kind 'clutter', and to no other")
+        if self.variants and self.kind != "single":
+            raise InputError(f"variants are of trials of one object; kind is {self.kind!r}")
+        for name in self.variants:
+            if not re.fullmatch(r"[\w.-]+", name) or name == BASE:
+                raise InputError(
+                    f"variant {name!r}: a folder is called so; letters, digits, _, . and -, but not {BASE}"
+                )
+        self.runs()
+
+    def runs(self) -> dict[str, "ProtocolConfig"]:
+        """The protocol itself, called BASE, and as each variant changes it; none of these has variants."""
+        base = replace(self, variants={}) if self.variants else self
+        changed = {name: with_overrides(base, overrides) for name, overrides in self.variants.items()}
+        return {BASE: base} | changed
 
 
 @dataclass(frozen=True)
@@ -51,9 +76,9 @@ def run_protocol(
     seed: int,
     engine: Engine,
     done: Container[int] = (),
-) -> Iterator[TrialRecord]:
-    """All trials but those that are `done`, as they come and in any order; a record depends on config, policies, seed
-    and index alone.
+) -> Iterator[Any]:
+    """The records (Kind.record) of all trials but those that are `done`, as they come and in any order; a record
+    depends on config, policies, seed and index alone.
 
     InputError: an unknown policy, model or setting, before any trial has run.
     """
@@ -63,19 +88,27 @@ def run_protocol(
     for choice in policies:
         planner_of(choice)
     units = [index for index in range(config.trials) if index not in done]
-    yield from engine.run(partial(_work, config.trial, seed, tuple(policies)), units)
+    yield from engine.run(partial(_work, config, seed, tuple(policies)), units)
 
 
-def _work(config: TrialConfig, seed: int, policies: Sequence[PlannerChoice], index: int) -> TrialRecord:
+def record_trial(
+    config: ProtocolConfig, seed: int, planners: Mapping[str, Planner], index: int, renderer: Renderer
+) -> TrialRecord:
+    """One trial of kind `single`, for every planner."""
     try:
-        trial = draw_trial(config, seed, index, _renderer())
+        trial = draw_trial(config.trial, seed, index, renderer)
     except InputError as error:
         return TrialRecord(index, problem=str(error))
-    results = {choice.label: run_trial(trial, planner_of(choice))[0] for choice in policies}
+    results = {label: run_trial(trial, planner)[0] for label, planner in planners.items()}
     return TrialRecord(
         index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
         trial.friction, trial.plan_seed, results,
     )  # fmt: skip
+
+
+def _work(config: ProtocolConfig, seed: int, policies: Sequence[PlannerChoice], index: int) -> Any:
+    planners = {choice.label: planner_of(choice) for choice in policies}
+    return kind_named(config.kind).run(config, seed, planners, index, _renderer())
 
 
 @lru_cache(maxsize=1)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from graspnet.config import config_to_dict
+from sim_eval.kinds import Kind, kind_named
 from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import ProtocolConfig, TrialRecord
+from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial
 from sim_eval.records import as_json, finite, protocol_hash
 from sim_eval.statistics import (
     PairedDifference,
@@ -26,7 +27,7 @@ from sim_eval.statistics import (
 )
 from sim_eval.trial import TrialResult
 
-__all__ = ["Comparison", "PolicySummary", "compare", "format_results", "results_as_json", "summarise"]
+__all__ = ["SINGLE", "Comparison", "PolicySummary", "compare", "format_results", "results_as_json", "summarise"]
 
 CEILING = "oracle"  # true mesh and true pose
 CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
@@ -94,7 +95,7 @@ def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
 
 
 def results_as_json(
-    config: ProtocolConfig, planners: Sequence[PlannerChoice], seed: int, records: Sequence[TrialRecord]
+    config: ProtocolConfig, planners: Sequence[PlannerChoice], seed: int, records: Sequence[Any]
 ) -> dict[str, Any]:
     """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; summaries, paired
     differences and every trial, in the order of their numbers."""
@@ -102,13 +103,7 @@ def results_as_json(
     return {
         "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
         "planners": [asdict(choice) for choice in planners],
-        "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(ordered)],
-        "differences": [as_json(comparison) for comparison in compare(ordered)],
-        "trials": [
-            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
-            for record in ordered
-        ],
-    }  # fmt: skip
+    } | kind_named(config.kind).figures(config, ordered)  # fmt: skip
 
 
 def format_results(records: Sequence[TrialRecord]) -> str:
@@ -136,6 +131,20 @@ def format_results(records: Sequence[TrialRecord]) -> str:
     if problems:
         lines.append(f"{len(problems)} trials could not start; the first: {problems[0].problem}")
     return "\n".join(lines)
+
+
+def _figures(config: ProtocolConfig, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    return {
+        "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(records)],
+        "differences": [as_json(comparison) for comparison in compare(records)],
+        "trials": [
+            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
+            for record in records
+        ],
+    }
+
+
+SINGLE = Kind("trial", TrialRecord, record_trial, _figures, lambda config, records: format_results(records))
 
 
 def _share(value: float) -> str:

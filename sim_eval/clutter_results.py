@@ -1,0 +1,213 @@
+"""What rounds in clutter add up to: success rate, share cleared, planning time, picks an hour; and pairs of planners.
+
+Attempts within a round depend on each other (a failure leaves its mark), so that intervals come from a bootstrap over
+rounds; Wilson's interval for the success rate, which takes attempts for independent, is given beside it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from data_gen.rendering import Renderer
+from sim_eval.clutter import RoundRecord, RoundResult, record_round
+from sim_eval.kinds import Kind
+from sim_eval.planners import Planner
+from sim_eval.records import as_json
+from sim_eval.statistics import bootstrap_over_objects, wilson_interval
+
+if TYPE_CHECKING:
+    from sim_eval.protocols import ProtocolConfig
+
+__all__ = ["CLUTTER", "ClutterSummary", "RoundComparison", "compare_rounds", "format_rounds", "summarise_rounds"]
+
+
+@dataclass(frozen=True)
+class ClutterSummary:
+    """One planner over all rounds that started. Rates are NaN where there is nothing to divide by."""
+
+    policy: str
+    rounds: int
+    attempts: int  # executed ones, and planners that broke down; without those that found no grasp
+    successes: int
+    rate: float  # successes over attempts; Dex-Net 4.0's reliability
+    low: float  # Wilson's 95 % bounds
+    high: float
+    low_over_rounds: float  # 95 % bounds from resampled rounds
+    high_over_rounds: float
+    objects: int  # at the start of all rounds
+    cleared: float  # successes over objects
+    cleared_low: float  # 95 % bounds from resampled rounds
+    cleared_high: float
+    lost: int  # objects that left the workspace
+    outcomes: dict[str, int]  # of all attempts
+    endings: dict[str, int]  # of the rounds
+    planning_seconds: float  # median over all attempts
+    average_precision: float  # of the quality against success over attempts; NaN where it says nothing
+    picks_per_hour: float  # successes over the time of all attempts: motion_time and planning
+
+
+@dataclass(frozen=True)
+class RoundComparison:
+    """Two planners over the same rounds: the first minus the second, with 95 % bounds from resampled rounds."""
+
+    first: str
+    second: str
+    rate: float
+    rate_low: float
+    rate_high: float
+    cleared: float
+    cleared_low: float
+    cleared_high: float
+
+
+def summarise_rounds(records: Sequence[RoundRecord], motion_time: float) -> list[ClutterSummary]:
+    """One summary for each planner, in the order in which they were asked for."""
+    started = _started(records)
+    labels = list(started[0].results) if started else []
+    objects = np.array([len(record.objects) for record in started])
+    return [_summary(label, [r.results[label] for r in started], objects, motion_time) for label in labels]
+
+
+def compare_rounds(records: Sequence[RoundRecord]) -> list[RoundComparison]:
+    """Every pair of planners over the rounds that started."""
+    started = _started(records)
+    objects = np.array([len(record.objects) for record in started])
+    counts = {
+        label: _counts([record.results[label] for record in started], objects)
+        for label in (started[0].results if started else [])
+    }
+    comparisons = []
+    for one, other in combinations(counts, 2):
+        bounds: list[float] = []
+        for denominator in (1, 2):
+
+            def gain(
+                rounds: Int64[np.ndarray, "R"],
+                first: Float64[np.ndarray, "R 3"] = counts[one],
+                second: Float64[np.ndarray, "R 3"] = counts[other],
+                over: int = denominator,
+            ) -> float:
+                return _ratio(first, over)(rounds) - _ratio(second, over)(rounds)
+
+            bounds += [gain(np.arange(len(started))), *_over_rounds(gain, len(started))]
+        comparisons.append(RoundComparison(one, other, *bounds))
+    return comparisons
+
+
+def format_rounds(records: Sequence[RoundRecord], motion_time: float) -> str:
+    """The table that `graspnet simulate` prints."""
+    summaries, problems = summarise_rounds(records, motion_time), [record for record in records if record.problem]
+    width = max([6] + [len(summary.policy) for summary in summaries])
+    lines = [
+        f"{'policy':<{width}}  success  95 % over rounds   cleared  95 % over rounds   lost  plan s     AP  picks/h"
+        "  endings; failures"
+    ]
+    for s in summaries:
+        failures = Counter({name: n for name, n in s.outcomes.items() if name != "success"}).most_common()
+        lines.append(
+            f"{s.policy:<{width}}  {s.successes}/{s.attempts} {s.rate:.1%}"
+            f" [{s.low_over_rounds:.1%}, {s.high_over_rounds:.1%}]"
+            f"  {s.successes}/{s.objects} {s.cleared:.1%} [{s.cleared_low:.1%}, {s.cleared_high:.1%}]"
+            f"  {s.lost:>4}  {s.planning_seconds:.3f}  {s.average_precision:>5.3f}  {s.picks_per_hour:>7.0f}"
+            f"  {', '.join(f'{name} {n}' for name, n in sorted(s.endings.items()))};"
+            f" {', '.join(f'{name} {n}' for name, n in failures) or 'none'}"
+        )
+    for c in compare_rounds(records):
+        lines.append(
+            f"{c.first} - {c.second}: success {100 * c.rate:+.1f} points"
+            f" [{100 * c.rate_low:+.1f}, {100 * c.rate_high:+.1f}],"
+            f" cleared {100 * c.cleared:+.1f} [{100 * c.cleared_low:+.1f}, {100 * c.cleared_high:+.1f}]"
+            " (bootstrap over rounds)"
+        )
+    left_out = sum(record.left_out for record in records)
+    if left_out:
+        lines.append(f"{left_out} objects were not in the workspace when their round began; they are not counted")
+    if problems:
+        lines.append(f"{len(problems)} rounds could not start; the first: {problems[0].problem}")
+    return "\n".join(lines)
+
+
+def _run(
+    config: "ProtocolConfig", seed: int, planners: Mapping[str, Planner], index: int, renderer: Renderer
+) -> RoundRecord:
+    assert config.clutter is not None, "of this kind"
+    return record_round(config.trial, config.clutter, seed, planners, index, renderer)
+
+
+def _figures(config: "ProtocolConfig", records: Sequence[RoundRecord]) -> dict[str, Any]:
+    assert config.clutter is not None, "of this kind"
+    return {
+        "policies": [as_json(summary) for summary in summarise_rounds(records, config.clutter.motion_time)],
+        "differences": [as_json(comparison) for comparison in compare_rounds(records)],
+        "rounds": [
+            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
+            for record in records
+        ],
+    }
+
+
+def _table(config: "ProtocolConfig", records: Sequence[RoundRecord]) -> str:
+    assert config.clutter is not None, "of this kind"
+    return format_rounds(records, config.clutter.motion_time)
+
+
+CLUTTER = Kind("round", RoundRecord, _run, _figures, _table)
+
+
+def _started(records: Sequence[RoundRecord]) -> list[RoundRecord]:
+    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
+
+
+def _counts(results: Sequence[RoundResult], objects: Int64[np.ndarray, "R"]) -> Float64[np.ndarray, "R 3"]:
+    """Of each round: successes, attempts, objects."""
+    made = np.array([[result.cleared, result.executed] for result in results]).reshape(-1, 2)
+    return np.column_stack([made, objects]).astype(np.float64)
+
+
+def _ratio(counts: Float64[np.ndarray, "R 3"], over: int) -> Callable[[Int64[np.ndarray, "K"]], float]:
+    """Successes over attempts (1) or objects (2), of the rounds of given indices."""
+
+    def ratio(rounds: Int64[np.ndarray, "K"]) -> float:
+        total = counts[rounds].sum(axis=0)
+        return float(total[0] / total[over]) if total[over] else float("nan")
+
+    return ratio
+
+
+def _over_rounds(figure: Callable[[Int64[np.ndarray, "K"]], float], rounds: int) -> tuple[float, float]:
+    return bootstrap_over_objects(figure, [str(index) for index in range(rounds)])
+
+
+def _summary(
+    label: str, results: Sequence[RoundResult], objects: Int64[np.ndarray, "R"], motion_time: float
+) -> ClutterSummary:
+    counts, everything = _counts(results, objects), np.arange(len(results))
+    successes, executed, present = (int(count) for count in counts.sum(axis=0))
+    attempts = [attempt for result in results for attempt in result.attempts]
+    seconds = [attempt.result.seconds for attempt in attempts]
+    hours = (motion_time * executed + sum(seconds)) / 3600
+    tried = [attempt.result for attempt in attempts if attempt.executed]
+    return ClutterSummary(
+        label, len(results), executed, successes, _ratio(counts, 1)(everything), *wilson_interval(successes, executed),
+        *_over_rounds(_ratio(counts, 1), len(results)), present, _ratio(counts, 2)(everything),
+        *_over_rounds(_ratio(counts, 2), len(results)), sum(result.lost for result in results),
+        dict(Counter(attempt.result.outcome for attempt in attempts)), dict(Counter(r.ended for r in results)),
+        float(np.median(seconds)) if seconds else float("nan"),
+        _average_precision(np.array([r.quality for r in tried]), np.array([r.success for r in tried], dtype=bool)),
+        successes / hours if hours else float("nan"),
+    )  # fmt: skip
+
+
+def _average_precision(quality: Float64[np.ndarray, "N"], success: np.ndarray) -> float:
+    """NaN where all qualities are equal or missing, or nothing succeeded."""
+    known = np.isfinite(quality)
+    if not success[known].any() or np.ptp(quality[known]) == 0:
+        return float("nan")
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(success[known], quality[known]))
