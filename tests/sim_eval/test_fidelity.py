@@ -1,0 +1,45 @@
+"""Fidelity: every variant judges the same grasps, and the pieces of procedural objects are the objects."""
+
+import numpy as np
+import trimesh
+from click.testing import CliRunner
+
+from data_gen.objects import ObjectConfig
+from graspnet.config import load_config
+from sim_eval.fidelity import SECOND_JUDGE, STUDIES, Share, geometry, main, verdicts
+from sim_eval.protocols import ProtocolConfig
+
+
+def test_every_variant_judges_every_grasp_and_the_same_share_gives_the_same_verdicts():
+    objects = ObjectConfig(count=4, families=("box",), graspable_width=(0.4, 0.7))
+    share = Share("step", 1, 0, 6, objects=objects)
+    found = verdicts(share)
+    assert found.shape == (6, len(STUDIES["step"]))
+    assert found.any(axis=0).all(), "each variant lifts some grasp of a box that fits"
+    np.testing.assert_array_equal(found, verdicts(share))
+
+
+def test_each_study_begins_with_the_judge_that_is_published():
+    published = load_config(ProtocolConfig, "simulate", "single").trial.pick
+    assert all(study[0].pick == published for study in STUDIES.values())
+
+
+def test_the_second_judge_of_the_study_is_the_one_of_the_protocol():
+    assert load_config(ProtocolConfig, "simulate", "second_judge").trial.pick == SECOND_JUDGE
+
+
+def test_procedural_pieces_are_the_object():
+    for name in ("mug_00000", "bracket_00001"):
+        fit = geometry(ObjectConfig(families=("mug", "bracket"), count=2), name).fit
+        assert fit is not None
+        assert fit.far_share == 0
+        assert fit.hausdorff < 1e-4
+
+
+def test_the_geometry_of_a_folder_is_a_table_with_the_problems_in_it(tmp_path):
+    trimesh.creation.box([0.02, 0.03, 0.04]).export(tmp_path / "brick.stl")
+    (tmp_path / "broken.stl").write_text("nothing")
+    done = CliRunner().invoke(main, ["geometry", "--objects", str(tmp_path), "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert "brick.stl,1,0.0000,0.000,0.0000," in done.output
+    assert "broken.stl,0,," in done.output
