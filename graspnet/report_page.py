@@ -22,7 +22,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; marg
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 figure { margin: 1rem 0; } img { max-width: 100%; } figcaption { color: #555; font-size: 0.9rem; }
 figure.beside { display: inline-block; vertical-align: top; max-width: 20rem; margin: 0.5rem 1rem 0.5rem 0; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: 0.3rem 0.8rem; text-align: left; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
+th, td { padding: 0.3rem 0.8rem 0.3rem 0; text-align: left; vertical-align: top; }
 td { border-top: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 """
 

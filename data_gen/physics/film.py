@@ -51,7 +51,7 @@ def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 2
     last = frames[-1]
     focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
     eye = looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width)
-    return draw_frame(last, world, square_camera(1.25, size), eye)
+    return draw_frame(last, world, square_camera(1.1, size), eye)
 
 
 def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:

@@ -1,0 +1,141 @@
+"""Figures of outcomes: how attempts ended, success against quality and size, and what goes worst. Rates have Wilson's
+95 % intervals."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from data_gen.physics.picking import OUTCOMES
+from graspnet.drawing import new_figure
+from sim_eval.replay import Attempt
+from sim_eval.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["family_of", "outcome_figure", "planners_with_quality", "reliability_figure", "size_figure", "worst_rows"]
+
+COLOURS = {
+    "success": "#4c9f4c", "no_plan": "#bbbbbb", "planner_failed": "#555555", "below_table": "#8c6d4a",
+    "approach_collision": "#c23b3b", "pushed": "#e28a2b", "missed": "#8a5fb0", "slipped_in_lift": "#3f7fbf",
+    "dropped_in_shake": "#53b5b5",
+}  # fmt: skip
+QUALITY_BINS = 10
+SIZE_BINS = 6
+
+
+def outcome_figure(attempts: Sequence[Attempt]) -> "Figure":
+    """A bar for each planner, divided by how its attempts ended."""
+    planners = _planners(attempts)
+    figure, axes = new_figure(1, 1, width=10.0, aspect=0.06 + 0.035 * len(planners))
+    left = np.zeros(len(planners))
+    for outcome in OUTCOMES:
+        counts = [Counter(a.result.outcome for a in attempts if a.planner == planner) for planner in planners]
+        share = np.array([count[outcome] / count.total() for count in counts])
+        if share.any():
+            axes[0, 0].barh(planners, share, left=left, color=COLOURS[outcome], label=outcome.replace("_", " "))
+            left += share
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].set(xlim=(0, 1), xlabel="share of attempts")
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
+def planners_with_quality(attempts: Sequence[Attempt]) -> list[str]:
+    """Those that tell good grasps from bad ones: not all of their qualities are the same."""
+    return [planner for planner in _planners(attempts) if len(set(_judged(attempts, planner)[0].tolist())) > 1]
+
+
+def reliability_figure(attempts: Sequence[Attempt]) -> "Figure":
+    """Success against the quality that the planner gave to the executed grasp, for planners that give one.
+
+    ECE: mean over bins of |mean quality − success rate|, weighted by their size.
+    """
+    planners = planners_with_quality(attempts)
+    figure, axes = new_figure(1, len(planners), width=3.6, aspect=1.0)
+    for each, planner in zip(axes.flat, planners, strict=True):
+        quality, success = _judged(attempts, planner)
+        bins = np.minimum((np.clip(quality, 0, 1) * QUALITY_BINS).astype(int), QUALITY_BINS - 1)
+        groups = [np.flatnonzero(bins == b) for b in range(QUALITY_BINS)]
+        groups = [rows for rows in groups if len(rows)]
+        error = sum(abs(quality[rows].mean() - success[rows].mean()) * len(rows) for rows in groups) / len(quality)
+        each.plot([0, 1], [0, 1], color="gray", linestyle=":")
+        _rates(each, [float(quality[rows].mean()) for rows in groups], [success[rows] for rows in groups], counts=True)
+        each.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="quality Q of the executed grasp", ylabel="success rate")
+        each.set_title(f"{planner}: ECE {error:.3f}", fontsize=9)
+    return figure
+
+
+def size_figure(attempts: Sequence[Attempt], opening: float) -> "Figure":
+    """Success against the shortest and the longest side of the object's bounding box; `opening`: of the hand."""
+    figure, axes = new_figure(1, 2, width=5.0, aspect=0.6)
+    for each, name, side in zip(axes.flat, ("shortest", "longest"), (min, max), strict=True):
+        planners = _planners(attempts)
+        for k, planner in enumerate(planners):
+            mine = [a for a in attempts if a.planner == planner]
+            sizes = np.array([1000 * side(a.size) for a in mine])
+            success = np.array([a.result.success for a in mine])
+            groups = _quantiles(sizes)
+            aside = 1 + 0.012 * (k - (len(planners) - 1) / 2)  # bars of several planners would hide each other
+            centers = [float(np.median(sizes[rows])) * aside for rows in groups]
+            _rates(each, centers, [success[rows] for rows in groups], label=planner)
+        each.axvline(1000 * opening, color="gray", linestyle=":")
+        each.set(ylim=(-0.02, 1.02), xlabel=f"{name} side of the object (mm)", ylabel="success rate")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def family_of(name: str) -> str:
+    """The procedural family of an object, or the mesh itself."""
+    return re.sub(r"_\d{5}$", "", name)
+
+
+def worst_rows(attempts: Sequence[Attempt], groups: Sequence[str], most: int = 10) -> list[list[str]]:
+    """Rows of a table: group, successes of attempts over all planners, and of each planner; the worst first.
+
+    groups: of each attempt, such as its object.
+    """
+    planners = _planners(attempts)
+    tally: dict[str, dict[str, list[bool]]] = {}
+    for attempt, group in zip(attempts, groups, strict=True):
+        tally.setdefault(group, {p: [] for p in planners})[attempt.planner].append(attempt.result.success)
+    pooled = {group: [s for results in by.values() for s in results] for group, by in tally.items()}
+    worst = sorted(pooled, key=lambda group: (wilson_interval(sum(pooled[group]), len(pooled[group]))[1], group))
+    rows = []
+    for group in worst[:most]:
+        each = [f"{sum(tally[group][planner])} of {len(tally[group][planner])}" for planner in planners]
+        rows.append([group, f"{sum(pooled[group])} of {len(pooled[group])}", *each])
+    return rows
+
+
+def _planners(attempts: Sequence[Attempt]) -> list[str]:
+    return list(dict.fromkeys(attempt.planner for attempt in attempts))
+
+
+def _judged(attempts: Sequence[Attempt], planner: str) -> tuple[Float64[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
+    """Quality of each grasp that the planner had executed, and whether it succeeded."""
+    rows = [a.result for a in attempts if a.planner == planner and np.isfinite(a.result.quality)]
+    return np.array([r.quality for r in rows], dtype=np.float64), np.array([r.success for r in rows], dtype=bool)
+
+
+def _quantiles(values: Float64[np.ndarray, "N"]) -> list[Int64[np.ndarray, "K"]]:
+    """Rows from the smallest values to the largest, in groups of about the same number."""
+    return np.array_split(np.argsort(values, kind="stable"), max(1, min(SIZE_BINS, len(values) // 4)))
+
+
+def _rates(
+    axes: "Axes", centers: Sequence[float], groups: Sequence[Bool[np.ndarray, "K"]], label: str = "",
+    counts: bool = False,
+) -> None:  # fmt: skip
+    """A point with its interval for each group, and how many there are in it."""
+    rates = np.array([group.mean() for group in groups])
+    bounds = np.array([wilson_interval(int(group.sum()), len(group)) for group in groups])
+    reach = np.abs(bounds.T - rates)
+    axes.errorbar(centers, rates, yerr=reach, marker="o", markersize=4, capsize=2, linewidth=1, label=label)
+    for center, rate, group in zip(centers, rates, groups, strict=True) if counts else ():
+        axes.annotate(str(len(group)), (center, rate), (4, -10), textcoords="offset points", fontsize=7, color="gray")
