@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
+from scipy.ndimage import binary_opening
 
 from data_gen.meshes import Solid
 from data_gen.objects import load_object, object_names, posed_for_hand
@@ -221,4 +222,4 @@ def _in_workspace(depth: Float32[np.ndarray, "H W"], scene: ClutterScene) -> Boo
     if scene.bin is not None:
         half = np.array([scene.bin.inner_x, scene.bin.inner_y]) / 2 - WALL_MARGIN
     within = (np.abs(points[..., :2]) <= half).all(axis=-1) & (points[..., 2] > MASK_HEIGHT)
-    return np.asarray(np.isfinite(depth) & within)
+    return np.asarray(binary_opening(np.isfinite(depth) & within, np.ones((3, 3))))  # without specks of noise
