@@ -41,12 +41,19 @@ __all__ = ["generate"]
     metavar="MODEL",
     help="Draw a quarter of the grasps with the cross-entropy policy and this model (one that ships, or a folder).",
 )
+@click.option(
+    "--labels",
+    type=click.Choice(["analytic", "physics"]),
+    default="analytic",
+    show_default=True,
+    help="physics: execute every grasp in a physics engine too; what it holds there comes first of its metrics.",
+)
 @run_options
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished shards are kept.")
 @click.option("--output", required=True, metavar="DIR|URL", help="The dataset's folder, on a disk or behind fsspec.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def generate(
-    config_name: str, objects: tuple[Path, ...], on_policy: str | None, engine: "Engine", resume: bool,
+    config_name: str, objects: tuple[Path, ...], on_policy: str | None, labels: str, engine: "Engine", resume: bool,
     seed: int, output: str, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Make a dataset of depth images and labelled grasps from meshes or procedural objects.
@@ -55,6 +62,7 @@ def generate(
     graspnet generate --config quick --output out/quick
     graspnet generate --config default --objects my_meshes --output out/mine views=4 objects.unit=0.001
     graspnet generate --config default --on-policy out/model --output out/round2
+    graspnet generate --config quick --labels physics --output out/tugged tugs.executions=8
     graspnet generate --config quick --output out/hands "hands.presets=[yumi, panda, my_hand.yaml]" hands_per_view=2
     graspnet generate --config dexnet_2.0 --objects my_meshes --workers 8 --output out/dexnet --resume
     graspnet generate --config default --engine ray --address head:6379 --output s3://bucket/data
@@ -72,6 +80,8 @@ def generate(
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
+    if labels == "physics":
+        config = config.with_physics()
     generation = run(config, preset_path("generate", config_name).stem, seed, output, engine, resume)
     made = list(track(generation, generation.total, "generate", _units(config), generation.done))
     click.echo(summary_table(made, config))

@@ -3,7 +3,7 @@
 docs/dexnet.md sets the paper, its released code and the presets beside each other, variable by variable.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data_gen.candidates import CandidateConfig
 from data_gen.hands import HandConfig
@@ -40,6 +40,11 @@ class GenerateConfig(MetricConfig):
     grasps_per_view: int = 48  # for each hand
     stable_pose_probability: float = 0.01  # poses less likely than this are left out
     renderer: str = "raycast"
+
+    def with_physics(self) -> "GenerateConfig":
+        """The same, led by the metrics that are executed in a physics engine."""
+        executed = tuple(name for name, metric in METRICS.items() if metric.executed)
+        return replace(self, metrics=tuple(dict.fromkeys((*executed, *self.metrics))))
 
     def __post_init__(self) -> None:
         for name in ("scenes", "views", "views_per_pose", "hands_per_view", "grasps_per_view"):

@@ -96,6 +96,11 @@ def _pad_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
     return chance_of_friction(closed.pads.lowest_friction, closed.config.uncertainty)
 
 
+def _centered_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
+    """The same, and 0 where the first pad to touch must push the object farther than `pads.push_limit`."""
+    return np.where(closed.pads.offset <= closed.config.pads.push_limit, _pad_closure(closed), 0.0)
+
+
 def _epsilon(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
     """Ferrari-Canny, L1; 0 where the jaws meet on nothing. Its robust mean is the label of Dex-Net 2.0."""
     at = closed.samples
@@ -146,6 +151,7 @@ def _hold(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:
 METRICS: dict[str, GraspMetric] = {
     "robust_force_closure": GraspMetric(_force_closure, share=True),
     "robust_pad_closure": GraspMetric(_pad_closure, share=True),
+    "robust_centered_closure": GraspMetric(_centered_closure, share=True),
     "robust_epsilon": GraspMetric(_epsilon),
     "robust_wrench_resistance": GraspMetric(_wrench_resistance, share=True, weighs=True),
     "epsilon": GraspMetric(_epsilon, robust=False),

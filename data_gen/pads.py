@@ -23,17 +23,21 @@ _CHUNK = 20000  # rays at a time: they and what they hit stay in the processor's
 
 @dataclass(frozen=True, kw_only=True)
 class PadConfig:
-    """rays: a side of the grid. depth: metres behind the first touch that belong to the patch.
+    """rays: a side of the grid. depth: metres behind the first touch that belong to the patch. push_limit: metres that
+    the first pad to touch may push the object (robust_centered_closure); the judge of trials has the same.
 
     3 mm predicted lifts best among 0.3, 0.7, 1.5 and 3 mm (docs/experiments.md, labels).
     """
 
     rays: int = 5
     depth: float = 0.003
+    push_limit: float = 0.010
 
     def __post_init__(self) -> None:
         if self.rays < 2 or not self.depth > 0:
             raise InputError(f"rays is {self.rays} and depth {self.depth}; expected at least 2, and a positive depth")
+        if not self.push_limit >= 0:
+            raise InputError(f"push_limit is {self.push_limit}; it must not be negative")
 
 
 @dataclass(frozen=True)

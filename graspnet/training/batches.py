@@ -43,7 +43,9 @@ CropConfig = MetricCropConfig | PixelCropConfig
 A = TypeVar("A")
 B = TypeVar("B")
 
-PROBABILITIES = ("robust_force_closure", "robust_pad_closure", "physics_hold")  # metrics that may be a soft target
+PROBABILITIES = (  # metrics that may be a soft target
+    "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold",
+)  # fmt: skip
 MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
 ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
 

@@ -107,3 +107,27 @@ def test_bad_usage_is_one_line_and_nothing_is_written(tmp_path):
     negative = generate(tmp_path / "data", "--seed", "-1")
     assert negative.exit_code == 2
     assert "-1 is not in the range x>=0" in negative.stderr
+
+
+def test_physics_labels_lead_the_metrics_and_train_a_network(tmp_path):
+    """Here on newtons above a threshold."""
+    (tmp_path / "meshes").mkdir()
+    for name, height in (("low", 0.03), ("high", 0.05)):
+        trimesh.creation.box((0.05, 0.03, height)).export(tmp_path / "meshes" / f"{name}.stl")
+    made = generate(
+        tmp_path / "data", "--labels", "physics", "--objects", str(tmp_path / "meshes"), "tugs.executions=2",
+        "objects.validation_share=0.5",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert "positive: physics_hold above 0.5" in made.stdout
+    dataset = Dataset.open(tmp_path / "data")
+    assert dataset.header.config["metrics"] == ["physics_hold", "physics_held_force", "robust_pad_closure"]
+    metrics = dataset.read(0).grasps.metrics
+    np.testing.assert_array_equal(metrics["physics_held_force"].samples, 2)
+    assert set(metrics["physics_hold"].mean) <= {0.0, 0.5, 1.0}
+    arguments = ["--config", "demo", "--dataset", str(tmp_path / "data"), "--output", str(tmp_path / "model")]
+    newtons = ["label.metric=physics_held_force", "label.threshold=2", "label.soft=false", "epochs=1", "threads=1"]
+    trained = CliRunner().invoke(main, ["train", *arguments, *newtons])
+    assert trained.exit_code == 0, trained.output
+    model = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert (model["metric"], model["threshold"]) == ("physics_held_force", 2)

@@ -142,6 +142,11 @@ def test_epsilon_is_no_soft_label():
         LabelConfig(metric="robust_epsilon")
 
 
+@pytest.mark.parametrize("metric", ["robust_force_closure", "robust_centered_closure", "physics_hold"])
+def test_a_chance_is_a_soft_label_as_it_is(metric):
+    assert LabelConfig(metric=metric).target(np.array([0.25])).tolist() == [0.25]
+
+
 def test_hard_targets_are_0_and_1():
     robustness = np.array([0.0, 0.5, 0.51, 1.0])
     assert LabelConfig(soft=False).target(robustness).tolist() == [0, 0, 1, 1]
