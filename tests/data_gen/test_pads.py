@@ -90,11 +90,9 @@ def test_an_object_off_the_middle_is_pushed_by_as_much(shift):
 
 
 def test_a_grasp_that_would_push_the_object_too_far_is_no_centred_closure():
-    """A plate of 10 mm between pads that start 50 mm apart, off by 12 mm: friction holds, but it is pushed over 10 mm."""
-    plate, still = (
-        solid(trimesh.creation.box((0.06, 0.01, 0.06))),
-        UncertaintyConfig(samples=1, grasp_translation=0.0, grasp_rotation=0.0),
-    )
+    """A plate of 10 mm between pads that start 50 mm apart, off by 12 mm: friction holds it, but 12 mm away."""
+    plate = solid(trimesh.creation.box((0.06, 0.01, 0.06)))
+    still = UncertaintyConfig(samples=1, grasp_translation=0.0, grasp_rotation=0.0)
     grasps = Grasps.concatenate([grasp(origin=(0.0, shift, 0.0)) for shift in (0.0, 0.008, 0.012)])
     assert robustness("robust_pad_closure", plate, grasps, still).tolist() == [1, 1, 1]
     assert robustness("robust_centered_closure", plate, grasps, still).tolist() == [1, 1, 0]
