@@ -18,7 +18,15 @@ import yaml
 
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["config_to_dict", "load_config", "parse_config", "preset_names", "preset_path", "read_mapping"]
+__all__ = [
+    "config_to_dict",
+    "load_config",
+    "parse_config",
+    "preset_names",
+    "preset_path",
+    "read_mapping",
+    "with_overrides",
+]
 
 C = TypeVar("C")
 UNITS = {"_deg": math.pi / 180, "_mm": 1e-3}
@@ -31,10 +39,12 @@ def load_config(cls: type[C], room: str, source: str | Path, overrides: Iterable
     Keys of overrides may be dotted (`scene.camera_height=0.6`). InputError: unknown name or key, wrong type, bad value.
     """
     path = preset_path(room, source)
-    data = _read_with_base(cls, path, room, seen=())
-    for override in overrides:
-        data = _merged(data, _to_si(cls, _parse_override(cls, override), f"override {override!r}"))
-    return parse_config(cls, data, str(path))
+    return _overridden(cls, _read_with_base(cls, path, room, seen=()), overrides, str(path))
+
+
+def with_overrides(config: C, overrides: Iterable[str]) -> C:
+    """The config with `key=value` overrides, as `load_config` has them."""
+    return _overridden(type(config), config_to_dict(config), overrides, "config")
 
 
 def parse_config(cls: type[C], data: Mapping[str, Any], where: str) -> C:
@@ -86,6 +96,12 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _overridden(cls: type[C], data: dict[str, Any], overrides: Iterable[str], where: str) -> C:
+    for override in overrides:
+        data = _merged(data, _to_si(cls, _parse_override(cls, override), f"override {override!r}"))
+    return parse_config(cls, data, where)
 
 
 class _StrictLoader(yaml.SafeLoader):

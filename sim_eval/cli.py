@@ -15,6 +15,8 @@ from graspnet.run_record import write_json, write_run_record
 
 if TYPE_CHECKING:
     from data_gen.engines import Engine
+    from sim_eval.planners import PlannerChoice
+    from sim_eval.protocols import ProtocolConfig
 
 __all__ = ["demo", "simulate"]
 
@@ -89,36 +91,58 @@ def simulate(
     graspnet simulate --objects my_meshes --output out/mine trial.gripper=panda trial.objects.unit=0.001
     graspnet simulate --planner 'my_planner {depth} {camera} {segmask} {gripper} {output}' --output out/peer
 
-    KEY=VALUE changes the protocol's settings. Exit status: 0 done, 2 bad input, or no trial could start.
+    KEY=VALUE changes the protocol's settings. A protocol with variants runs them all, each in a folder of OUTPUT, and
+    says how much each costs whom (effects.json). Exit status: 0 done, 2 bad input, or no trial could start.
     """
     from data_gen.objects import only_meshes_of
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import ProtocolConfig, run_protocol
-    from sim_eval.records import RecordLog, protocol_hash
-    from sim_eval.results import results_as_json
+    from sim_eval.protocols import BASE, ProtocolConfig
+    from sim_eval.records import as_json
+    from sim_eval.variants import effects, format_effects
 
-    started = time.time()
     overrides = (*only_meshes_of(objects, "trial.objects"), *overrides)
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
     choices = [PlannerChoice(name, model=model) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
+    folders = {name: output / name if config.variants else output for name in config.runs()}
+    runs = {
+        name: _run(variant, choices, seed, engine, resume, folders[name]) for name, variant in config.runs().items()
+    }
+    if all(record.problem for records in runs.values() for record in records):
+        raise InputError(f"no {kind_named(config.kind).unit} could start; the first: {runs[BASE][0].problem}")
+    if config.variants:
+        found = effects(runs)
+        write_json(output / "effects.json", [as_json(effect) for effect in found])
+        click.echo(format_effects(found))
+
+
+def _run(
+    config: "ProtocolConfig", choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool, output: Path
+) -> list[Any]:
+    """One protocol's records, written and summed up in a folder of its own."""
+    from sim_eval.kinds import kind_named
+    from sim_eval.protocols import run_protocol
+    from sim_eval.records import RecordLog, protocol_hash
+    from sim_eval.results import results_as_json
+
+    started = time.time()
     run = {"protocol": protocol_hash(config), "seed": seed, "planners": [asdict(choice) for choice in choices]}
     kind = kind_named(config.kind)
     with RecordLog[Any](output, run, kind.record, lambda record: record.index, resume) as log:
         new = run_protocol(config, choices, seed, engine, log.done)
-        for record in track(new, config.trials, "simulate", f"{kind.unit}s", len(log.done)):
+        for record in track(new, config.trials, output.name, f"{kind.unit}s", len(log.done)):
             log.add(record)
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
     write_json(output / "results.json", results_as_json(config, choices, seed, records))
-    if all(record.problem for record in records):
-        raise InputError(f"no {kind.unit} could start; the first: {records[0].problem}")
-    click.echo(kind.table(config, records))
-    made = {"results": str(output / "results.json"), f"{kind.unit}s": len(records)}
-    write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
+    if not all(record.problem for record in records):
+        click.echo(kind.table(config, records))
+        made = {"results": str(output / "results.json"), f"{kind.unit}s": len(records)}
+        write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
+    return records
 
 
 @click.command()

@@ -5,6 +5,7 @@ policy sees a noisy depth image, its camera, a segmask and the gripper; the came
 and only up to a calibration error.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -26,6 +27,7 @@ from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about
 from policies.policy import GraspPlan
+from sim_eval.object_sets import load_object_set
 from sim_eval.planners import Planner, PlannerError, Situation
 
 __all__ = [
@@ -36,11 +38,13 @@ __all__ = [
     "draw_trial",
     "execute",
     "friction_coefficient",
+    "run_attempt",
     "run_trial",
+    "trial_of",
 ]
 
 SHAPES = 3  # stream of the shapes: `generate` draws its own from [seed, index], so a trial's object was in no dataset
-NOISE, PLANNING = 1, 2  # further streams of a trial: [seed, index, NOISE]
+NOISE, PLANNING, MOTION = 1, 2, 4  # further streams of a trial: [seed, index, NOISE]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,11 @@ class TrialConfig:
     gripper: str = "yumi"  # a preset or a file
     objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=100))
     shape_seed: int = 1000  # of procedural objects: which shapes, whatever the trials' seed
+    object_set: str | None = None  # a frozen set or its file instead of `objects`; its sizes follow the hand's opening
     scene: SceneConfig = field(default_factory=SceneConfig)
     sensor: str = "structured_light"
+    sensor_noise: float = 1.0  # times the sensor's errors; 0: none but its shadows and grazing losses
+    depth_scale: float = 1.0  # times every measured depth
     stable_pose_probability: float = 0.01  # poses less likely than this are left out
     friction_mean: float = 0.5
     friction_deviation: float = 0.1
@@ -59,6 +66,8 @@ class TrialConfig:
     density: tuple[float, float] = (200.0, 1200.0)  # kg/m³, uniform
     calibration_translation: float = 0.001  # σ along each axis of the camera
     calibration_rotation: float = np.deg2rad(0.1)  # σ about each axis of the camera
+    shift: float = 0.0  # m along the table, in a random direction, that the object moves between the look and the pick
+    turn: float = 0.0  # radians about the vertical, to a random side, that it turns meanwhile
     pick: PickConfig = field(default_factory=PickConfig)
 
     def __post_init__(self) -> None:
@@ -71,6 +80,10 @@ class TrialConfig:
             raise InputError(f"density is {self.density}; expected two growing positive numbers (kg/m³)")
         if min(self.friction_deviation, self.calibration_translation, self.calibration_rotation) < 0:
             raise InputError("friction_deviation and the calibration's deviations must not be negative")
+        if self.object_set is not None and self.objects.folders:
+            raise InputError(f"object_set is {self.object_set!r}; a frozen set has its own meshes: give no folders")
+        if min(self.sensor_noise, self.shift, self.turn) < 0 or not self.depth_scale > 0:
+            raise InputError("sensor_noise, shift and turn must not be negative, and depth_scale must be positive")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +94,8 @@ class Trial:
     index: int
     solid: Solid
     gripper: ParallelJawGripper
-    world_from_object: Float64[np.ndarray, "4 4"]  # at rest
+    world_from_object: Float64[np.ndarray, "4 4"]  # at rest, when it is picked
+    world_from_seen_object: Float64[np.ndarray, "4 4"]  # when the camera looked: the same, unless the protocol moves it
     world_from_camera: Float64[np.ndarray, "4 4"]  # the truth
     world_from_believed_camera: Float64[np.ndarray, "4 4"]  # what the arm takes for the truth
     observation: Observation
@@ -97,7 +111,7 @@ class Trial:
     def situation(self) -> Situation:
         """What a planner is asked."""
         return Situation(
-            self.observation, Scene((self.solid,), self.world_from_object[None]), self.world_from_camera,
+            self.observation, Scene((self.solid,), self.world_from_seen_object[None]), self.world_from_camera,
             self.world_from_believed_camera, self.plan_seed,
         )  # fmt: skip
 
@@ -129,8 +143,21 @@ def draw_trial(config: TrialConfig, seed: int, index: int, renderer: Renderer) -
     InputError: it cannot start (a mesh that is no solid, an object out of view).
     """
     rng = np.random.default_rng([seed, index])
+    solid, pose = _draw_solid(config, index, load_gripper(config.gripper), rng)
+    return trial_of(config, solid, pose, seed, index, renderer, rng)
+
+
+def trial_of(
+    config: TrialConfig,
+    solid: Solid,
+    pose: Float64[np.ndarray, "4 4"],
+    seed: int,
+    index: int,
+    renderer: Renderer,
+    rng: np.random.Generator,
+) -> Trial:
+    """As `draw_trial`, of a solid in its size and a stable pose; all that is left is drawn from `rng`."""
     gripper = load_gripper(config.gripper)
-    solid, pose = _draw_solid(config, index, gripper, rng)
     camera, world_from_camera = sample_camera(config.scene, rng, radius=solid.radius)
     placed = sample_placement(pose, camera, world_from_camera, config.scene, rng, radius=solid.radius)
     friction, density = friction_coefficient(config, rng), float(rng.uniform(*config.density))
@@ -139,28 +166,39 @@ def draw_trial(config: TrialConfig, seed: int, index: int, renderer: Renderer) -
     settled = world.settle(placed)
     noise = np.random.default_rng([seed, index, NOISE])
     observation = _observe(config, solid, settled, camera, world_from_camera, gripper, renderer, noise)
-    return Trial(seed, index, solid, gripper, settled, world_from_camera, believed, observation, friction, world)
+    moved = _moved(settled, config, np.random.default_rng([seed, index, MOTION]))
+    return Trial(
+        seed, index, solid, gripper, moved, settled, world_from_camera, believed, observation, friction, world
+    )  # fmt: skip
 
 
 def run_trial(trial: Trial, planner: Planner) -> tuple[TrialResult, GraspPlan]:
     """Plan on what the trial's camera saw and execute the best grasp."""
+    result, plan, _ = run_attempt(trial.situation, planner, lambda grasp: execute(trial, grasp))
+    return result, plan
+
+
+def run_attempt(
+    situation: Situation, planner: Planner, pick: Callable[[Grasps], PickResult]
+) -> tuple[TrialResult, GraspPlan, PickResult | None]:
+    """Ask a planner, and `pick` the best grasp of its plan (in the camera frame), if there is one."""
     start = perf_counter()
     try:
-        plan = planner.plan(trial.situation)
+        plan = planner.plan(situation)
     except PlannerError as error:
         plan = GraspPlan(Grasps.none(), np.zeros(0), str(error))
-        return TrialResult("planner_failed", seconds=perf_counter() - start, reason=str(error)), plan
+        return TrialResult("planner_failed", seconds=perf_counter() - start, reason=str(error)), plan, None
     seconds = plan.seconds.get("total", 0.0)
     if not len(plan):
-        return TrialResult("no_plan", seconds=seconds, reason=plan.reason), plan
+        return TrialResult("no_plan", seconds=seconds, reason=plan.reason), plan, None
     best = plan.grasps_in_camera[slice(1)]
-    pick = execute(trial, best)
-    pose = best.transformed(trial.world_from_believed_camera).poses[0]  # as it was executed, to the last bit
+    picked = pick(best)
+    pose = best.transformed(situation.world_from_believed_camera).poses[0]  # as it was executed, to the last bit
     result = TrialResult(
-        pick.outcome, float(plan.qualities[0]), seconds, "", pick.contact_distance, pick.rise, pick.pushed,
-        pick.peak_force, tuple(tuple(float(x) for x in row) for row in pose), float(best.width[0]),
+        picked.outcome, float(plan.qualities[0]), seconds, "", picked.contact_distance, picked.rise, picked.pushed,
+        picked.peak_force, tuple(tuple(float(x) for x in row) for row in pose), float(best.width[0]),
     )  # fmt: skip
-    return result, plan
+    return result, plan, picked
 
 
 def execute(trial: Trial, grasp_in_camera: Grasps, frame_interval: float | None = None) -> PickResult:
@@ -191,6 +229,8 @@ def _draw_solid(
     config: TrialConfig, index: int, gripper: ParallelJawGripper, rng: np.random.Generator
 ) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
     """A solid and its stable pose. Objects take turns; each trial draws a pose, and a size for it, of its own."""
+    if config.object_set is not None:
+        return _frozen_solid(config.object_set, index, gripper)
     names = object_names(config.objects)
     shape = index % len(names)
     solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
@@ -199,6 +239,15 @@ def _draw_solid(
     pose = poses.world_from_object[poses.draw(1, rng)[0]]
     scale, scaled_pose = posed_for_hand(solid, pose, config.objects, gripper, rng)
     return solid.scaled(scale), scaled_pose
+
+
+def _frozen_solid(source: str, index: int, gripper: ParallelJawGripper) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
+    """A solid and its pose of a frozen set, sized for the hand."""
+    frozen = load_object_set(source)
+    one, scale = frozen.object_pose(index), gripper.max_width / frozen.record.opening
+    pose = one.world_from_object.copy()
+    pose[:3, 3] *= scale
+    return one.solid.scaled(scale), pose
 
 
 def _observe(
@@ -216,4 +265,16 @@ def _observe(
     mask = rendering.instance == 1
     if not mask.any():
         raise InputError(f"{solid.name}: out of the camera's view after settling")
-    return Observation(load_sensor(config.sensor)(rendering.depth, camera, rng), camera, gripper, mask)
+    depth = load_sensor(config.sensor, config.sensor_noise)(rendering.depth, camera, rng)
+    return Observation(depth * np.float32(config.depth_scale), camera, gripper, mask)
+
+
+def _moved(
+    world_from_object: Float64[np.ndarray, "4 4"], config: TrialConfig, rng: np.random.Generator
+) -> Float64[np.ndarray, "4 4"]:
+    """Shifted along the table and turned about the vertical through the object's origin."""
+    direction, side = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0])
+    moved = world_from_object.copy()
+    moved[:3, :3] = rotation_about(np.array([0.0, 0.0, 1.0]), np.array(side * config.turn)) @ moved[:3, :3]
+    moved[:2, 3] += config.shift * np.array([np.cos(direction), np.sin(direction)])
+    return moved

@@ -13,7 +13,7 @@ from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
 from graspnet.sensors.dexnet import DexNetSensor, DexNetSensorConfig
 from graspnet.sensors.sensor import IdealSensor, Sensor
-from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor
+from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor, times_as_noisy
 
 __all__ = ["Sensor", "SensorConfig", "load_sensor"]
 
@@ -36,10 +36,22 @@ class SensorConfig:
         return IdealSensor() if self.triangulation is None else TriangulationSensor(self.triangulation)
 
 
-def load_sensor(source: str | Path) -> Sensor:
-    """The sensor of a preset of `configs/sensors/`, an installed package or a file. InputError: there is none."""
+def load_sensor(source: str | Path, noise: float = 1.0) -> Sensor:
+    """The sensor of a preset of `configs/sensors/`, an installed package or a file; `noise` times as noisy.
+
+    InputError: there is none, or it is no triangulating camera and should be more or less noisy.
+    """
+    if noise != 1.0:
+        return _noisier(source, noise)
     if str(source) not in preset_names("sensors"):
         for entry in entry_points(group="graspnet.sensors", name=str(source)):
             make: Callable[[], Sensor] = entry.load()
             return make()
     return load_config(SensorConfig, "sensors", source).sensor()
+
+
+def _noisier(source: str | Path, noise: float) -> Sensor:
+    config = load_config(SensorConfig, "sensors", source).triangulation
+    if config is None:
+        raise InputError(f"sensor {source!r}: only the noise of triangulating cameras can be multiplied (by {noise})")
+    return TriangulationSensor(times_as_noisy(config, noise))

@@ -16,7 +16,7 @@ from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.sensors.sensor import Sensor, check_not_negative, check_share, gaussian_field, measured
 
-__all__ = ["TriangulationConfig", "TriangulationSensor"]
+__all__ = ["TriangulationConfig", "TriangulationSensor", "times_as_noisy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,20 @@ class TriangulationConfig:
             raise InputError(f"hole_radius_px is {self.hole_radius_px}; expected (smallest, largest), positive")
         if not 0 <= self.roughness[0] <= self.roughness[1]:
             raise InputError(f"roughness is {self.roughness}; expected (smallest, largest), not negative")
+
+
+def times_as_noisy(config: TriangulationConfig, factor: float) -> TriangulationConfig:
+    """All errors of depth and of edges, quantisation too, and all random losses `factor` times as large.
+
+    Shadows and grazing losses stay: they follow from where the device's eyes are. 0: what is measured is exact.
+    """
+    sizes = (
+        "scale_deviation", "axial_deviation", "inverse_depth_step", "depth_step", "edge_jitter_px",
+        "outlier_deviation", "holes_per_pixel",
+    )  # fmt: skip
+    changes: dict[str, Any] = {name: factor * getattr(config, name) for name in sizes}
+    shares = {name: min(1.0, factor * getattr(config, name)) for name in ("edge_loss", "edge_outliers")}
+    return replace(config, **changes, **shares)
 
 
 class TriangulationSensor(Sensor):
