@@ -100,4 +100,4 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
-    return value
+    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value

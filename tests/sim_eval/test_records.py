@@ -5,6 +5,7 @@ import json
 import pytest
 
 from graspnet.errors import InputError
+from sim_eval.clutter import Attempt, RoundRecord, RoundResult
 from sim_eval.protocols import ProtocolConfig, TrialRecord
 from sim_eval.records import RecordLog, as_json, from_json, protocol_hash
 from sim_eval.trial import TrialResult
@@ -27,6 +28,13 @@ def test_a_record_survives_json():
     again = from_json(TrialRecord, json.loads(text), "here")
     assert as_json(again) == as_json(_record(5))
     assert again.results["a"] == _record(5).results["a"]
+
+
+def test_a_round_survives_json_with_attempts_that_know_no_quality():
+    attempts = (Attempt(TrialResult("no_plan", reason="nothing is seen"), 3), Attempt(TrialResult("success"), 3, "cup"))
+    record = RoundRecord(2, ("cup", "box", "cup"), (0.1, 0.2, 0.1), 0.5, 0, {"a": RoundResult(attempts, "failures")})
+    text = json.dumps(as_json(record), allow_nan=False)
+    assert repr(from_json(RoundRecord, json.loads(text), "here")) == repr(record)  # repr: NaN is not NaN
 
 
 def test_a_resumed_log_has_all_whole_lines(tmp_path):
