@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
+from data_gen.physics.picking import PickResult
 from data_gen.rendering import Renderer
 from graspnet.errors import InputError
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.planners import Planner
 from sim_eval.trial import TrialConfig, TrialResult, run_attempt
 
-__all__ = ["Attempt", "RoundRecord", "RoundResult", "record_round", "run_round"]
+__all__ = ["Attempt", "RoundRecord", "RoundResult", "clear_away", "record_round", "run_round"]
 
 Ending = Literal["cleared", "no_plan", "failures"]
 
@@ -112,13 +114,7 @@ def run_round(
         held, lost = "", 0
         if pick is not None:
             held = scene.names[pick.held] if pick.held >= 0 else ""
-            if pick.success:
-                world.remove(pick.held)
-            poses = world.after_attempt(config.settle_time)
-            gone = np.flatnonzero(world.present & ~scene.inside(poses))
-            lost = len(gone)
-            for k in gone:
-                world.remove(int(k))
+            poses, lost = clear_away(scene, pick, config.settle_time)
         attempts.append(Attempt(result, objects, held, lost))
         if result.outcome == "no_plan" and config.ends_without_plan:
             return RoundResult(tuple(attempts), "no_plan")
@@ -126,3 +122,18 @@ def run_round(
         if failures == config.failures and world.present.any():
             return RoundResult(tuple(attempts), "failures")
     return RoundResult(tuple(attempts), "cleared")
+
+
+def clear_away(scene: ClutterScene, pick: PickResult, settle_time: float) -> tuple[Float64[np.ndarray, "M 4 4"], int]:
+    """After an attempt: takes away what was lifted and, once all is at rest, what left the workspace.
+
+    Returns where the objects lie, and how many left the workspace.
+    """
+    world = scene.world
+    if pick.success:
+        world.remove(pick.held)
+    poses = world.after_attempt(settle_time)
+    gone = np.flatnonzero(world.present & ~scene.inside(poses))
+    for k in gone:
+        world.remove(int(k))
+    return poses, len(gone)

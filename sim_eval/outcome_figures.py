@@ -1,4 +1,4 @@
-"""Figures of outcomes: how attempts ended, success against quality and size, and what goes worst. Rates have Wilson's
+"""Figures of outcomes: how picks ended, success against quality and size, and what goes worst. Rates have Wilson's
 95 % intervals."""
 
 import re
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from data_gen.physics.picking import OUTCOMES
 from graspnet.drawing import new_figure
-from sim_eval.replay import Attempt
+from sim_eval.replay import PickRecord
 from sim_eval.statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ QUALITY_BINS = 10
 SIZE_BINS = 6
 
 
-def outcome_figure(attempts: Sequence[Attempt]) -> "Figure":
-    """A bar for each planner, divided by how its attempts ended."""
-    planners = _planners(attempts)
+def outcome_figure(picks: Sequence[PickRecord]) -> "Figure":
+    """A bar for each planner, divided by how its picks ended."""
+    planners = _planners(picks)
     figure, axes = new_figure(1, 1, width=10.0, aspect=0.06 + 0.035 * len(planners))
     left = np.zeros(len(planners))
     for outcome in OUTCOMES:
-        counts = [Counter(a.result.outcome for a in attempts if a.planner == planner) for planner in planners]
+        counts = [Counter(a.result.outcome for a in picks if a.planner == planner) for planner in planners]
         share = np.array([count[outcome] / count.total() for count in counts])
         if share.any():
             axes[0, 0].barh(planners, share, left=left, color=COLOURS[outcome], label=outcome.replace("_", " "))
@@ -46,20 +46,20 @@ def outcome_figure(attempts: Sequence[Attempt]) -> "Figure":
     return figure
 
 
-def planners_with_quality(attempts: Sequence[Attempt]) -> list[str]:
+def planners_with_quality(picks: Sequence[PickRecord]) -> list[str]:
     """Those that tell good grasps from bad ones: not all of their qualities are the same."""
-    return [planner for planner in _planners(attempts) if len(set(_judged(attempts, planner)[0].tolist())) > 1]
+    return [planner for planner in _planners(picks) if len(set(_judged(picks, planner)[0].tolist())) > 1]
 
 
-def reliability_figure(attempts: Sequence[Attempt]) -> "Figure":
+def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
     """Success against the quality that the planner gave to the executed grasp, for planners that give one.
 
     ECE: mean over bins of |mean quality − success rate|, weighted by their size.
     """
-    planners = planners_with_quality(attempts)
+    planners = planners_with_quality(picks)
     figure, axes = new_figure(1, len(planners), width=3.6, aspect=1.0)
     for each, planner in zip(axes.flat, planners, strict=True):
-        quality, success = _judged(attempts, planner)
+        quality, success = _judged(picks, planner)
         bins = np.minimum((np.clip(quality, 0, 1) * QUALITY_BINS).astype(int), QUALITY_BINS - 1)
         groups = [np.flatnonzero(bins == b) for b in range(QUALITY_BINS)]
         groups = [rows for rows in groups if len(rows)]
@@ -71,13 +71,13 @@ def reliability_figure(attempts: Sequence[Attempt]) -> "Figure":
     return figure
 
 
-def size_figure(attempts: Sequence[Attempt], opening: float) -> "Figure":
+def size_figure(picks: Sequence[PickRecord], opening: float) -> "Figure":
     """Success against the shortest and the longest side of the object's bounding box; `opening`: of the hand."""
     figure, axes = new_figure(1, 2, width=5.0, aspect=0.6)
     for each, name, side in zip(axes.flat, ("shortest", "longest"), (min, max), strict=True):
-        planners = _planners(attempts)
+        planners = _planners(picks)
         for k, planner in enumerate(planners):
-            mine = [a for a in attempts if a.planner == planner]
+            mine = [a for a in picks if a.planner == planner]
             sizes = np.array([1000 * side(a.size) for a in mine])
             success = np.array([a.result.success for a in mine])
             groups = _quantiles(sizes)
@@ -95,15 +95,15 @@ def family_of(name: str) -> str:
     return re.sub(r"_\d{5}$", "", name)
 
 
-def worst_rows(attempts: Sequence[Attempt], groups: Sequence[str], most: int = 10) -> list[list[str]]:
-    """Rows of a table: group, successes of attempts over all planners, and of each planner; the worst first.
+def worst_rows(picks: Sequence[PickRecord], groups: Sequence[str], most: int = 10) -> list[list[str]]:
+    """Rows of a table: group, successes of picks over all planners, and of each planner; the worst first.
 
     groups: of each attempt, such as its object.
     """
-    planners = _planners(attempts)
+    planners = _planners(picks)
     tally: dict[str, dict[str, list[bool]]] = {}
-    for attempt, group in zip(attempts, groups, strict=True):
-        tally.setdefault(group, {p: [] for p in planners})[attempt.planner].append(attempt.result.success)
+    for pick, group in zip(picks, groups, strict=True):
+        tally.setdefault(group, {p: [] for p in planners})[pick.planner].append(pick.result.success)
     pooled = {group: [s for results in by.values() for s in results] for group, by in tally.items()}
     worst = sorted(pooled, key=lambda group: (wilson_interval(sum(pooled[group]), len(pooled[group]))[1], group))
     rows = []
@@ -113,13 +113,13 @@ def worst_rows(attempts: Sequence[Attempt], groups: Sequence[str], most: int = 1
     return rows
 
 
-def _planners(attempts: Sequence[Attempt]) -> list[str]:
-    return list(dict.fromkeys(attempt.planner for attempt in attempts))
+def _planners(picks: Sequence[PickRecord]) -> list[str]:
+    return list(dict.fromkeys(pick.planner for pick in picks))
 
 
-def _judged(attempts: Sequence[Attempt], planner: str) -> tuple[Float64[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
+def _judged(picks: Sequence[PickRecord], planner: str) -> tuple[Float64[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
     """Quality of each grasp that the planner had executed, and whether it succeeded."""
-    rows = [a.result for a in attempts if a.planner == planner and np.isfinite(a.result.quality)]
+    rows = [a.result for a in picks if a.planner == planner and np.isfinite(a.result.quality)]
     return np.array([r.quality for r in rows], dtype=np.float64), np.array([r.success for r in rows], dtype=bool)
 
 

@@ -2,29 +2,21 @@
 films, and what it takes to run it again. One HTML page that needs nothing else."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from data_gen.physics.film import film, film_strip, last_picture
 from data_gen.physics.picking import OUTCOMES, Outcome
 from graspnet.config import config_to_dict
-from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.gripper import load_gripper
-from graspnet.report_page import (
-    Section,
-    details_html,
-    figure_html,
-    paragraph,
-    picture_html,
-    table_html,
-    write_report,
-)
+from graspnet.report_page import Section, details_html, figure_html, paragraph, table_html, write_report
 from graspnet.run_record import package_versions
 from policies.policy import policy_class
+from sim_eval.clutter_report import cleared_blocks, round_blocks
+from sim_eval.gallery import example_blocks, film_blocks, gallery_blocks
+from sim_eval.kinds import kind_named
 from sim_eval.outcome_figures import (
     family_of,
     outcome_figure,
@@ -35,20 +27,13 @@ from sim_eval.outcome_figures import (
 )
 from sim_eval.planners import CEILINGS, PlannerChoice
 from sim_eval.records import protocol_hash
-from sim_eval.replay import FRAME_INTERVAL, Attempt, FinishedRun, ReplayedPick, attempts_of, describe, replay_pick
+from sim_eval.replay import FinishedRun, PickRecord, Replays, picks_of
 from sim_eval.results import PolicySummary, compare, summarise
 from sim_eval.statistics import wilson_interval
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 __all__ = ["simulation_sections", "write_simulation_report"]
 
-Replay = Callable[[Attempt], ReplayedPick]
-GALLERY = 4  # successes, and as many failures, of each planner
-GALLERY_PLANNERS = 6  # the first ones: a page should stay below some megabytes
-FILMS = 3
+PICTURED_ROUNDS = 4  # the first ones: to picture one attempt, all those before it in its round are made again
 UNSTARTED = 50  # that are listed one by one
 
 MEANING: dict[Outcome, str] = {
@@ -70,18 +55,25 @@ def write_simulation_report(path: Path, run: FinishedRun) -> None:
 
 
 def simulation_sections(run: FinishedRun) -> list[Section]:
-    """Results, outcomes, films, quality, size and gallery, as far as any trial could start."""
-    attempts = attempts_of(run.records)
-    if not attempts:
-        return [Section("Results", (paragraph("No trial could start."),))]
-    replay = lru_cache(maxsize=None)(partial(replay_pick, run))
+    """Results, outcomes, films, quality, objects and gallery, as far as anything could start."""
+    picks = picks_of(run.records)
+    if not picks:
+        return [Section("Results", (paragraph(f"No {kind_named(run.config.kind).unit} could start."),))]
+    replay = Replays(run)
+    pictured = picks
+    if run.config.clutter is None:
+        results, objects = results_blocks(run), object_blocks(picks, load_gripper(run.config.trial.gripper).max_width)
+    else:
+        results, objects = round_blocks(run), cleared_blocks(run)
+        first = sorted({pick.index for pick in picks})[:PICTURED_ROUNDS]
+        pictured = [pick for pick in picks if pick.index in first]
     return [
-        Section("Results", results_blocks(run)),
-        Section("How attempts ended", outcome_blocks(attempts, replay)),
-        Section("Films", film_blocks(attempts, replay)),
-        Section("Success against quality", quality_blocks(attempts)),
-        Section("Success against object", object_blocks(attempts, load_gripper(run.config.trial.gripper).max_width)),
-        Section("Gallery", gallery_blocks(attempts, replay)),
+        Section("Results", results),
+        Section("How attempts ended", (*outcome_blocks(picks), *example_blocks(picks, replay))),
+        Section("Films", film_blocks(pictured, replay)),
+        Section("Success against quality", quality_blocks(picks)),
+        Section("Objects", objects),
+        Section("Gallery", gallery_blocks(pictured, replay)),
     ]
 
 
@@ -104,45 +96,27 @@ def results_blocks(run: FinishedRun) -> tuple[str, ...]:
                   "p (McNemar, Holm)"]  # fmt: skip
         blocks.append(table_html(header, rows))
     blocks.append(paragraph(
-            "In brackets: Wilson's 95 % intervals. Seconds per plan: median. Differences: the interval over objects "
-            "is a bootstrap; trials with the same object are not independent, and where the two intervals differ "
-            "much, it is the one to believe. The p-values are exact, and corrected for all pairs of this run."
-        ))  # fmt: skip
-    unstarted = sum(bool(record.problem) for record in run.records)
-    if unstarted:
-        blocks.append(paragraph(f"{unstarted} of {len(run.records)} trials could not start; see Protocol."))
+        "In brackets: Wilson's 95 % intervals. Seconds per plan: median. Differences: the interval over objects is a "
+        "bootstrap; trials with the same object are not independent, and where the two intervals differ much, it is "
+        "the one to believe. The p-values are exact, and corrected for all pairs of this run."
+    ))  # fmt: skip
     return tuple(blocks)
 
 
-def outcome_blocks(attempts: Sequence[Attempt], replay: Replay) -> tuple[str, ...]:
-    """How often each outcome occurred, and an example of each."""
-    planners = list(dict.fromkeys(attempt.planner for attempt in attempts))
-    counts = {p: Counter(a.result.outcome for a in attempts if a.planner == p) for p in planners}
+def outcome_blocks(picks: Sequence[PickRecord]) -> tuple[str, ...]:
+    """How often each outcome occurred."""
+    planners = list(dict.fromkeys(pick.planner for pick in picks))
+    counts = {p: Counter(pick.result.outcome for pick in picks if pick.planner == p) for p in planners}
     occurred = [outcome for outcome in OUTCOMES if any(count[outcome] for count in counts.values())]
-    rows = [[_in_words(o), *(str(counts[p][o]) for p in planners), MEANING[o]] for o in occurred]
+    rows = [[o.replace("_", " "), *(str(counts[p][o]) for p in planners), MEANING[o]] for o in occurred]
     caption = f"How the attempts of {', '.join(planners)} ended."
-    blocks = [figure_html(outcome_figure(attempts), caption), table_html(["outcome", *planners, ""], rows)]
-    for outcome in occurred:
-        example = next(attempt for attempt in attempts if attempt.result.outcome == outcome)
-        blocks.append(_example(replay(example)))
-    return tuple(blocks)
+    return figure_html(outcome_figure(picks), caption), table_html(["outcome", *planners, ""], rows)
 
 
-def film_blocks(attempts: Sequence[Attempt], replay: Replay) -> tuple[str, ...]:
-    """A success, and of each of the commonest failures with a pick one, in real time."""
-    moved = [a for a in attempts if a.result.world_from_grasp and a.result.outcome != "below_table"]
-    common = [outcome for outcome, _ in Counter(a.result.outcome for a in moved).most_common()]
-    common.sort(key=lambda outcome: outcome != "success")
-    chosen = [[a for a in moved if a.result.outcome == outcome][-1] for outcome in common[:FILMS]]  # [0] has a strip
-    picks = [replay(attempt) for attempt in chosen]
-    blocks = [picture_html(film(p.frames, p.world), _caption(p.attempt), FRAME_INTERVAL) for p in picks]
-    return tuple(blocks) or (paragraph("No attempt moved the hand."),)
-
-
-def quality_blocks(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+def quality_blocks(picks: Sequence[PickRecord]) -> tuple[str, ...]:
     """Calibration in the physical sense, of the planners that give a quality."""
-    planners = planners_with_quality(attempts)
-    without = [p for p in dict.fromkeys(a.planner for a in attempts) if p not in planners]
+    planners = planners_with_quality(picks)
+    without = [p for p in dict.fromkeys(pick.planner for pick in picks) if p not in planners]
     blocks = []
     if planners:
         caption = (
@@ -150,42 +124,25 @@ def quality_blocks(attempts: Sequence[Attempt]) -> tuple[str, ...]:
             "intervals and the number of grasps. On the dotted line, quality is the chance of success. Planners: "
             f"{', '.join(planners)}."
         )
-        blocks.append(figure_html(reliability_figure(attempts), caption))
+        blocks.append(figure_html(reliability_figure(picks), caption))
     if without:
         blocks.append(paragraph(f"Without a quality that tells grasps apart: {', '.join(without)}."))
     return tuple(blocks)
 
 
-def object_blocks(attempts: Sequence[Attempt], opening: float) -> tuple[str, ...]:
+def object_blocks(picks: Sequence[PickRecord], opening: float) -> tuple[str, ...]:
     """Success by size, and where it is lowest."""
     caption = (
         "Success against the object's bounding box, in groups of equal numbers, with Wilson's 95 % intervals; dotted: "
         "the hand's opening."
     )
-    planners = list(dict.fromkeys(attempt.planner for attempt in attempts))
-    objects, families = [a.object for a in attempts], [family_of(a.object) for a in attempts]
+    planners = list(dict.fromkeys(pick.planner for pick in picks))
+    objects, families = [pick.object for pick in picks], [family_of(pick.object) for pick in picks]
     tables = [("family", families)] if families != objects else []
     tables.append(("object", objects))
-    worst = [table_html([f"worst by {name}", "all", *planners], worst_rows(attempts, of)) for name, of in tables]
+    worst = [table_html([f"worst by {name}", "all", *planners], worst_rows(picks, of)) for name, of in tables]
     note = "The worst are those whose Wilson interval ends lowest, all planners together."
-    return (figure_html(size_figure(attempts, opening), caption), *worst, paragraph(note))
-
-
-def gallery_blocks(attempts: Sequence[Attempt], replay: Replay) -> tuple[str, ...]:
-    """Of each planner some successes and some failures: the image with the executed grasp, and how the pick ended."""
-    blocks = []
-    for planner in list(dict.fromkeys(attempt.planner for attempt in attempts))[:GALLERY_PLANNERS]:
-        executed = [a for a in attempts if a.planner == planner and a.result.world_from_grasp]
-        successes = _spread([a for a in executed if a.result.success])
-        failures = _spread([a for a in executed if not a.result.success])
-        if executed:
-            text = f"{planner}: {len(successes)} successes and {len(failures)} failures, evenly from all of its trials."
-            blocks.append(figure_html(_gallery([replay(a) for a in [*successes, *failures]]), text))
-    return (paragraph(
-        "Above, what the camera saw (violet: no depth; blue: outline of what is to be grasped), with the grasp that "
-        "was executed, coloured by its quality: red 0, yellow ½, green 1, orange where the planner gives none. Below, "
-        "the end of the pick."
-    ), *blocks)  # fmt: skip
+    return (figure_html(size_figure(picks, opening), caption), *worst, paragraph(note))
 
 
 def _summary_row(summary: PolicySummary) -> list[str]:
@@ -214,79 +171,21 @@ def _in_words(outcome: str) -> str:
     return outcome.replace("_", " ")
 
 
-def _caption(attempt: Attempt) -> str:
-    quality = f", quality {attempt.result.quality:.2f}" if attempt.result.quality > 0 else ""
-    how = describe(attempt.result)
-    return f"{how[0].upper()}{how[1:]}. {attempt.object}, trial {attempt.trial}, {attempt.planner}{quality}."
-
-
-def _example(pick: ReplayedPick) -> str:
-    """A film strip; of an attempt without a grasp, what the camera saw."""
-    caption = _caption(pick.attempt)
-    if pick.frames:
-        return picture_html([film_strip(pick.frames, pick.world, count=7, size=180)], caption)
-    figure, axes = new_figure(1, 1, width=3.2)
-    _draw_view(axes[0, 0], pick, "")
-    return figure_html(figure, caption)
-
-
-def _spread(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """At most GALLERY of them, evenly from the first to the last."""
-    rows = np.linspace(0, len(attempts) - 1, min(GALLERY, len(attempts))).round().astype(int)
-    return [attempts[row] for row in rows]
-
-
-def _gallery(picks: Sequence[ReplayedPick]) -> "Figure":
-    figure, axes = new_figure(2, len(picks), width=max(1.6, 12.8 / max(len(picks), 6)), aspect=1.0)
-    for (above, below), pick in zip(axes.T, picks, strict=True):
-        result = pick.attempt.result
-        quality = f", Q = {result.quality:.2f}" if result.quality > 0 else ""
-        _draw_view(above, pick, f"{pick.attempt.object}\ntrial {pick.attempt.trial}{quality}")
-        below.imshow(last_picture(pick.frames, pick.world, size=160))
-        below.set_title(_in_words(result.outcome), fontsize=8)
-        below.set_axis_off()
-    return figure
-
-
-def _draw_view(axes: "Axes", pick: ReplayedPick, title: str) -> None:
-    """The part of the image with what is to be grasped, and the grasp."""
-    seen, grasp = pick.observation, pick.grasp_in_camera
-    mask = seen.object_mask if seen.segmask is None else seen.segmask
-    v, u = np.nonzero(mask)
-    reach = grasp.width[:, None] / 2 + 2 * seen.gripper.finger_thickness
-    ends = [seen.camera.project(grasp.origin + sign * reach * grasp.closing) for sign in (-1, 1)]
-    points = np.concatenate([np.stack([u, v], axis=1), *ends])
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle, half = (low + high) / 2, float(np.max(high - low)) / 2 * 1.1 + 2
-    window = seen.depth[_pixels(middle[1], half), _pixels(middle[0], half)]
-    near, far = np.nanpercentile(np.where(window > 0, window, np.nan), [1, 99])
-    draw_depth(axes, seen.depth, limits=(float(near), float(max(far, near + 0.015))))  # not the noise alone
-    axes.contour(mask, levels=[0.5], colors="deepskyblue", linewidths=0.8)
-    quality = pick.attempt.result.quality
-    color = tuple(quality_colors(np.array([quality]))[0].tolist()) if quality > 0 else "tab:orange"
-    draw_grasps(axes, grasp, seen.camera, seen.gripper, color)
-    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half))
-    axes.set_title(title, fontsize=8)
-
-
-def _pixels(middle: float, half: float) -> slice:
-    return slice(max(0, round(middle - half)), round(middle + half) + 1)
-
-
 def _protocol_section(run: FinishedRun) -> Section:
     """What it takes to run it again, what could not start, and all settings."""
+    unit = kind_named(run.config.kind).unit
+    unstarted = [[record.index, record.problem] for record in run.records if record.problem]
     facts = [
         ["protocol, hash", f"{run.config.kind}, {protocol_hash(run.config)}"],
         ["seed", str(run.seed)],
-        ["trials", f"{len(run.records)}, of which {sum(bool(r.problem) for r in run.records)} could not start"],
+        [f"{unit}s", f"{len(run.records)}, of which {len(unstarted)} could not start"],
         *[["planner", _planner_text(planner)] for planner in run.planners],
         ["packages", ", ".join(f"{name} {version}" for name, version in package_versions().items())],
-        ["see trial N again", "graspnet simulate --replay N --output (this folder) [--view]"],
+        [f"see {unit} N again", "graspnet simulate --replay N --output (this folder) [--view]"],
     ]
-    unstarted = [[record.index, record.problem] for record in run.records if record.problem]
     blocks = [table_html(["", ""], facts)]
     if unstarted:
-        blocks.append(table_html(["trial that could not start", "why"], unstarted[:UNSTARTED]))
+        blocks.append(table_html([f"{unit} that could not start", "why"], unstarted[:UNSTARTED]))
     if len(unstarted) > UNSTARTED:
         blocks.append(paragraph(f"and {len(unstarted) - UNSTARTED} more, in results.json."))
     settings = table_html(["setting (SI units)", "value"], _flat(config_to_dict(run.config)))

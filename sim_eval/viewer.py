@@ -8,8 +8,7 @@ import click
 
 from data_gen.physics.bodies import load_mujoco
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from sim_eval.trial import Trial
+from sim_eval.replay import ReplayedPick
 
 __all__ = ["require_display", "show_picks"]
 
@@ -25,20 +24,21 @@ def require_display() -> None:
         )
 
 
-def show_picks(trial: Trial, grasps_in_world: Sequence[tuple[str, Grasps]]) -> None:
+def show_picks(picks: Sequence[ReplayedPick]) -> None:
     """Show one pick after another, each again and again until its window is closed."""
     load_mujoco()  # MUJOCO_GL=disable concerns offscreen drawing only: the viewer has a window, and GLFW, of its own
     from mujoco import viewer
 
-    for label, grasp in grasps_in_world:
-        if not len(grasp):
+    for pick in picks:
+        if not len(pick.grasp_in_world):
             continue
-        click.echo(f"{label}: close the window to go on")
-        world = trial.world
+        click.echo(f"{pick.record.place}, {pick.record.planner}: close the window to go on")
+        world = pick.world
+        world.present[:] = pick.present
         with viewer.launch_passive(world.model, world.data, show_left_ui=False, show_right_ui=False) as window:
             clock = _RealTime(window, world.config.solver.time_step)
             while window.is_running():
-                world.pick(trial.world_from_object, grasp, watch=clock)
+                world.attempt(pick.world_from_objects, pick.grasp_in_world, watch=clock)
 
 
 class _RealTime:

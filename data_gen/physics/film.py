@@ -32,7 +32,7 @@ FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one 
 TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
 SKY_COLOUR = (245, 247, 250)
 LIGHT = np.array([0.4, -0.5, 0.8])
-EYE = np.deg2rad(25)  # above the table
+EYE, EYE_ABOVE_OTHERS = np.deg2rad(25), np.deg2rad(55)  # elevations: one looks steeply over neighbours and walls
 
 
 def film_strip(
@@ -50,7 +50,8 @@ def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 2
     """How the pick ended, seen close to the hand."""
     last = frames[-1]
     focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
-    eye = looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width)
+    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
+    eye = looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width, elevation)
     return draw_frame(last, world, square_camera(1.1, size), eye)
 
 
@@ -60,7 +61,8 @@ def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> l
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
     distance = 0.1 + 3.0 * world.gripper.max_width + float(np.linalg.norm(high - low))
-    eye = looking(middle, frames[0].world_from_grasp[:3, 1], distance)
+    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
+    eye = looking(middle, frames[0].world_from_grasp[:3, 1], distance, elevation)
     return [draw_frame(frame, world, square_camera(1.4, size), eye) for frame in frames]
 
 

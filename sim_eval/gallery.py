@@ -1,0 +1,123 @@
+"""Pictures of replayed picks: an example of each outcome as a film strip, films, and a gallery of what was seen and how
+it ended."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data_gen.physics.film import film, film_strip, last_picture
+from data_gen.physics.picking import OUTCOMES
+from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
+from graspnet.observation import Observation
+from graspnet.report_page import figure_html, paragraph, picture_html
+from sim_eval.replay import FRAME_INTERVAL, PickRecord, ReplayedPick, describe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Replay", "example_blocks", "film_blocks", "gallery_blocks"]
+
+Replay = Callable[[PickRecord], ReplayedPick]
+GALLERY = 4  # successes, and as many failures, of each planner
+GALLERY_PLANNERS = 6  # the first ones: a page should stay below some megabytes
+FILMS = 3
+
+
+def example_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
+    """The first pick that ended in each way, moment by moment."""
+    first = [next((pick for pick in picks if pick.result.outcome == outcome), None) for outcome in OUTCOMES]
+    return tuple(_example(replay(pick)) for pick in first if pick is not None)
+
+
+def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
+    """A success, and of each of the commonest failures with a pick one, in real time."""
+    moved = [pick for pick in picks if pick.result.world_from_grasp and pick.result.outcome != "below_table"]
+    common = [outcome for outcome, _ in Counter(pick.result.outcome for pick in moved).most_common()]
+    common.sort(key=lambda outcome: outcome != "success")
+    chosen = [[pick for pick in moved if pick.result.outcome == outcome][-1] for outcome in common[:FILMS]]
+    shown = [replay(pick) for pick in chosen]  # the last ones: the first have film strips
+    blocks = [picture_html(film(one.frames, one.world), _caption(one.record), FRAME_INTERVAL) for one in shown]
+    return tuple(blocks) or (paragraph("No attempt moved the hand."),)
+
+
+def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
+    """Of each planner some successes and some failures: the image with the executed grasp, and how the pick ended."""
+    blocks = []
+    for planner in list(dict.fromkeys(pick.planner for pick in picks))[:GALLERY_PLANNERS]:
+        executed = [pick for pick in picks if pick.planner == planner and pick.result.world_from_grasp]
+        successes = _spread([pick for pick in executed if pick.result.success])
+        failures = _spread([pick for pick in executed if not pick.result.success])
+        if executed:
+            text = f"{planner}: {len(successes)} successes and {len(failures)} failures, evenly from its attempts."
+            blocks.append(figure_html(_gallery([replay(pick) for pick in [*successes, *failures]]), text))
+    return (paragraph(
+        "Above, what the camera saw (violet: no depth; blue: outline of what is to be grasped), with the grasp that "
+        "was executed, coloured by its quality: red 0, yellow ½, green 1, orange where the planner gives none. Below, "
+        "the end of the pick."
+    ), *blocks)  # fmt: skip
+
+
+def _caption(pick: PickRecord) -> str:
+    quality = f", quality {pick.result.quality:.2f}" if pick.result.quality > 0 else ""
+    how = describe(pick.result)
+    what = f"{pick.object}, " if pick.object else ""
+    return f"{how[0].upper()}{how[1:]}. {what}{pick.place}, {pick.planner}{quality}."
+
+
+def _example(pick: ReplayedPick) -> str:
+    """A film strip; of an attempt without a grasp, what the camera saw."""
+    caption = _caption(pick.record)
+    if pick.frames:
+        return picture_html([film_strip(pick.frames, pick.world, count=7, size=180)], caption)
+    if pick.observation is None:
+        return paragraph(caption)
+    figure, axes = new_figure(1, 1, width=3.2)
+    _draw_view(axes[0, 0], pick.observation, pick, "")
+    return figure_html(figure, caption)
+
+
+def _spread(picks: Sequence[PickRecord]) -> list[PickRecord]:
+    """At most GALLERY of them, evenly from the first to the last."""
+    rows = np.linspace(0, len(picks) - 1, min(GALLERY, len(picks))).round().astype(int)
+    return [picks[row] for row in rows]
+
+
+def _gallery(picks: Sequence[ReplayedPick]) -> "Figure":
+    figure, axes = new_figure(2, len(picks), width=max(1.6, 12.8 / max(len(picks), 6)), aspect=1.0)
+    for (above, below), pick in zip(axes.T, picks, strict=True):
+        result = pick.record.result
+        quality = f", Q = {result.quality:.2f}" if result.quality > 0 else ""
+        assert pick.observation is not None, "a grasp was planned on it"
+        _draw_view(above, pick.observation, pick, f"{pick.record.object}\n{pick.record.place}{quality}")
+        below.imshow(last_picture(pick.frames, pick.world, size=160))
+        below.set_title(result.outcome.replace("_", " "), fontsize=8)
+        below.set_axis_off()
+    return figure
+
+
+def _draw_view(axes: "Axes", seen: Observation, pick: ReplayedPick, title: str) -> None:
+    """The part of the image with what is to be grasped, and the grasp."""
+    grasp = pick.grasp_in_camera
+    mask = seen.object_mask if seen.segmask is None else seen.segmask
+    v, u = np.nonzero(mask)
+    reach = grasp.width[:, None] / 2 + 2 * seen.gripper.finger_thickness
+    ends = [seen.camera.project(grasp.origin + sign * reach * grasp.closing) for sign in (-1, 1)]
+    points = np.concatenate([np.stack([u, v], axis=1), *ends])
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, half = (low + high) / 2, float(np.max(high - low)) / 2 * 1.1 + 2
+    window = seen.depth[_pixels(middle[1], half), _pixels(middle[0], half)]
+    near, far = np.nanpercentile(np.where(window > 0, window, np.nan), [1, 99])
+    draw_depth(axes, seen.depth, limits=(float(near), float(max(far, near + 0.015))))  # not the noise alone
+    axes.contour(mask, levels=[0.5], colors="deepskyblue", linewidths=0.8)
+    quality = pick.record.result.quality
+    color = tuple(quality_colors(np.array([quality]))[0].tolist()) if quality > 0 else "tab:orange"
+    draw_grasps(axes, grasp, seen.camera, seen.gripper, color)
+    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half))
+    axes.set_title(title, fontsize=8)
+
+
+def _pixels(middle: float, half: float) -> slice:
+    return slice(max(0, round(middle - half)), round(middle + half) + 1)
