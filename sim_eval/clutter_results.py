@@ -81,22 +81,10 @@ def compare_rounds(records: Sequence[RoundRecord]) -> list[RoundComparison]:
         label: _counts([record.results[label] for record in started], objects)
         for label in (started[0].results if started else [])
     }
-    comparisons = []
-    for one, other in combinations(counts, 2):
-        bounds: list[float] = []
-        for denominator in (1, 2):
-
-            def gain(
-                rounds: Int64[np.ndarray, "R"],
-                first: Float64[np.ndarray, "R 3"] = counts[one],
-                second: Float64[np.ndarray, "R 3"] = counts[other],
-                over: int = denominator,
-            ) -> float:
-                return _ratio(first, over)(rounds) - _ratio(second, over)(rounds)
-
-            bounds += [gain(np.arange(len(started))), *_over_rounds(gain, len(started))]
-        comparisons.append(RoundComparison(one, other, *bounds))
-    return comparisons
+    return [
+        RoundComparison(one, other, *_gain(counts[one], counts[other], 1), *_gain(counts[one], counts[other], 2))
+        for one, other in combinations(counts, 2)
+    ]
 
 
 def format_rounds(records: Sequence[RoundRecord], motion_time: float) -> str:
@@ -170,13 +158,18 @@ def _counts(results: Sequence[RoundResult], objects: Int64[np.ndarray, "R"]) -> 
 
 
 def _ratio(counts: Float64[np.ndarray, "R 3"], over: int) -> Callable[[Int64[np.ndarray, "K"]], float]:
-    """Successes over attempts (1) or objects (2), of the rounds of given indices."""
+    """Of rounds with given indices: successes over attempts (1) or objects (2); NaN where there are none."""
+    return lambda rounds: float(counts[rounds, 0].sum() / (counts[rounds, over].sum() or np.nan))
 
-    def ratio(rounds: Int64[np.ndarray, "K"]) -> float:
-        total = counts[rounds].sum(axis=0)
-        return float(total[0] / total[over]) if total[over] else float("nan")
 
-    return ratio
+def _gain(
+    counts: Float64[np.ndarray, "R 3"], others: Float64[np.ndarray, "R 3"], over: int
+) -> tuple[float, float, float]:
+    """The difference of two planners' ratios, and its bounds."""
+    one, other = _ratio(counts, over), _ratio(others, over)
+    everything = np.arange(len(counts))
+    low, high = _over_rounds(lambda rounds: one(rounds) - other(rounds), len(counts))
+    return one(everything) - other(everything), low, high
 
 
 def _over_rounds(figure: Callable[[Int64[np.ndarray, "K"]], float], rounds: int) -> tuple[float, float]:

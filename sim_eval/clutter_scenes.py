@@ -217,7 +217,8 @@ def _depth(
 
 def _in_workspace(depth: Float32[np.ndarray, "H W"], scene: ClutterScene) -> Bool[np.ndarray, "H W"]:
     """Measured points that rise above the floor, in the cube or between the walls, as the arm believes."""
-    points = transform_points(scene.world_from_believed_camera, np.nan_to_num(scene.camera.deproject_image(depth)))
+    in_camera = np.nan_to_num(scene.camera.deproject_image(depth)).reshape(-1, 3)
+    points = transform_points(scene.world_from_believed_camera, in_camera).reshape(*depth.shape, 3)
     half = np.full(2, scene.side / 2)
     if scene.bin is not None:
         half = np.array([scene.bin.inner_x, scene.bin.inner_y]) / 2 - WALL_MARGIN

@@ -1,0 +1,232 @@
+"""Rounds in clutter: when they end, what counts, and that they are the same for everyone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from data_gen.engines import Engine, LocalEngine
+from data_gen.objects import ObjectConfig
+from data_gen.physics.picking import Outcome
+from data_gen.rendering import RaycastRenderer
+from data_gen.scenes import Scene, SceneConfig
+from graspnet.cli import main
+from graspnet.errors import InputError
+from graspnet.grasps import Grasps
+from graspnet.transforms import frame_from_axes, invert, rigid
+from policies.policy import GraspPlan, make_policy
+from sim_eval.clutter import Attempt, RoundRecord, RoundResult, run_round
+from sim_eval.clutter_results import compare_rounds, format_rounds, summarise_rounds
+from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
+from sim_eval.fused_views import FusionConfig, fused_depth
+from sim_eval.planners import Planner, PlannerChoice, PolicyPlanner, Situation
+from sim_eval.protocols import ProtocolConfig, run_protocol
+from sim_eval.records import as_json, from_json
+from sim_eval.trial import TrialConfig, TrialResult
+
+TRIAL = TrialConfig(
+    gripper="panda",
+    sensor="ideal",
+    objects=ObjectConfig(count=3, families=("box",), scaling="smallest_side", smallest_side=0.03),
+    scene=SceneConfig(camera="primesense", distance=(0.7, 0.7), polar=(0.0, 0.0), tilted_share=0.0),
+)
+PILE = ClutterConfig(objects=3)
+ALONE = replace(PILE, objects=1)
+RENDERER = RaycastRenderer()
+
+
+@lru_cache(maxsize=8)
+def _scene(config: ClutterConfig, index: int = 0) -> ClutterScene:
+    return draw_clutter(TRIAL, config, 7, index)
+
+
+class _Nothing(Planner):
+    def plan(self, situation: Situation) -> GraspPlan:
+        return GraspPlan(Grasps.none(), np.zeros(0), "none wanted")
+
+
+class _Above(Planner):
+    """Closes the hand in the air, 20 cm above the table."""
+
+    def plan(self, situation: Situation) -> GraspPlan:
+        rotation = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
+        grasp = Grasps(rigid(rotation, np.array([0.0, 0.0, 0.2]))[None], np.array([0.08]))
+        in_camera = grasp.transformed(invert(situation.world_from_believed_camera))
+        return GraspPlan(in_camera, np.ones(1))
+
+
+def _run(planner: Planner, config: ClutterConfig, scene: ClutterScene | None = None) -> RoundResult:
+    return run_round(scene or _scene(config), planner, TRIAL, config, RENDERER)
+
+
+def _untimed(result: RoundResult) -> str:
+    attempts = [replace(a, result=replace(a.result, seconds=0.0)) for a in result.attempts]
+    return repr((attempts, result.ended))  # repr: NaN is not NaN
+
+
+def test_a_box_alone_is_cleared():
+    result = _run(PolicyPlanner(make_policy("principal_axis")), ALONE)
+    assert (result.ended, result.cleared, result.executed, result.lost) == ("cleared", 1, 1, 0)
+    assert result.attempts[0].held == _scene(ALONE).names[0]
+
+
+def test_a_planner_without_a_grasp_ends_the_round_and_has_made_no_attempt():
+    result = _run(_Nothing(), PILE)
+    assert (result.ended, result.executed, len(result.attempts)) == ("no_plan", 0, 1)
+
+
+def test_in_a_bin_a_planner_without_a_grasp_is_asked_again():
+    result = _run(_Nothing(), replace(PILE, ends_without_plan=False, failures=5))
+    assert (result.ended, result.executed, len(result.attempts)) == ("failures", 0, 5)
+
+
+def test_two_failures_in_a_row_end_the_round_and_a_miss_moves_nothing():
+    result = _run(_Above(), PILE)
+    assert [attempt.result.outcome for attempt in result.attempts] == ["missed", "missed"]
+    assert (result.ended, result.executed, result.cleared) == ("failures", 2, 0)
+    np.testing.assert_allclose(_scene(PILE).world.world_from_objects, _scene(PILE).world_from_objects, atol=1e-3)
+
+
+def test_what_leaves_the_workspace_is_lost_neither_cleared_nor_there():
+    """A box 14 cm from the middle: within a cube of 30 cm, without one of 27 cm."""
+    moved = _scene(ALONE).world_from_objects.copy()
+    moved[:, 0, 3] = 0.14
+    scene = replace(_scene(ALONE), world_from_objects=moved)
+    assert _run(_Above(), ALONE, scene).lost == 0
+    tight = replace(scene, side=0.27)  # the mask still shows the half of the box that is within
+    result = _run(_Above(), ALONE, tight)
+    assert (result.ended, result.cleared, result.lost, len(result.attempts)) == ("cleared", 0, 1, 1)
+
+
+def test_a_round_does_not_depend_on_who_played_before():
+    antipodal = PolicyPlanner(make_policy("antipodal"))
+    first = _run(antipodal, PILE)
+    _run(_Above(), PILE)
+    assert _untimed(_run(antipodal, PILE)) == _untimed(first)
+
+
+class _InThisProcess(Engine):
+    def run(self, work: Callable, units: Sequence) -> Iterator:
+        yield from map(work, reversed(units))  # any order
+
+
+def test_rounds_do_not_depend_on_the_workers():
+    protocol = ProtocolConfig(kind="clutter", trials=2, trial=TRIAL, clutter=PILE)
+    choices = [PlannerChoice("antipodal")]
+
+    def of(engine: Engine) -> list[tuple]:
+        records = sorted(run_protocol(protocol, choices, 3, engine), key=lambda record: record.index)
+        return [(r.index, r.objects, r.masses, r.friction, _untimed(r.results["antipodal"])) for r in records]
+
+    assert of(_InThisProcess()) == of(LocalEngine(2))
+
+
+def test_packed_objects_stand_upright_and_apart():
+    scene = _scene(replace(PILE, kind="packed", objects=5))
+    assert len(scene.names) >= 2
+    assert len(scene.names) + scene.left_out == 5
+    np.testing.assert_allclose(scene.world_from_objects[:, 2, 2], 1.0, atol=1e-3)
+    assert not scene.world.touching(scene.world_from_objects)
+
+
+def test_a_bin_keeps_its_walls_out_of_the_mask():
+    scene = _scene(replace(PILE, kind="bin"))
+    situation = situation_of(scene, scene.world_from_objects, 0, TRIAL, None, RENDERER)
+    assert situation is not None
+    truth = Scene(scene.solids, scene.world_from_objects, bin=scene.bin)
+    instance = RENDERER.render(truth, scene.camera, scene.world_from_camera).instance
+    masked = situation.observation.object_mask
+    assert np.mean(instance[masked] > 0) > 0.95
+    assert np.mean(masked[instance > 0]) > 0.8  # the rims of objects are cut off
+
+
+def test_fused_views_agree_with_a_clean_look_from_above_within_a_voxel():
+    scene, fusion = _scene(PILE), FusionConfig(resolution=100)
+    truth = Scene(scene.solids, scene.world_from_objects)
+    fused = fused_depth(truth, 0.3, scene.camera, scene.world_from_camera, RENDERER, fusion)
+    clean = RENDERER.render(truth, scene.camera, scene.world_from_camera)
+    seen = np.isfinite(fused)
+    points = scene.camera.deproject_image(clean.depth) @ scene.world_from_camera[:3, :3].T
+    points += scene.world_from_camera[:3, 3]
+    within = (np.abs(points[..., :2]) < 0.14).all(axis=-1)
+    assert np.mean(seen[within]) > 0.97
+    off = np.abs(fused - clean.depth)[within & seen]
+    assert np.mean(off < 0.3 / 100) > 0.95  # all but the objects' rims, which are a voxel wide
+    assert np.isnan(fused[0, 0])  # outside of the cube
+
+
+def _record(index: int, one: str, other: str = "s") -> RoundRecord:
+    """A round of four objects: s a success, f a failure, l a failure that loses an object, n no plan."""
+    outcome: dict[str, Outcome] = {"s": "success", "f": "missed", "l": "missed", "n": "no_plan"}
+
+    def played(letters: str) -> RoundResult:
+        attempts = tuple(
+            Attempt(TrialResult(outcome[x], 0.9 if x == "s" else 0.4, 0.5), 4 - i, lost=int(x == "l"))
+            for i, x in enumerate(letters)
+        )
+        return RoundResult(attempts, "no_plan" if "n" in letters else "failures")
+
+    return RoundRecord(index, ("a", "b", "c", "d"), (0.1,) * 4, 0.5, 1, {"one": played(one), "other": played(other)})
+
+
+def test_sums_of_rounds():
+    records = [_record(0, "sslf"), _record(1, "sn"), RoundRecord(2, problem="no object")]
+    one, other = summarise_rounds(records, motion_time=9.5)
+    assert (one.rounds, one.attempts, one.successes, one.objects, one.lost) == (2, 5, 3, 8, 1)
+    assert one.rate == pytest.approx(3 / 5)  # without the time that it found no grasp
+    assert one.cleared == pytest.approx(3 / 8)
+    assert one.endings == {"failures": 1, "no_plan": 1}
+    assert one.average_precision == 1.0  # all successes had the higher quality
+    assert one.picks_per_hour == pytest.approx(3 * 3600 / (5 * 9.5 + 6 * 0.5))
+    assert one.low_over_rounds == pytest.approx(2 / 4)
+    assert one.high_over_rounds == pytest.approx(1.0)
+    assert (other.rate, other.low_over_rounds, other.cleared) == (1.0, 1.0, 0.25)
+    table = format_rounds(records, 9.5)
+    assert "1 rounds could not start; the first: no object" in table
+    assert "2 objects were not in the workspace" in table
+
+
+def test_planners_are_compared_over_the_same_rounds():
+    (difference,) = compare_rounds([_record(i, "sf", "ss") for i in range(10)])
+    assert (difference.first, difference.second) == ("one", "other")
+    assert (difference.rate, difference.rate_low, difference.rate_high) == pytest.approx((-0.5, -0.5, -0.5))
+    assert difference.cleared == pytest.approx(-0.25)
+
+
+def test_a_record_survives_the_disk():
+    record = _record(3, "sslf", "sn")
+    assert repr(from_json(RoundRecord, as_json(record), "here")) == repr(record)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objects": 0}, "objects is 0"),
+        ({"scale": (1.0, 0.5)}, "scale is"),
+        ({"failures": 0}, "failures is 0"),
+        ({"kind": "bin", "fusion": FusionConfig()}, "do not see into a bin"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        ClutterConfig(**changes)
+
+
+def test_a_section_of_another_kind_is_refused():
+    with pytest.raises(InputError, match="belongs to kind 'clutter'"):
+        ProtocolConfig(clutter=PILE)
+    with pytest.raises(InputError, match="belongs to kind 'clutter'"):
+        ProtocolConfig(kind="clutter")
+
+
+def test_a_simulation_of_clutter_writes_results_and_prints_its_table(tmp_path):
+    arguments = ["simulate", "--config", "vgn_packed", "--policy", "antipodal", "--trials", "1", "--workers", "1"]
+    changes = ["clutter.objects=1", 'trial.objects.families=["box"]']
+    result = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "run"), *changes])
+    assert result.exit_code == 0, result.output
+    assert "cleared" in result.output
+    again = CliRunner().invoke(main, [*arguments, "--resume", "--output", str(tmp_path / "run"), *changes])
+    assert again.exit_code == 0, again.output
