@@ -35,7 +35,7 @@ from graspnet.gripper import load_gripper
 from graspnet.progress import track
 from policies.policy import make_policy
 from sim_eval.ceilings import Oracle
-from sim_eval.object_sets import KEPT, NO_START, ObjectPose, SetRecord, load_object_set, save_object_set
+from sim_eval.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
 from sim_eval.planners import PolicyPlanner
 from sim_eval.trial import Trial, TrialConfig, execute, run_trial, trial_of
 
@@ -113,7 +113,7 @@ def _begun(rule: str, seed: int, path: Path) -> tuple[SetRecord, list[ObjectPose
     )
     if not path.is_file():
         return fresh, []
-    found = load_object_set(str(path))
+    found = read_object_set(path)
     if replace(found.record, verdicts="", names=(), sha256=(), made_with=made_with) != fresh:
         raise InputError(f"{path}: was begun with another rule or seed; choose another --output")
     return found.record, [found.object_pose(i) for i in range(len(found))]

@@ -21,7 +21,16 @@ from data_gen.meshes import Solid
 from graspnet.config import parse_config
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["KEPT", "NO_START", "ObjectPose", "ObjectSet", "SetRecord", "load_object_set", "save_object_set"]
+__all__ = [
+    "KEPT",
+    "NO_START",
+    "ObjectPose",
+    "ObjectSet",
+    "SetRecord",
+    "load_object_set",
+    "read_object_set",
+    "save_object_set",
+]
 
 FROZEN = Path(__file__).parent / "frozen"
 KEPT, NO_START = "kept", "could not start"  # verdicts that every rule knows
@@ -81,14 +90,19 @@ class ObjectSet:
 
 @lru_cache(maxsize=4)
 def load_object_set(source: str) -> ObjectSet:
-    """The set of a name that ships, or of a NAME.json with its NAME.npz beside it.
-
-    InputError: there is none, it is damaged, or a mesh or pose is not the one that was frozen.
-    """
+    """The set of a name that ships, or of a file; read once in each process. InputError: see `read_object_set`."""
     names = {path.stem: path for path in sorted(FROZEN.glob("*.json"))}
     path = names.get(source, Path(source))
     if path.suffix != ".json":
         raise unknown_name("object set", source, names)
+    return read_object_set(path)
+
+
+def read_object_set(path: Path) -> ObjectSet:
+    """The set of a NAME.json and the NAME.npz beside it.
+
+    InputError: there is none, it is damaged, or a mesh or pose is not the one that was frozen.
+    """
     try:
         record = parse_config(SetRecord, json.loads(path.read_text()), str(path))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:

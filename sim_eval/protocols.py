@@ -44,9 +44,7 @@ class ProtocolConfig:
             raise InputError(f"variants are of trials of one object; kind is {self.kind!r}")
         for name in self.variants:
             if not re.fullmatch(r"[\w.-]+", name) or name == BASE:
-                raise InputError(
-                    f"variant {name!r}: a folder is called so; letters, digits, _, . and -, but not {BASE}"
-                )
+                raise InputError(f"variant {name!r}: it names a folder; letters, digits, _, . and -, but not {BASE!r}")
         self.runs()
 
     def runs(self) -> dict[str, "ProtocolConfig"]:
