@@ -1,120 +1,181 @@
-"""How well does each analytic label predict a lift? `python -m sim_eval.label_study --objects 60 --grasps 40`
+"""How well does each label predict a lift? `python -m sim_eval.label_study --objects 150 --grasps 36 --table F.parquet`
 
-Grasps drawn as in generation, on objects scaled to the hand, are labelled, and each is executed in MuJoCo with the pose
-error that the labels assume. Prints ROC AUC and average precision of every label, with 95 % intervals from a bootstrap
-over objects: grasps of one object are not independent.
+Grasps drawn as in generation, on each object for a hand of its own, get every metric, analytic and physical. Then the
+judge of trials executes them, with the pose error, friction and density of which labels know the distributions only.
+Printed for each label: ROC AUC, average precision, how often the best grasp of each object by that label is lifted, and
+where it is a share how well it is calibrated. 95 % intervals are a bootstrap over objects.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
 import click
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float64
 from scipy.special import ndtr
 
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import clearance
 from data_gen.engines import LocalEngine
+from data_gen.hands import HandConfig, sample_hands
 from data_gen.metrics import METRICS, MetricConfig
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
-from data_gen.physics.picking import PickWorld
+from data_gen.physics.decomposition import convex_parts
+from data_gen.physics.picking import PickConfig, PickWorld
+from data_gen.physics.tugs import TugConfig
 from data_gen.robustness import estimate
 from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
 from graspnet.progress import track
 from graspnet.transforms import frame_from_axes, invert, rigid
+from sim_eval.statistics import bootstrap_over_objects
 
-__all__ = ["ROBUST", "StudiedObject", "Study", "study_object"]
+__all__ = ["LABELLED", "StudyConfig", "calibration", "labels_of", "scores", "study_object"]
 
-ROBUST = tuple(name for name, metric in METRICS.items() if metric.robust)
+LABELLED = tuple(name for name in METRICS if name != "epsilon_linf")  # its hulls take 26 ms each
+DRAWS = 400  # of the bootstrap
+BINS = 10  # of the calibration error
+DENSITY = (200.0, 1200.0)  # kg/m³, as in trials
 
 
-@dataclass(frozen=True)
-class Study:
-    """One object's share of the study; every draw comes from (seed, index)."""
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """What grasps are drawn from, what their labels assume, and who judges."""
 
-    index: int
-    seed: int
-    grasps: int
-    gripper: str = "yumi"
+    grasps: int = 36  # of each object
+    hands: HandConfig = field(default_factory=HandConfig)
     objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=10_000))
+    assumed: MetricConfig = field(
+        default_factory=lambda: MetricConfig(uncertainty=UncertaintyConfig(samples=64), tugs=TugConfig(executions=8))
+    )
+    judge: PickConfig = field(default_factory=PickConfig)
 
 
-@dataclass(frozen=True)
-class StudiedObject:
-    """Labels by name and outcomes of N grasps on one object."""
+def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
+    """A row for each grasp of one object: where it comes from, its clearance, its metrics and its outcome.
 
-    name: str
-    labels: dict[str, Float64[np.ndarray, "N"]]
-    lifted: Bool[np.ndarray, "N"]
-
-
-def study_object(study: Study) -> StudiedObject:
-    """Label and execute grasps on one object."""
-    rng = np.random.default_rng([study.seed, study.index])
-    hand = load_gripper(study.gripper)
-    name = object_names(study.objects)[study.index]
-    shape = load_object(study.objects, name, rng)
+    Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
+    """
+    rng, judges = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
+    (hand,) = sample_hands(config.hands, "hand", 1, rng)
+    shape = load_object(config.objects, object_names(config.objects)[index], rng)
+    shape = replace(shape, parts=convex_parts(shape))
     poses = stable_poses(shape)
     pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, world_from_object = posed_for_hand(shape, pose, study.objects, hand, rng)
+    scale, world_from_object = posed_for_hand(shape, pose, config.objects, hand, rng)
     solid = shape.scaled(scale)
-    grasps_in_world, _ = sample_candidates(solid, world_from_object, hand, study.grasps, CandidateConfig(), rng)
+    grasps_in_world, origin = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
-    worst = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
+    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
     gravity_in_object = -world_from_object[2, :3]
-    config = MetricConfig()
-    labels: dict[str, np.ndarray] = {}
-    for metric, found in estimate(ROBUST, solid, grasps_in_object, hand, gravity_in_object, config, rng).items():
-        labels |= {
-            metric: found.mean,
-            f"{metric}, no collision": found.mean * (worst >= 0),
-            f"{metric}, soft clearance": found.mean * ndtr(worst / config.uncertainty.grasp_translation),
-        }
-    world = PickWorld(
-        solid, hand, density=rng.uniform(200, 1200), friction=float(np.clip(rng.normal(0.5, 0.1), 0.2, 1))
+    found = estimate(LABELLED, solid, grasps_in_object, hand, gravity_in_object, config.assumed, rng)
+
+    once = perturbed(grasps_in_object, solid, replace(config.assumed.uncertainty, samples=1), judges)
+    rotation = frame_from_axes(np.cross(once.across[:, 0], once.closing[:, 0]), once.closing[:, 0])
+    executed_in_object = Grasps(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
+    world = PickWorld(solid, hand, config.judge)
+    at_rest = world.settle(world_from_object)
+    executed = executed_in_object.transformed(at_rest)
+    density = judges.uniform(*DENSITY, len(executed))
+    worlds = (PickWorld(solid, hand, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
+    outcome = [world.pick(at_rest, executed[i : i + 1]).outcome for i, world in enumerate(worlds)]
+    whole = {"object": solid.name, "opening": hand.max_width}
+    return pa.table(
+        {name: [value] * len(executed) for name, value in whole.items()}
+        | {"origin": origin, "clearance": free, "friction": once.friction[:, 0], "density": density}
+        | {name: found[name].mean for name in LABELLED}
+        | {"outcome": outcome}
     )
-    world_from_object = world.settle(world_from_object)
-    once = UncertaintyConfig(samples=1)
-    moved = perturbed(grasps_in_object, solid, once, rng)
-    rotation = frame_from_axes(np.cross(moved.across[:, 0], moved.closing[:, 0]), moved.closing[:, 0])
-    executed = Grasps(rigid(rotation, moved.origin[:, 0]), grasps_in_world.width).transformed(world_from_object)
-    lifted = np.array([world.pick(world_from_object, executed[i : i + 1]).success for i in range(len(executed))])
-    return StudiedObject(name, labels, lifted)
+
+
+def labels_of(table: pa.Table, assumed: MetricConfig) -> dict[str, Float64[np.ndarray, "N"]]:
+    """By name: each metric (so turned that more is better), the same times no collision, and times soft clearance; and
+    pad closures times what they leave out."""
+    sigma = assumed.uncertainty.grasp_translation
+    free = _column(table, "clearance")
+    soft, values = ndtr(free / sigma), {name: _column(table, name) for name in LABELLED}
+    values["lowest_friction"] = 1 / (1 + np.nan_to_num(values["lowest_friction"], nan=np.inf))
+    values["antipodality"] = np.maximum(values["antipodality"], 0.0)
+    values["centering"] = ndtr((PickConfig().push_limit - values["centering"]) / sigma)
+    labels: dict[str, np.ndarray] = {}
+    for name, value in values.items():
+        labels |= {name: value, f"{name} × no collision": value * (free >= 0), f"{name} × soft clearance": value * soft}
+    for name in ("robust_pad_closure", "robust_centered_closure"):
+        for other in ("centering", "robust_wrench_resistance", "physics_hold"):
+            labels[f"{name} × soft clearance × {other}"] = labels[f"{name} × soft clearance"] * values[other]
+    return labels
+
+
+def scores(
+    label: Float64[np.ndarray, "N"], lifted: Bool[np.ndarray, "N"], objects: Sequence[str]
+) -> dict[str, tuple[float, float, float]]:
+    """Of one label: AUC, AP and top-1 success, each with the bounds of its interval."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    names = sorted(set(objects))
+    rows_of = [np.flatnonzero(np.array(objects) == name) for name in names]
+    first = np.array([lifted[rows][label[rows] == label[rows].max()].mean() for rows in rows_of])
+    figures = {
+        "AUC": (lambda rows: float(roc_auc_score(lifted[rows], label[rows])), objects, len(label)),
+        "AP": (lambda rows: float(average_precision_score(lifted[rows], label[rows])), objects, len(label)),
+        "top-1": (lambda rows: float(first[rows].mean()), names, len(names)),
+    }
+    return {
+        name: (figure(np.arange(count)), *bootstrap_over_objects(figure, owner, DRAWS))
+        for name, (figure, owner, count) in figures.items()
+    }
+
+
+def calibration(label: Float64[np.ndarray, "N"], lifted: Bool[np.ndarray, "N"]) -> tuple[float, float]:
+    """Brier score, and the mean over grasps of |share lifted − mean label| in its tenth of [0, 1]."""
+    bins = np.minimum((label * BINS).astype(int), BINS - 1)
+    gaps = [np.sum(bins == b) * abs(lifted[bins == b].mean() - label[bins == b].mean()) for b in np.unique(bins)]
+    return float(np.mean((label - lifted) ** 2)), float(np.sum(gaps) / len(label))
 
 
 @click.command()
-@click.option("--objects", default=60, show_default=True)
-@click.option("--grasps", default=40, show_default=True, help="Of each object.")
+@click.option("--objects", default=150, show_default=True)
+@click.option("--grasps", default=36, show_default=True, help="Of each object.")
+@click.option(
+    "--meshes", type=click.Path(path_type=Path), help="A folder of meshes at their own size, for a YuMi hand."
+)
 @click.option("--workers", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def main(objects: int, grasps: int, workers: int, seed: int) -> None:
-    """Print the table."""
-    studies = [Study(index, seed, grasps) for index in range(objects)]
-    studied = list(track(LocalEngine(workers).run(study_object, studies), objects, "label study", "objects"))
-    studied.sort(key=lambda one: one.name)
-    lifted = np.concatenate([one.lifted for one in studied])
-    click.echo(f"{len(studied)} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted")
-    draws = np.random.default_rng(seed).integers(len(studied), size=(200, len(studied)))
-    everything = np.arange(len(studied))
-    for name in studied[0].labels:
-        (auc, precision), *resampled = (_scores(studied, name, draw) for draw in [everything, *draws])
-        low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-        click.echo(
-            f"{name:45s} AUC {auc:.3f} [{low[0]:.3f}, {high[0]:.3f}]  AP {precision:.3f} [{low[1]:.3f}, {high[1]:.3f}]"
+@click.option("--table", required=True, type=click.Path(path_type=Path), help="Parquet file; read if it is there.")
+def main(objects: int, grasps: int, meshes: Path | None, workers: int, seed: int, table: Path) -> None:
+    """Print a row for each label."""
+    config = StudyConfig(grasps=grasps)
+    if meshes is not None:
+        folder, yumi = (
+            ObjectConfig(folders=(str(meshes),), scaling="as_is"),
+            HandConfig(presets=("yumi",), random_share=0.0),
         )
+        config = replace(config, objects=folder, hands=yumi)
+    if not table.exists():
+        count = min(objects, len(object_names(config.objects)))
+        parts = LocalEngine(workers).run(partial(study_object, config, seed), range(count))
+        done = sorted(track(parts, count, "label study", "objects"), key=lambda part: part["object"][0].as_py())
+        pq.write_table(pa.concat_tables(done), table)
+    study = pq.read_table(table)
+    lifted = _column(study, "outcome") == "success"
+    of = study["object"].to_pylist()
+    click.echo(f"{len(set(of))} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted")
+    click.echo("| label | AUC | AP | top-1 lifted | Brier | calibration error |\n|---|---|---|---|---|---|")
+    for name, label in labels_of(study, config.assumed).items():
+        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in scores(label, lifted, of).values()]
+        shares = all(METRICS[factor].share for factor in METRICS if factor in name and factor != "centering")
+        cells += [f"{figure:.3f}" for figure in calibration(label, lifted)] if shares else ["", ""]
+        click.echo(f"| {' | '.join([name, *cells])} |")
 
 
-def _scores(studied: list[StudiedObject], name: str, draw: Int64[np.ndarray, "M"]) -> tuple[float, float]:
-    """ROC AUC and average precision of a label on some of the objects."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    lifted = np.concatenate([studied[i].lifted for i in draw])
-    label = np.concatenate([studied[i].labels[name] for i in draw])
-    return float(roc_auc_score(lifted, label)), float(average_precision_score(lifted, label))
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    return np.asarray(table[name].to_numpy(zero_copy_only=False))
 
 
 if __name__ == "__main__":

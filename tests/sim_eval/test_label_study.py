@@ -1,27 +1,73 @@
-"""The label study: labels are probabilities, the executed grasps are those that were labelled, and seeds reproduce."""
+"""The label study: verdicts do not hang on labels, scores are those of textbooks, and seeds reproduce."""
+
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
 
-from sim_eval.label_study import ROBUST, Study, study_object
+from data_gen.metrics import MetricConfig
+from data_gen.physics.tugs import TugConfig
+from data_gen.uncertainty import UncertaintyConfig
+from sim_eval.label_study import LABELLED, StudyConfig, calibration, labels_of, main, scores, study_object
 
-
-def test_a_study_of_one_object_is_reproducible_and_labels_are_probabilities():
-    first, again = (study_object(Study(index=0, seed=3, grasps=6)) for _ in range(2))
-    assert first.name == again.name == "box_00000"
-    assert set(first.labels) == {
-        f"{m}{suffix}" for m in ROBUST for suffix in ("", ", no collision", ", soft clearance")
-    }
-    assert len(first.lifted) == 6
-    for name, values in first.labels.items():
-        np.testing.assert_array_equal(values, again.labels[name])
-        assert values.min() >= 0
-        assert values.max() <= 1
-    np.testing.assert_array_equal(first.lifted, again.lifted)
+FEW = MetricConfig(uncertainty=UncertaintyConfig(samples=4), tugs=TugConfig(executions=1))
+STUDY = StudyConfig(grasps=8, assumed=FEW)
 
 
-def test_collisions_only_lower_a_label():
-    studied = study_object(Study(index=2, seed=3, grasps=12))
-    for metric in ROBUST:
-        free, hard = studied.labels[metric], studied.labels[f"{metric}, no collision"]
+@pytest.fixture(scope="module")
+def table():
+    return study_object(STUDY, 3, 2)
+
+
+def test_a_study_is_reproducible(table):
+    again = study_object(STUDY, 3, 2)
+    for name in table.column_names:
+        np.testing.assert_array_equal(again[name].to_pylist(), table[name].to_pylist())
+    assert set(table["object"].to_pylist()) == {"cylinder_00002"}
+    assert table.num_rows == 8
+
+
+def test_what_labels_assume_changes_neither_the_grasps_nor_the_verdicts(table):
+    more = replace(FEW, uncertainty=UncertaintyConfig(samples=8))
+    other = study_object(replace(STUDY, assumed=more), 3, 2)
+    for name in ("outcome", "clearance", "friction", "density", "antipodality"):
+        assert other[name].equals(table[name])
+    assert not other["robust_pad_closure"].equals(table["robust_pad_closure"])
+
+
+def test_labels_are_finite_and_collisions_only_lower_them(table):
+    labels = labels_of(table, FEW)
+    for name in LABELLED:
+        free, hard = labels[name], labels[f"{name} × no collision"]
+        assert np.isfinite(free).all()
         assert np.all((hard == free) | (hard == 0))
-        assert np.all(studied.labels[f"{metric}, soft clearance"] <= free)
+        assert np.all(labels[f"{name} × soft clearance"] <= free)
+
+
+def test_scores_of_a_perfect_and_of_a_constant_label():
+    lifted, objects = np.array([1, 0, 1, 0, 0, 0], dtype=bool), list("aabbcc")
+    perfect, constant = (scores(label, lifted, objects) for label in (lifted.astype(float), np.zeros(6)))
+    assert [figures[0] for figures in perfect.values()] == pytest.approx([1, 1, 2 / 3])  # nothing of c can be lifted
+    assert [figures[0] for figures in constant.values()] == pytest.approx([1 / 2, 1 / 3, 1 / 3])  # ties: any of them
+
+
+def test_a_label_is_calibrated_where_it_is_the_share_that_is_lifted():
+    lifted = np.arange(100) < 30
+    brier, error = calibration(np.full(100, 0.3), lifted)
+    assert brier == pytest.approx(0.3 * 0.7)
+    assert error == pytest.approx(0, abs=1e-12)
+    assert calibration(np.full(100, 0.9), lifted)[1] == pytest.approx(0.6)
+
+
+def test_a_kept_table_is_scored_again_without_a_new_run(tmp_path, table):
+    other = table.set_column(0, "object", [["another"] * 8])
+    kept = tmp_path / "study.parquet"
+    pq.write_table(pa.concat_tables([table, other]), kept)
+    result = CliRunner().invoke(main, ["--table", str(kept)])
+    assert result.exit_code == 0, result.output
+    assert "2 objects, 16 grasps" in result.output
+    for name in LABELLED:
+        assert f"| {name} × soft clearance |" in result.output
