@@ -37,7 +37,9 @@ class HandConfig:
         names = [Path(preset).stem for preset in self.presets]
         if len(set(names)) < len(names):
             raise InputError(f"presets are {', '.join(names)}: a dataset tells hands by name; each must be different")
-        for name in ("opening", "thickness", "breadth", "length", "pad_to_tip"):
+        for name in (
+            "opening", "thickness", "breadth", "length", "pad_to_tip", "palm_breadth", "palm_width", "palm_length",
+        ):  # fmt: skip
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise InputError(f"{name} is ({low}, {high}); expected 0 < low <= high")

@@ -124,6 +124,8 @@ class _RemoteFolder(Folder):
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
         paths = {f"{self.root}/{name}": name for name in names}
+        if not paths:
+            return {}  # some of fsspec's stores take no list of nothing
         with _clear_errors(self.url, "read"):
             found = self.filesystem.cat(list(paths), on_error="return")  # many at once, where the store can
             for data in found.values():

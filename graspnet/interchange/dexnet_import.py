@@ -163,7 +163,7 @@ def _stored_splits(tensors: TensorFolder, groups: _Groups) -> dict[str, list[str
 def _drawn_splits(groups: _Groups, config: DexNetImportConfig, seed: int) -> dict[str, list[str]]:
     some = config.validation_share > 0
     if some and len(groups.names) < 2:
-        remedy = "split_by=stable_pose" if config.split_by == "object" else "validation_share=0"
+        remedy = "--split-by stable_pose" if config.split_by == "object" else "--validation-share 0"
         raise InputError(f"{groups.names[0]} is the only {config.split_by}; none is left to validate with: {remedy}")
     count = max(int(some), round(config.validation_share * len(groups.names)))
     order = np.random.default_rng(seed).permutation(len(groups.names))

@@ -24,6 +24,7 @@ from data_gen.meshes import solid_from_mesh
 from data_gen.object_grasps import ObjectGraspConfig
 from data_gen.objects import ObjectConfig, object_names
 from data_gen.scenes import Scene
+from graspnet.config import load_config
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps, image_from_grasps
@@ -183,6 +184,21 @@ def test_random_hands_keep_to_their_ranges():
     assert thickness.max() <= config.thickness[1]
     median = np.exp(np.mean(np.log(config.opening)))  # log-uniform
     assert abs(np.mean(opening < median) - 0.5) < 0.1
+
+
+def test_a_hand_without_a_palm_is_refused_with_the_fields_name():
+    with pytest.raises(InputError, match=r"palm_width is \(0.0, 1.0\)"):
+        HandConfig(palm_width=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("preset", ["default", "quick", "bin_clutter", "dexnet_2.0", "dexnet_2.0_tool"])
+def test_the_presets_store_every_metric_but_those_that_are_slow_or_have_no_meaning_there(preset):
+    config = load_config(GenerateConfig, "generate", preset)
+    fast = {
+        "robust_pad_closure", "robust_force_closure", "robust_wrench_resistance", "robust_epsilon", "epsilon",
+        "lowest_friction", "antipodality",
+    }  # fmt: skip
+    assert set(config.metrics) == (fast if config.object_grasps is None else fast - {"robust_wrench_resistance"})
 
 
 def test_an_override_that_does_not_exist_is_one_line(tmp_path):

@@ -31,6 +31,7 @@ def test_what_is_written_is_read_listed_and_removed(folder):
 def test_a_folder_that_does_not_exist_is_empty(folder):
     assert folder.sizes() == {}
     assert folder.read(["a"]) == {}
+    assert folder.read([]) == {}
 
 
 def test_a_worker_gets_the_same_folder(folder):

@@ -404,7 +404,7 @@ def test_the_originals_crops_of_one_image_show_one_table_if_the_grasp_is_at_inde
 
 @pytest.mark.skipif(not ORIGINALS.exists(), reason="needs ../shared/data/dexnet_tensors")
 def test_the_originals_data_set_imports_with_its_names_and_numbers(tmp_path):
-    with pytest.raises(InputError, match=r"bar_clamp is the only object.*split_by=stable_pose"):
+    with pytest.raises(InputError, match=r"bar_clamp is the only object.*--split-by stable_pose"):
         DexNetImport(ORIGINALS, tmp_path / "d", DexNetImportConfig())
     assert sum(DexNetImport(ORIGINALS, tmp_path / "d", DexNetImportConfig(split_by="stable_pose"))) == 1870
     dataset, tensors = Dataset.open(tmp_path / "d"), TensorFolder.open(ORIGINALS)
