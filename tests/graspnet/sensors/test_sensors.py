@@ -15,7 +15,7 @@ from graspnet.errors import InputError
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.sensors.dexnet import DexNetSensor, DexNetSensorConfig
 from graspnet.sensors.sensor import IdealSensor
-from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor
+from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor, times_as_noisy
 
 PRESETS = preset_names("sensors")
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)
@@ -387,3 +387,27 @@ def test_a_varied_sensor_is_sometimes_gentle_and_sometimes_rough():
     preset = np.mean([residual(rough, seed) for seed in range(10)])
     assert varied.min() < 0.5 * preset  # quantisation alone leaves a third of it
     assert varied.max() > 1.1 * preset
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0, 4.0])
+def test_noise_times_a_factor_has_so_many_times_the_deviation(factor: float) -> None:
+    config = replace(QUIET, axial_deviation=0.002, independent_share=1.0)
+    depth = TriangulationSensor(times_as_noisy(config, factor))(flat(), CAMERA, np.random.default_rng(0))
+    # of 1/z; 307,200 independent pixels tell a deviation to 0.13 %
+    assert np.std(1 / depth) == pytest.approx(0.002 * factor, rel=0.01, abs=1e-6)
+
+
+def test_without_noise_a_camera_measures_exactly_what_its_shadows_leave() -> None:
+    clean = box_scene()
+    seen = load_sensor("structured_light", noise=0.0)(clean, CAMERA, np.random.default_rng(0))
+    np.testing.assert_allclose(seen[np.isfinite(seen)], clean[np.isfinite(seen)], rtol=1e-6)
+    assert np.isnan(seen[np.isfinite(clean)]).any()  # beside the box
+
+
+def test_losses_at_edges_are_never_more_than_all() -> None:
+    assert times_as_noisy(TriangulationConfig(edge_loss=0.4), 4.0).edge_loss == 1.0
+
+
+def test_only_a_triangulating_camera_can_be_made_noisier() -> None:
+    with pytest.raises(InputError, match="only the noise of triangulating cameras"):
+        load_sensor("dexnet", noise=2.0)
