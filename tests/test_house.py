@@ -7,6 +7,7 @@ import os
 import pkgutil
 import random
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from data_gen.generate_config import GenerateConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.errors import InputError
@@ -28,7 +30,8 @@ from policies.policy import policy_class
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
 OPTIONAL = {"ray"}  # an engine that a user adds; never needed
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 
 # Public names
@@ -70,6 +73,13 @@ def test_every_module_with_code_says_what_is_public(name):
     module = importlib.import_module(name)
     is_package = hasattr(module, "__path__")
     assert is_package or isinstance(module.__all__, list)
+
+
+def test_every_package_is_built_into_the_wheel():
+    listed = set(PYPROJECT["tool"]["setuptools"]["packages"])
+    packages = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")}
+    found = {str(path.relative_to(ROOT)).replace(os.sep, ".") for path in packages}
+    assert listed == found | {"graspnet.configs", "graspnet.benchmarks"}
 
 
 # Presets
@@ -134,6 +144,22 @@ def test_the_camera_and_the_gripper_shown_in_the_docs_load(first_key, load, tmp_
     path = tmp_path / "shown.yaml"
     path.write_text(shown)
     assert load(path)
+
+
+def shown_overrides() -> list[tuple[str, tuple[str, ...]]]:
+    """Config and KEY=VALUE of each `graspnet generate` that README, docs and help show."""
+    texts = [path.read_text() for path in (ROOT / "README.md", ROOT / "data_gen" / "cli.py", *ROOT.glob("docs/*.md"))]
+    shown = [words for text in texts for words in re.findall(r"graspnet generate ([^\n`]*)", text) if "=" in words]
+    split = [shlex.split(words, comments=True) for words in shown]
+    return [
+        (words[words.index("--config") + 1] if "--config" in words else "quick", tuple(w for w in words if "=" in w))
+        for words in split
+    ]
+
+
+@pytest.mark.parametrize(("preset", "overrides"), shown_overrides())
+def test_settings_that_the_docs_show_exist(preset, overrides):
+    load_config(GenerateConfig, "generate", preset, overrides)
 
 
 # What is committed
