@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
-from scipy.ndimage import binary_opening
+from scipy.ndimage import binary_opening, label
 
 from data_gen.meshes import Solid
 from data_gen.objects import load_object, object_names, posed_for_hand
@@ -36,6 +36,7 @@ from sim_eval.trial import NOISE, PLANNING, SHAPES, TrialConfig, calibration_err
 __all__ = ["ClutterConfig", "ClutterScene", "draw_clutter", "situation_of"]
 
 WALL_MARGIN = 0.005  # m from a bin's walls inwards where nothing is taken for an object: calibration and noise
+LEAST_AREA = 1e-4  # m²: smaller patches above the floor are noise of the sensor
 ABOVE_TABLE = 0.002  # m at which upright objects are let go (VGN)
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -216,11 +217,15 @@ def _depth(
 
 
 def _in_workspace(depth: Float32[np.ndarray, "H W"], scene: ClutterScene) -> Bool[np.ndarray, "H W"]:
-    """Measured points that rise above the floor, in the cube or between the walls, as the arm believes."""
+    """Pixels that rise above the floor, in the cube or between the walls, as the arm believes; no single specks."""
     in_camera = np.nan_to_num(scene.camera.deproject_image(depth)).reshape(-1, 3)
     points = transform_points(scene.world_from_believed_camera, in_camera).reshape(*depth.shape, 3)
     half = np.full(2, scene.side / 2)
     if scene.bin is not None:
         half = np.array([scene.bin.inner_x, scene.bin.inner_y]) / 2 - WALL_MARGIN
     within = (np.abs(points[..., :2]) <= half).all(axis=-1) & (points[..., 2] > MASK_HEIGHT)
-    return np.asarray(binary_opening(np.isfinite(depth) & within, np.ones((3, 3))))  # without specks of noise
+    areas, number = label(binary_opening(np.isfinite(depth) & within, np.ones((3, 3))))
+    pixel = float(np.nanmedian(depth)) ** 2 / (scene.camera.fx * scene.camera.fy)
+    large = np.bincount(areas.ravel(), minlength=number + 1) * pixel >= LEAST_AREA
+    large[0] = False  # what is not within
+    return np.asarray(large[areas])
