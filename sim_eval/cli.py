@@ -1,5 +1,6 @@
 """`graspnet simulate`: policies against physics, on the same trials."""
 
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -76,13 +77,18 @@ __all__ = ["demo", "simulate"]
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Gets records.jsonl while it runs, then results.json and run.json.",
+    help="Gets records.jsonl while it runs, then results.json, report.html and run.json.",
 )
+@click.option("--report/--no-report", default=True, show_default=True, help="A page with tables, plots and films.")
+@click.option(
+    "--replay", type=click.IntRange(min=0), metavar="TRIAL", help="Look at one trial, or round, of OUTPUT's run again."
+)
+@click.option("--view", is_flag=True, help="With --replay: in MuJoCo's viewer, which needs a display.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def simulate(
     config_name: str, policies: tuple[str, ...], commands: tuple[str, ...], planner_timeout: float, model: str,
     objects: tuple[Path, ...], trials: int | None, engine: "Engine", resume: bool, seed: int, output: Path,
-    overrides: tuple[str, ...],
+    report: bool, replay: int | None, view: bool, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Let policies pick objects in MuJoCo, each on the same trials, and compare them.
 
@@ -90,10 +96,20 @@ def simulate(
     graspnet simulate --policy principal_axis --policy antipodal --trials 200 --output out/single
     graspnet simulate --objects my_meshes --output out/mine trial.gripper=panda trial.objects.unit=0.001
     graspnet simulate --planner 'my_planner {depth} {camera} {segmask} {gripper} {output}' --output out/peer
+    graspnet simulate --replay 12 --output out/single
 
     KEY=VALUE changes the protocol's settings. A protocol with variants runs them all, each in a folder of OUTPUT, and
-    says how much each costs whom (effects.json). Exit status: 0 done, 2 bad input, or no trial could start.
+    says how much each costs whom (effects.json).
+
+    --replay takes protocol, planners and seed from OUTPUT, and writes what was seen and films of the picks into
+    OUTPUT/trial_00012/. Exit status: 0 done, 1 a replay is not as recorded, 2 bad input, or no trial could start.
     """
+    if replay is not None:
+        from sim_eval.replay import replay_unit
+
+        sys.exit(not replay_unit(output, replay, view))
+    if view:
+        raise InputError("--view shows a trial that --replay TRIAL names")
     from data_gen.objects import only_meshes_of
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
@@ -109,7 +125,8 @@ def simulate(
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     folders = {name: output / name if config.variants else output for name in config.runs()}
     runs = {
-        name: _run(variant, choices, seed, engine, resume, folders[name]) for name, variant in config.runs().items()
+        name: _run(variant, choices, seed, engine, resume, folders[name], report)
+        for name, variant in config.runs().items()
     }
     if all(record.problem for records in runs.values() for record in records):
         raise InputError(f"no {kind_named(config.kind).unit} could start; the first: {runs[BASE][0].problem}")
@@ -120,12 +137,15 @@ def simulate(
 
 
 def _run(
-    config: "ProtocolConfig", choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool, output: Path
-) -> list[Any]:
+    config: "ProtocolConfig", choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool, output: Path,
+    report: bool,
+) -> list[Any]:  # fmt: skip
     """One protocol's records, written and summed up in a folder of its own."""
     from sim_eval.kinds import kind_named
     from sim_eval.protocols import run_protocol
     from sim_eval.records import RecordLog, protocol_hash
+    from sim_eval.replay import FinishedRun
+    from sim_eval.report import write_simulation_report
     from sim_eval.results import results_as_json
 
     started = time.time()
@@ -140,7 +160,11 @@ def _run(
     write_json(output / "results.json", results_as_json(config, choices, seed, records))
     if not all(record.problem for record in records):
         click.echo(kind.table(config, records))
-        made = {"results": str(output / "results.json"), f"{kind.unit}s": len(records)}
+        made = {"results": "results.json", f"{kind.unit}s": len(records)}
+        if report:
+            finished = FinishedRun(config, tuple(choices), seed, tuple(records))
+            write_simulation_report(output / "report.html", finished)
+            made["report"] = "report.html"
         write_run_record(output, "simulate", config_to_dict(config), seed, started, made)
     return records
 

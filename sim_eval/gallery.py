@@ -62,9 +62,8 @@ def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ..
 
 def _caption(pick: PickRecord) -> str:
     quality = f", quality {pick.result.quality:.2f}" if pick.result.quality > 0 else ""
-    how = describe(pick.result)
     what = f"{pick.object}, " if pick.object else ""
-    return f"{how[0].upper()}{how[1:]}. {what}{pick.place}, {pick.planner}{quality}."
+    return f"{what}{pick.place}, {pick.planner}{quality}: {describe(pick.result)}."
 
 
 def _example(pick: ReplayedPick) -> str:

@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+import numpy as np
 
 from data_gen.physics.bodies import load_mujoco
+from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, PALM_COLOUR, TABLE_COLOURS, WALL_COLOUR
+from data_gen.physics.picking import ClutterWorld
 from graspnet.errors import InputError
+from graspnet.grasps import Grasps
 from sim_eval.replay import ReplayedPick
 
 __all__ = ["require_display", "show_picks"]
 
 PICTURES = 60  # a second
+EYE_DISTANCE = 0.6  # m
 
 
 def require_display() -> None:
@@ -35,7 +40,10 @@ def show_picks(picks: Sequence[ReplayedPick]) -> None:
         click.echo(f"{pick.record.place}, {pick.record.planner}: close the window to go on")
         world = pick.world
         world.present[:] = pick.present
+        _dress(world)
         with viewer.launch_passive(world.model, world.data, show_left_ui=False, show_right_ui=False) as window:
+            window.cam.lookat[:], window.cam.distance = pick.grasp_in_world.origin[0], EYE_DISTANCE
+            window.cam.elevation, window.cam.azimuth = -30.0, _side_of(pick.grasp_in_world)
             clock = _RealTime(window, world.config.solver.time_step)
             while window.is_running():
                 world.attempt(pick.world_from_objects, pick.grasp_in_world, watch=clock)
@@ -55,6 +63,26 @@ class _RealTime:
         self.window.sync()
         self.due = max(self.due + self.every * self.time_step, time.monotonic() - 0.1)
         time.sleep(max(0.0, self.due - time.monotonic()))
+
+
+def _dress(world: ClutterWorld) -> None:
+    """The films' colours, and light enough to see them; the physics does not know of either."""
+    model = world.model
+    model.vis.headlight.ambient, model.vis.headlight.diffuse = [0.35] * 3, [0.6] * 3
+    model.site_rgba[:, 3] = 0.0  # the touch sensors' boxes are around the hand's
+    fixed = {"left": FINGER_COLOURS[0], "right": FINGER_COLOURS[1], "palm": PALM_COLOUR, "table": TABLE_COLOURS[0]}
+    for k in range(model.ngeom):
+        geom, body = model.geom(k), int(model.geom_bodyid[k])
+        object_colour = OBJECT_COLOURS[(body - 1) % len(OBJECT_COLOURS)]  # bodies: world, objects, hand
+        of_object = 1 <= body <= len(world.solids)
+        colour = object_colour if of_object else fixed.get(geom.name, WALL_COLOUR)
+        geom.rgba[:] = [*(channel / 255 for channel in colour), 1.0]
+
+
+def _side_of(grasp: Grasps) -> float:
+    """Azimuth (degrees) from which one sees the jaws close sideways."""
+    x, y = grasp.closing[0, :2]
+    return float(np.rad2deg(np.arctan2(y, x))) + 90.0
 
 
 def _window_system() -> bool:

@@ -14,7 +14,11 @@ from graspnet.camera import Camera
 from graspnet.transforms import rigid, rotate_directions, unit
 
 __all__ = [
+    "FINGER_COLOURS",
     "OBJECT_COLOURS",
+    "PALM_COLOUR",
+    "TABLE_COLOURS",
+    "WALL_COLOUR",
     "draw_frame",
     "film",
     "film_strip",
@@ -50,8 +54,7 @@ def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 2
     """How the pick ended, seen close to the hand."""
     last = frames[-1]
     focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
-    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
-    eye = looking(focus, last.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width, elevation)
+    eye = _eye(world, focus, last, 0.1 + 3.0 * world.gripper.max_width)
     return draw_frame(last, world, square_camera(1.1, size), eye)
 
 
@@ -61,8 +64,7 @@ def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> l
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
     distance = 0.1 + 3.0 * world.gripper.max_width + float(np.linalg.norm(high - low))
-    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
-    eye = looking(middle, frames[0].world_from_grasp[:3, 1], distance, elevation)
+    eye = _eye(world, middle, frames[0], distance)
     return [draw_frame(frame, world, square_camera(1.4, size), eye) for frame in frames]
 
 
@@ -158,6 +160,16 @@ def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
 def square_camera(focal: float, size: int) -> Camera:
     """A camera of size x size pixels with a focal length of `focal` sizes."""
     return Camera(focal * size, focal * size, (size - 1) / 2, (size - 1) / 2, size, size)
+
+
+def _eye(
+    world: ClutterWorld, focus: Float64[np.ndarray, "3"], frame: PickFrame, distance: float
+) -> Float64[np.ndarray, "4 4"]:
+    """Of the two sides from which one sees the jaws close sideways: in a bin, the one with the farther wall behind."""
+    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
+    closing = frame.world_from_grasp[:3, 1]
+    sides = [looking(focus, sign * closing, distance, elevation) for sign in (1, -1)]
+    return min(sides, key=lambda eye: float(np.hypot(*eye[:2, 3]))) if world.bin else sides[0]
 
 
 def looking(
