@@ -61,6 +61,11 @@ class GenerateConfig(MetricConfig):
             raise InputError(
                 "heap is given, and so is object_grasps or views_per_pose; these are of single objects only"
             )
+        if self.object_grasps is not None and (self.candidates != CandidateConfig() or self.opening_margin is not None):
+            raise InputError(
+                "object_grasps are given, and so are candidates (--on-policy) or opening_margin; these are of fresh "
+                "grasps only: leave them out, or add object_grasps=null"
+            )
         if self.object_grasps is not None and self.objects.scaling == "graspable_width":
             raise InputError(
                 "object_grasps are reused in all poses, but objects.scaling is by the graspable width in each"

@@ -158,6 +158,7 @@ def test_dexnet_presets_have_the_published_cameras_and_images(name):
     ("change", "message"),
     [
         ({"metrics": ("robust_wrench_resistance",)}, "leave out robust_wrench_resistance"),
+        ({"candidates": CandidateConfig(near_miss=0.0)}, "of fresh grasps only.*object_grasps=null"),
         ({"objects": ObjectConfig()}, "objects.scaling is by the graspable width"),
         ({"hands": HandConfig(presets=("yumi",), random_share=0.0), "hands_per_view": 2}, "hands has 1 presets"),
         ({"views_per_pose": 0}, "views_per_pose is 0"),
