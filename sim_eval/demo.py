@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from jaxtyping import Float64
 
 from data_gen.engines import Engine
 from data_gen.generate import UnitSummary, generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.objects import ObjectConfig, load_object, object_names
-from data_gen.physics.film import film_strip, object_picture
-from data_gen.rendering import RaycastRenderer
+from data_gen.physics.film import object_picture
 from graspnet import drawing
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict, load_config
@@ -33,11 +31,11 @@ from graspnet.run_record import write_json, write_run_record
 from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
-from policies.policy import NetworkQuality, make_policy
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
-from sim_eval.results import compare, format_results, results_as_json, summarise
-from sim_eval.trial import Trial, draw_trial, execute
+from sim_eval.replay import FinishedRun
+from sim_eval.report import simulation_sections
+from sim_eval.results import compare, format_results, results_as_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["run_demo"]
 
 POLICY, RANDOM, HEURISTIC = "cross_entropy", "antipodal", "principal_axis"
-PICTURED_TRIALS = 6
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,7 @@ class _Loop:
 
     dataset: Dataset
     training: TrainingResult
-    protocol: ProtocolConfig
-    records: list[TrialRecord]
+    run: FinishedRun
     seconds: dict[str, float]
 
 
@@ -95,7 +91,8 @@ def run_demo(output: Path, seed: int, engine: Engine) -> None:
     clock.lap("simulate")
 
     _announce("7: the report")
-    loop = _Loop(dataset, training, protocol, records, clock.seconds)
+    run = FinishedRun(protocol, tuple(choices), seed, tuple(records))
+    loop = _Loop(dataset, training, run, clock.seconds)
     write_report(output / "report.html", "graspnet demo", _sections(loop, seed))
     clock.lap("report")
     configs = {"generate": generation, "train": teaching, "simulate": protocol}
@@ -162,7 +159,6 @@ def _findings(records: Sequence[TrialRecord]) -> str:
 def _sections(loop: _Loop, seed: int) -> list[Section]:
     """The report, in the order of the loop."""
     shard = next(iter(loop.dataset.shards("validation")))
-    pictured = _pictured(loop, seed)
     evaluation = loop.training.evaluation
     return [
         Section(
@@ -195,18 +191,8 @@ def _sections(loop: _Loop, seed: int) -> list[Section]:
                 figure_html(_curves_figure(loop.training), "Training curves and the precision-recall curve."),
             ),
         ),
-        Section(
-            "Picks",
-            (
-                _results_table(loop.records),
-                *(paragraph(line) for line in _findings(loop.records).splitlines()),
-                figure_html(
-                    _plans_figure(pictured),
-                    "Plans on what the camera saw (the best grasp drawn by its quality), with their outcome.",
-                ),
-                *_film_strips(pictured),
-            ),
-        ),
+        Section("Picks", tuple(paragraph(line) for line in _findings(loop.run.records).splitlines())),
+        *simulation_sections(loop.run),
         Section("Time", (table_html(["step", "seconds"], [[k, f"{v:.0f}"] for k, v in loop.seconds.items()]),)),
     ]
 
@@ -275,70 +261,6 @@ def _curves_figure(training: TrainingResult) -> "Figure":
     curve.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     curve.legend()
     return figure
-
-
-def _results_table(records: Sequence[TrialRecord]) -> str:
-    rows = []
-    for summary in summarise(records):
-        failures = ", ".join(f"{name} {count}" for name, count in summary.outcomes.items() if name != "success")
-        interval = f"{summary.low:.1%} to {summary.high:.1%}"
-        lifted = f"{summary.successes} of {summary.trials} ({summary.rate:.1%})"
-        rows.append([summary.policy, lifted, interval, f"{summary.planning_seconds:.2f}", failures])
-    return table_html(["policy", "lifted", "95 % interval (Wilson)", "seconds a plan (median)", "failures"], rows)
-
-
-@dataclass(frozen=True)
-class _Pictured:
-    """A trial made again, to be looked at: its record and scene, and the policy's best grasp with its quality."""
-
-    record: TrialRecord
-    trial: Trial
-    best_in_camera: Grasps
-    quality: Float64[np.ndarray, "1"]
-
-
-def _pictured(loop: _Loop, seed: int) -> list[_Pictured]:
-    """Some trials again: successes, then failures with a plan, as far as there are both."""
-    started = [record for record in loop.records if not record.problem]
-    lifted = [record for record in started if record.results[POLICY].success]
-    failed = [r for r in started if not r.results[POLICY].success and r.results[POLICY].outcome != "no_plan"]
-    half = PICTURED_TRIALS // 2
-    chosen = [*lifted[: PICTURED_TRIALS - min(half, len(failed))], *failed[:half]]
-    policy = make_policy(POLICY, quality=NetworkQuality(loop.training.checkpoint))
-    pictured = []
-    for record in chosen:
-        trial = draw_trial(loop.protocol.trial, seed, record.index, RaycastRenderer())
-        plan = policy.plan(trial.observation, np.random.default_rng(trial.plan_seed))
-        pictured.append(_Pictured(record, trial, plan.grasps_in_camera[slice(1)], plan.qualities[:1]))
-    return pictured
-
-
-def _plans_figure(pictured: Sequence[_Pictured]) -> "Figure":
-    figure, axes = drawing.new_figure(2, 3, width=4.0)
-    for each in axes.flat[len(pictured) :]:
-        each.axis("off")
-    for each, one in zip(axes.flat, pictured, strict=False):
-        observation = one.trial.observation
-        title = f"{one.record.object}: {one.record.results[POLICY].outcome}, quality {one.quality[0]:.2f}"
-        drawing.draw_depth(each, observation.depth, title=title)
-        colors = drawing.quality_colors(one.quality)
-        drawing.draw_grasps(each, one.best_in_camera, observation.camera, observation.gripper, colors)
-        _zoom(each, observation.camera, one.best_in_camera)
-    return figure
-
-
-def _film_strips(pictured: Sequence[_Pictured]) -> list[str]:
-    """A pictured success and a pictured failure, or two of the one kind that there is, moment by moment."""
-    blocks = []
-    moved = [one for one in pictured if one.record.results[POLICY].outcome != "below_table"]  # refused before it began
-    ordered = sorted(moved, key=lambda one: not one.record.results[POLICY].success)
-    for one in (ordered[0], ordered[-1]) if len(ordered) > 1 else ordered:
-        pick = execute(one.trial, one.best_in_camera, frame_interval=0.02)
-        figure, axes = drawing.new_figure(1, 1, width=14.0, aspect=0.17)
-        axes[0, 0].imshow(film_strip(pick.frames, one.trial.world, count=7))
-        axes[0, 0].axis("off")
-        blocks.append(figure_html(figure, f"{one.record.object}: {pick.outcome}"))
-    return blocks
 
 
 def _zoom(axes: object, camera: Camera, grasps_in_camera: Grasps) -> None:

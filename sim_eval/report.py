@@ -72,7 +72,7 @@ def simulation_sections(run: FinishedRun) -> list[Section]:
         Section("How attempts ended", (*outcome_blocks(picks), *example_blocks(picks, replay))),
         Section("Films", film_blocks(pictured, replay)),
         Section("Success against quality", quality_blocks(picks)),
-        Section("Objects", objects),
+        Section("Easy and hard objects", objects),
         Section("Gallery", gallery_blocks(pictured, replay)),
     ]
 

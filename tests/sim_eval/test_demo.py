@@ -48,8 +48,8 @@ def test_every_step_prints_its_figures(result):
 
 def test_the_report_needs_no_other_file_and_has_every_section(result, output):
     page = (output / "report.html").read_text()
-    assert [page.index(f"{name}</h2>") for name in ("Objects", "Dataset", "Training", "Picks", "Time")]
-    assert page.count("<img") >= 7  # objects, grasps, crops, curves, plans, two picks
+    assert [page.index(f"{name}</h2>") for name in ("Objects", "Dataset", "Training", "Picks", "Gallery", "Time")]
+    assert page.count("<img") >= 8  # objects, grasps, crops, curves; outcomes and one of them, sizes, a gallery
     assert page.count('src="data:') == page.count("src=")
 
 
