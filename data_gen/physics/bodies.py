@@ -1,6 +1,7 @@
 """MuJoCo bodies from solids: convex pieces (decomposition.py) to collide with, mass and inertia of the true mesh."""
 
 import os
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -60,12 +61,19 @@ def add_object(
 
 
 def load_mujoco() -> ModuleType:
-    """The module `mujoco` without its window systems.
+    """The module `mujoco` without its window systems; what it warns of (a step that diverged) is a Python warning.
 
     pyrender pins a PyOpenGL whose EGL part mujoco cannot import, so MUJOCO_GL=egl, common on servers, would stop us
-    here; nothing of ours draws with MuJoCo (film.py casts rays).
+    here; nothing of ours draws with MuJoCo (film.py casts rays). By itself it would warn in a file, MUJOCO_LOG.TXT,
+    wherever a run happens to be.
     """
     os.environ["MUJOCO_GL"] = "disable"
     import mujoco
 
+    if mujoco.get_mju_user_warning() is not _warn:
+        mujoco.set_mju_user_warning(_warn)
     return mujoco
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)
