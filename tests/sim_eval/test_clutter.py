@@ -12,12 +12,13 @@ from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
 from data_gen.physics.picking import Outcome
 from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Scene, SceneConfig
+from data_gen.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid
 from policies.policy import GraspPlan, make_policy
+from sim_eval.ceilings import Oracle
 from sim_eval.clutter import Attempt, RoundRecord, RoundResult, run_round
 from sim_eval.clutter_results import compare_rounds, format_rounds, summarise_rounds
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
@@ -141,6 +142,18 @@ def test_a_bin_keeps_its_walls_out_of_the_mask():
     masked = situation.observation.object_mask
     assert np.mean(instance[masked] > 0) > 0.95
     assert np.mean(masked[instance > 0]) > 0.8  # the rims of objects are cut off
+
+
+def test_the_oracle_knows_of_walls():
+    """Between walls that rise above the box, 4 mm from it on every side, no finger finds room; without them it does."""
+    scene = _scene(ALONE)
+    situation = situation_of(scene, scene.world_from_objects, 0, TRIAL, None, RENDERER)
+    assert situation is not None
+    turned = rigid(np.eye(3), np.array([0.0, 0.0, -scene.solids[0].mesh.bounds[0, 2]]))[None]
+    x, y, height = (float(side) for side in scene.solids[0].mesh.extents)
+    tight = Scene(scene.solids, turned, bin=Bin(x + 0.008, y + 0.008, height + 0.02, 0.1))
+    assert len(Oracle().plan(replace(situation, scene=tight))) == 0
+    assert len(Oracle().plan(replace(situation, scene=replace(tight, bin=None)))) > 0
 
 
 def test_fused_views_agree_with_a_clean_look_from_above_within_a_voxel():
