@@ -119,7 +119,7 @@ def test_the_command_writes_results_and_prints_the_comparison(tmp_path):
     trimesh.creation.box([0.04, 0.03, 0.03]).export(tmp_path / "brick.stl")
     arguments = [
         "simulate", "--config", "quick", "--objects", str(tmp_path), "--policy", "principal_axis", "--policy",
-        "antipodal", "--trials", "3", "--workers", "1", "--output", str(tmp_path / "out"),
+        "antipodal", "--trials", "3", "--workers", "1", "--no-report", "--output", str(tmp_path / "out"),
         "trial.objects.scaling=as_is", "trial.scene.distance=[0.6, 0.8]",
     ]  # fmt: skip
     done = CliRunner().invoke(main, arguments)

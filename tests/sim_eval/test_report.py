@@ -1,0 +1,135 @@
+"""The page of a run stands alone, can be read by those who cannot see its pictures, and says what the records say."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from data_gen.engines import LocalEngine
+from data_gen.physics.picking import OUTCOMES
+from graspnet.config import load_config
+from sim_eval.gallery import example_blocks
+from sim_eval.planners import PlannerChoice
+from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.replay import FinishedRun, Replays, picks_of, read_run
+from sim_eval.report import write_simulation_report
+from sim_eval.trial import TrialResult
+
+
+class _Page(HTMLParser):
+    """Its images' texts, its links, its headings, and the cells of its tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.alts: list[str] = []
+        self.links: list[str] = []
+        self.rows: list[list[str]] = []
+        self.headings: list[str] = []
+        self._in = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        self._in = tag
+        self.links += [named[key] for key in ("src", "href") if key in named]
+        if tag == "img":
+            self.alts.append(named.get("alt") or "")
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_endtag(self, tag):
+        self._in = ""
+
+    def handle_data(self, data):
+        if self._in in ("td", "th"):
+            self.rows[-1].append(data)
+        if self._in == "h2":
+            self.headings.append(data)
+
+
+@pytest.fixture(scope="module")
+def text(finished_run) -> str:
+    return (finished_run / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(text) -> _Page:
+    return _Page(text)
+
+
+def test_it_needs_no_other_file_and_every_picture_has_a_text(text, page):
+    assert page.links
+    assert all(link.startswith("data:image/") for link in page.links)
+    assert len(page.alts) == len(page.links)
+    assert all(len(alt) > 10 for alt in page.alts)
+    assert not re.search(r"https?://|<script|url\(", text)
+    assert len(text) < 8e6
+
+
+def test_its_tables_say_what_the_records_say(finished_run, page):
+    results = json.loads((finished_run / "results.json").read_text())
+    for planner in ("principal_axis", "antipodal"):
+        outcomes = [trial["results"][planner]["outcome"] for trial in results["trials"]]
+        row = next(row for row in page.rows if row[:1] == [planner])
+        assert row[1] == "6"
+        assert row[2].startswith(f"{outcomes.count('success') / 6:.1%} [")
+    header = next(row for row in page.rows if row[:1] == ["outcome"])
+    assert header[1:3] == ["principal_axis", "antipodal"]
+    for outcome in OUTCOMES:
+        counts = [
+            str(sum(trial["results"][planner]["outcome"] == outcome for trial in results["trials"]))
+            for planner in header[1:3]
+        ]
+        rows = [row[1:3] for row in page.rows if row[:1] == [outcome.replace("_", " ")]]
+        assert rows == ([counts] if counts != ["0", "0"] else [])
+    assert ["protocol, hash", f"single, {results['hash']}"] in page.rows
+    assert ["trial.pick.force_limit", "10.0"] in page.rows
+
+
+def test_every_kind_of_outcome_has_its_picture(finished_run):
+    run = read_run(finished_run)
+    real = next(pick for pick in picks_of(run.records) if pick.result.success)
+    deeper = tuple((*row[:3], row[3] - 0.05 * (k == 2)) for k, row in enumerate(real.result.world_from_grasp))
+    changes = {
+        "no_plan": TrialResult("no_plan", reason="nothing to grasp"),
+        "planner_failed": TrialResult("planner_failed", reason="exit status 1"),
+        "below_table": replace(real.result, outcome="below_table", world_from_grasp=deeper),
+    }
+    picks = [replace(real, result=changes.get(o, replace(real.result, outcome=o))) for o in reversed(OUTCOMES)]
+    blocks = example_blocks(picks, Replays(run))
+    assert len(blocks) == len(OUTCOMES) == 9
+    for outcome, block in zip(OUTCOMES, blocks, strict=True):
+        alt = _Page(block).alts[0]
+        assert outcome.replace("_", " ") in alt
+        assert real.object in alt
+    assert "nothing to grasp" in blocks[1]
+
+
+def test_trials_that_could_not_start_are_listed_with_their_reasons(finished_run, tmp_path):
+    run = read_run(finished_run)
+    unstarted = TrialRecord(6, problem="lid.stl: <not> watertight")
+    write_simulation_report(tmp_path / "r.html", replace(run, records=(run.records[0], unstarted)))
+    page = _Page((tmp_path / "r.html").read_text())
+    assert ["6", "lid.stl: <not> watertight"] in page.rows
+    assert ["trials", "2, of which 1 could not start"] in page.rows
+    write_simulation_report(tmp_path / "r.html", replace(run, records=(unstarted,)))
+    assert "No trial could start." in (tmp_path / "r.html").read_text()
+
+
+def test_rounds_in_clutter_have_a_page_of_their_own(tmp_path: Path):
+    cuts = ("clutter.objects=2", "trials=1", "clutter.settle_time=0.5")
+    config = load_config(ProtocolConfig, "simulate", "vgn_packed", cuts)
+    choices = (PlannerChoice("antipodal"), PlannerChoice("principal_axis"))
+    records = tuple(run_protocol(config, choices, 1, LocalEngine(1)))
+    write_simulation_report(tmp_path / "r.html", FinishedRun(config, choices, 1, records))
+    page = _Page((tmp_path / "r.html").read_text())
+    assert all(alt for alt in page.alts)
+    for planner, result in records[0].results.items():
+        row = next(row for row in page.rows if row[:1] == [planner])
+        assert row[1:3] == ["1", str(result.executed)]
+        assert row[4].startswith(f"{result.cleared / len(records[0].objects):.1%} [")
+    assert ["rounds", "1, of which 0 could not start"] in page.rows
+    assert "Gallery" in page.headings
