@@ -236,18 +236,8 @@ def test_a_section_of_another_kind_is_refused():
 
 
 def test_a_simulation_of_clutter_writes_results_and_prints_its_table(tmp_path):
-    arguments = [
-        "simulate",
-        "--config",
-        "vgn_packed",
-        "--policy",
-        "antipodal",
-        "--trials",
-        "1",
-        "--workers",
-        "1",
-        "--no-report",
-    ]
+    arguments = ["simulate", "--config", "vgn_packed", "--no-report", "--policy", "antipodal", "--trials", "1"]
+    arguments += ["--workers", "1"]
     changes = ["clutter.objects=1", 'trial.objects.families=["box"]']
     result = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "run"), *changes])
     assert result.exit_code == 0, result.output
