@@ -46,19 +46,21 @@ HEURISTICS = ("principal_axis", "central_antipodal")
 RUNS = 2  # of each heuristic, each with a camera, a friction and noise of its own
 LIFTS, TRIES = 3, 8  # distinct grasps with which the ceiling must lift it, and how many it may try
 APART, TURNED = 0.01, np.deg2rad(20)  # metres or radians by which grasps are distinct
-SAMPLES, MARGIN, NARROW = 200, 0.0025, 0.15  # grasps of `hard_shape`; clearance (m) and the share that has it
-BATCH = 100  # candidates between two writes
+SAMPLES, MARGIN, NARROW = 200, 0.0025, 0.05  # grasps of `hard_shape`; clearance (m) and the share that has it
+FRICTION = 0.4  # of the cones of those grasps: one deviation below what trials draw
 CONDITIONS = TrialConfig()  # hand, sensor and distributions under which `hard` was tried: those of `single`
 SIZES = ObjectConfig(graspable_width=(0.3, 1.0))  # in openings: the narrowest side fits between the jaws
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a set is chosen. verdict: a letter of `meaning` for an object-pose and (seed, number)."""
+    """How a set is chosen. verdict: a letter of `meaning` for an object-pose and (seed, number); batch: how many
+    candidates are looked at between two writes."""
 
     text: str
     meaning: dict[str, str]
     verdict: Callable[[ObjectPose, int, int], str]
+    batch: int
 
 
 def candidate(seed: int, number: int) -> ObjectPose:
@@ -88,12 +90,12 @@ def distinct(grasps: Grasps, most: int) -> Int64[np.ndarray, "K"]:
 def build(rule: str, seed: int, size: int, most: int, path: Path, engine: Engine) -> SetRecord:
     """Look at candidates in their order until `size` are kept or `most` were looked at, and write the set.
 
-    A set that is at `path` already is continued. The files are written after every BATCH; the first `size` that are
+    A set that is at `path` already is continued. The files are written after every batch; the first `size` that are
     kept make the set, whatever came back first. InputError: the set at `path` has another rule or seed.
     """
     record, objects = _begun(rule, seed, path)
     while len(record.verdicts) < most and len(objects) < size:
-        numbers = range(len(record.verdicts), min(len(record.verdicts) + BATCH, most))
+        numbers = range(len(record.verdicts), min(len(record.verdicts) + RULES[rule].batch, most))
         found = dict(track(engine.run(partial(_judged, rule, seed), numbers), len(numbers), rule, "candidates"))
         for number in numbers:
             if len(objects) == size:
@@ -153,7 +155,7 @@ def _ceiling_lifts(trial: Trial) -> bool:
 
 def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
     rng, hand = np.random.default_rng([seed, number, HARD, 1]), load_gripper(CONDITIONS.gripper)
-    grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(), rng)
+    grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(friction=FRICTION), rng)
     scene = Scene((one.solid,), one.world_from_object[None])
     free = np.sum(clearance(scene, 0, grasps, hand).smallest > MARGIN)
     return "n" if free == 0 else "k" if free < NARROW * SAMPLES else "w"
@@ -170,12 +172,15 @@ RULES: dict[str, Rule] = {
             "k": KEPT,
         },
         _by_outcome,
+        100,
     ),
     "hard_shape": Rule(
-        f"of {SAMPLES} pairs of surface points that face each other and that the hand could close on from above (fewer,"
-        f" where there are not so many), some but fewer than {NARROW:.0%} leave it {1000 * MARGIN} mm to everything",
+        f"of {SAMPLES} pairs of surface points that face each other within a friction of {FRICTION}, for a hand from"
+        f" above (fewer, where there are not so many), some but fewer than {NARROW:.0%} leave it {1000 * MARGIN} mm to"
+        " everything",
         {"n": "no such pair", "w": "as many or more", "k": KEPT},
         _by_shape,
+        1000,
     ),
 }
 
