@@ -111,6 +111,7 @@ def simulate(
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
     from data_gen.objects import only_meshes_of
+    from sim_eval.effects_report import write_effects_report
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
     from sim_eval.protocols import BASE, ProtocolConfig
@@ -134,6 +135,8 @@ def simulate(
         found = effects(runs)
         write_json(output / "effects.json", [as_json(effect) for effect in found])
         click.echo(format_effects(found))
+        if report:
+            write_effects_report(output / "report.html", found)
 
 
 def _run(

@@ -51,7 +51,8 @@ def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ..
         successes = _spread([pick for pick in executed if pick.result.success])
         failures = _spread([pick for pick in executed if not pick.result.success])
         if executed:
-            text = f"{planner}: {len(successes)} successes and {len(failures)} failures, evenly from its attempts."
+            shown = f"first successes ({len(successes)}), then failures ({len(failures)})"
+            text = f"{planner}, evenly from its attempts: {shown}."
             blocks.append(figure_html(_gallery([replay(pick) for pick in [*successes, *failures]]), text))
     return (paragraph(
         "Above, what the camera saw (violet: no depth; blue: outline of what is to be grasped), with the grasp that "

@@ -11,12 +11,14 @@ import pytest
 from data_gen.engines import LocalEngine
 from data_gen.physics.picking import OUTCOMES
 from graspnet.config import load_config
+from sim_eval.effects_report import write_effects_report
 from sim_eval.gallery import example_blocks
 from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay import FinishedRun, Replays, picks_of, read_run
 from sim_eval.report import write_simulation_report
 from sim_eval.trial import TrialResult
+from sim_eval.variants import effects
 
 
 class _Page(HTMLParser):
@@ -133,3 +135,20 @@ def test_rounds_in_clutter_have_a_page_of_their_own(tmp_path: Path):
         assert row[4].startswith(f"{result.cleared / len(records[0].objects):.1%} [")
     assert ["rounds", "1, of which 0 could not start"] in page.rows
     assert "Gallery" in page.headings
+
+
+def test_variants_have_a_page_that_says_what_each_costs(tmp_path):
+    def record(index: int, **outcomes: str) -> TrialRecord:
+        return TrialRecord(index, f"thing {index}", results={p: TrialResult(o) for p, o in outcomes.items()})
+
+    base = [record(k, a="success", b="missed") for k in range(4)]
+    noisy = [record(k, a="success" if k else "missed", b="missed") for k in range(4)]
+    write_effects_report(tmp_path / "r.html", effects({BASE: base, "noise <x2>": noisy}))
+    page = _Page((tmp_path / "r.html").read_text())
+    assert [row[:4] for row in page.rows[1:]] == [
+        ["a", "noise <x2>", "4", "75.0% [30.1, 95.4]"],  # Wilson's interval of 3 in 4
+        ["b", "noise <x2>", "4", "0.0% [0.0, 49.0]"],
+    ]
+    assert page.rows[1][4].startswith("−25.0 [")
+    assert page.rows[2][4].startswith("+0.0 [")
+    assert len(page.alts) == 1

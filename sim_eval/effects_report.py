@@ -1,0 +1,63 @@
+"""The page of a protocol's variants: what each change costs whom."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graspnet.drawing import new_figure
+from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from sim_eval.variants import Effect
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["write_effects_report"]
+
+
+def write_effects_report(path: Path, effects: Sequence[Effect]) -> None:
+    """Write the page: a plot and a table of all effects. Each variant has a report of its own in its folder."""
+    rows = [
+        [
+            one.planner, one.variant, one.trials,
+            f"{one.successes / one.trials:.1%} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
+            _points(one.paired.difference, one.paired.low, one.paired.high),
+            _points(one.paired.difference, one.low_over_objects, one.high_over_objects), f"{one.holm_p_value:.2g}",
+        ]
+        for one in effects
+    ]  # fmt: skip
+    header = ["planner", "variant", "trials", "success", "points more than base", "over objects", "p (McNemar, Holm)"]
+    text = (
+        "Success under a variant minus success under the protocol as it stands, on the same trials. In brackets: 95 % "
+        "intervals, Wilson's of success and Newcombe's of the difference; those over objects are a bootstrap. The "
+        "p-values are exact, and corrected for all rows. Every variant's folder has a report of its own."
+    )
+    blocks = [paragraph(text), table_html(header, rows)]
+    if effects:
+        caption = "Points gained or lost under each variant, with Newcombe's 95 % intervals."
+        blocks.insert(1, figure_html(_figure(effects), caption))
+    write_report(path, "Simulation: variants", [Section("Effects", tuple(blocks))])
+
+
+def _figure(effects: Sequence[Effect]) -> "Figure":
+    variants, planners = (list(dict.fromkeys(getattr(e, name) for e in effects)) for name in ("variant", "planner"))
+    figure, axes = new_figure(1, 1, width=8.0, aspect=0.05 + 0.012 * len(variants) * (len(planners) + 1))
+    for k, planner in enumerate(planners):
+        mine = [one for one in effects if one.planner == planner]
+        centers = 100 * np.array([one.paired.difference for one in mine])
+        bounds = 100 * np.array([[one.paired.low, one.paired.high] for one in mine]).T
+        heights = [variants.index(one.variant) + 0.6 * ((k + 0.5) / len(planners) - 0.5) for one in mine]
+        axes[0, 0].errorbar(
+            centers, heights, xerr=np.abs(bounds - centers), fmt="o", markersize=4, capsize=2, label=planner
+        )
+    axes[0, 0].axvline(0.0, color="gray", linestyle=":")
+    axes[0, 0].set_yticks(range(len(variants)), variants, fontsize=8)
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_xlabel("points more than base")
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
+def _points(difference: float, low: float, high: float) -> str:
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
