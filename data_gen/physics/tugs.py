@@ -28,13 +28,14 @@ AXES = np.array([[0, 0, 1], [1, 0, 0], [-1, 0, 0], [0, 0, -1], [0, 1, 0], [0, -1
 STILL = 0.02  # m/s in the hand: what is held creeps by 0.001, what slips gains this within two steps
 SLIPPED = 0.005  # m in the hand
 
-# What a label need not wait for is left out: a long way to the object, 20 cm of lift, the shake. The steps are longer
-# and the contacts softer than the judge's, friction is resolved more finely, and the pads resist less torsion.
+# What a label need not wait for is left out: a long way to the object, most of the lift, the shake. The lift leaves
+# room for an object that turns in the hand, for it must rise by half of it. The steps are longer and the contacts softer
+# than the judge's, friction is resolved more finely, and the pads resist less torsion.
 LABEL_PICK = PickConfig(
     approach_distance=0.06,
     approach_time=0.15,
-    lift_height=0.02,
-    lift_time=0.08,
+    lift_height=0.06,
+    lift_time=0.2,
     shake_amplitude=0.0,
     shake_frequency=1000.0,  # one step, at rest
     hand=HandConfig(closing_time=0.2, pad_radius=0.008),
