@@ -29,8 +29,8 @@ STILL = 0.02  # m/s in the hand: what is held creeps by 0.001, what slips gains 
 SLIPPED = 0.005  # m in the hand
 
 # What a label need not wait for is left out: a long way to the object, most of the lift, the shake. The lift leaves
-# room for an object that turns in the hand, for it must rise by half of it. The steps are longer and the contacts softer
-# than the judge's, friction is resolved more finely, and the pads resist less torsion.
+# room for an object that turns in the hand, for it must rise by half of it. The steps are longer and the contacts
+# softer than the judge's, friction is resolved more finely, and the pads resist less torsion.
 LABEL_PICK = PickConfig(
     approach_distance=0.06,
     approach_time=0.15,
