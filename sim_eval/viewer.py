@@ -1,6 +1,7 @@
 """Picks in MuJoCo's interactive viewer: what the physics sees, in real time, to be looked at from all sides."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,10 +87,10 @@ def _side_of(grasp: Grasps) -> float:
 
 
 def _window_system() -> bool:
-    import warnings
-
-    import glfw
+    """Whether GLFW, the viewer's, finds a display."""
+    load_mujoco()
+    from mujoco import viewer
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # GLFW says why as a warning; we say it as an error
-        return bool(glfw.init())
+        return bool(viewer.glfw.init())
