@@ -10,7 +10,7 @@ from graspnet.drawing import new_figure
 from graspnet.report_page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
 from sim_eval.clutter_results import compare_rounds, summarise_rounds
-from sim_eval.outcome_figures import family_of
+from sim_eval.outcome_figures import family_of, short
 from sim_eval.replay import FinishedRun
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _clearing_figure(records: Sequence[RoundRecord]) -> "Figure":
             lifted = [attempt.result.success for attempt in record.results[planner].attempts]
             cleared = np.cumsum([0, *lifted, *[False] * (most - len(lifted))])
             shares.append(cleared / len(record.objects))
-        axes[0, 0].plot(range(most + 1), np.mean(shares, axis=0), marker=".", label=planner)
+        axes[0, 0].plot(range(most + 1), np.mean(shares, axis=0), marker=".", label=short(planner))
     axes[0, 0].set(xlabel="attempts", ylabel="share of objects cleared", ylim=(0, 1.02))
     axes[0, 0].legend(fontsize=8)
     return figure

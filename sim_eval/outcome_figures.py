@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["family_of", "outcome_figure", "planners_with_quality", "reliability_figure", "size_figure", "worst_rows"]
+__all__ = [
+    "family_of",
+    "outcome_figure",
+    "planners_with_quality",
+    "reliability_figure",
+    "short",
+    "size_figure",
+    "worst_rows",
+]
 
 COLOURS = {
     "success": "#4c9f4c", "no_plan": "#bbbbbb", "planner_failed": "#555555", "below_table": "#8c6d4a",
@@ -38,8 +46,11 @@ def outcome_figure(picks: Sequence[PickRecord]) -> "Figure":
         counts = [Counter(a.result.outcome for a in picks if a.planner == planner) for planner in planners]
         share = np.array([count[outcome] / count.total() for count in counts])
         if share.any():
-            axes[0, 0].barh(planners, share, left=left, color=COLOURS[outcome], label=outcome.replace("_", " "))
+            axes[0, 0].barh(
+                range(len(planners)), share, left=left, color=COLOURS[outcome], label=outcome.replace("_", " ")
+            )
             left += share
+    axes[0, 0].set_yticks(range(len(planners)), [short(planner) for planner in planners])
     axes[0, 0].invert_yaxis()
     axes[0, 0].set(xlim=(0, 1), xlabel="share of attempts")
     figure.legend(loc="outside right upper", fontsize=8)
@@ -67,7 +78,7 @@ def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
         each.plot([0, 1], [0, 1], color="gray", linestyle=":")
         _rates(each, [float(quality[rows].mean()) for rows in groups], [success[rows] for rows in groups], counts=True)
         each.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="quality Q of the executed grasp", ylabel="success rate")
-        each.set_title(f"{planner}: ECE {error:.3f}", fontsize=9)
+        each.set_title(f"{short(planner)}: ECE {error:.3f}", fontsize=9)
     return figure
 
 
@@ -83,11 +94,16 @@ def size_figure(picks: Sequence[PickRecord], opening: float) -> "Figure":
             groups = _quantiles(sizes)
             aside = 1 + 0.012 * (k - (len(planners) - 1) / 2)  # bars of several planners would hide each other
             centers = [float(np.median(sizes[rows])) * aside for rows in groups]
-            _rates(each, centers, [success[rows] for rows in groups], label=planner)
+            _rates(each, centers, [success[rows] for rows in groups], label=short(planner))
         each.axvline(1000 * opening, color="gray", linestyle=":")
         each.set(ylim=(-0.02, 1.02), xlabel=f"{name} side of the object (mm)", ylabel="success rate")
     axes[0, 0].legend(fontsize=8)
     return figure
+
+
+def short(planner: str) -> str:
+    """A planner's name as a plot has room for it: an outside command may be long."""
+    return planner if len(planner) <= 28 else f"{planner[:27]}…"
 
 
 def family_of(name: str) -> str:
