@@ -20,7 +20,10 @@ PACKAGES = ("graspnet", "torch", "numpy", "scipy", "trimesh", "open3d", "pyrende
 def write_run_record(
     folder: str | Path, command: str, config: dict[str, Any], seed: int, started: float, made: Any
 ) -> None:
-    """Write `run.json` into a run's folder, a path or a URL. `started` is time.time() at its start; `made` is JSON-ready."""
+    """Write `run.json` into a run's folder, a path or a URL.
+
+    started: time.time() at its start. made: what it made, JSON-ready.
+    """
     record = {
         "command": command, "arguments": sys.argv[1:], "config": config, "seed": seed, "made": made,
         "packages": package_versions(), "git": _git_state(), "machine": machine(),

@@ -28,8 +28,8 @@ class FusionConfig:
     views: int = 6  # on a circle
     radius: float = 0.6  # of the sphere, about the cube's centre on the table, that the circle lies on
     polar: float = np.deg2rad(30)  # of the circle, from the vertical
-    # voxels along a side of the cube. 120, 2.5 mm of 0.30 m: VGN's for methods that plan on the fused surface, as we do;
-    # 40 for its own network
+    # voxels along a side of the cube. 120, 2.5 mm of 0.30 m: VGN's for methods that plan on the fused surface, as we
+    # do; 40 for its own network
     resolution: int = 120
     truncation: float = 4.0  # voxels
 
