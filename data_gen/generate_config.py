@@ -32,7 +32,7 @@ class GenerateConfig(MetricConfig):
     scenes: int = 100  # heaps
     visible_area: float = 0.04  # of an object in a heap that gets grasps, in squares of the opening
     opening_margin: float | None = None  # of jaws beside what they close on (opening.py); None: they open wide
-    metrics: tuple[str, ...] = ("robust_pad_closure", "robust_force_closure")
+    metrics: tuple[str, ...] = ("robust_centered_closure", "robust_pad_closure", "robust_force_closure")
     threshold: float = 0.5  # of the first metric: what summaries count as positive, where nothing is touched
     views: int = 8  # images of each object, in poses drawn by their probability, or …
     views_per_pose: int | None = None  # … so many of every stable pose

@@ -32,7 +32,7 @@ def test_it_counts_and_writes_a_page_that_needs_nothing_else(three, tmp_path):
     done = run(three.folder, "--output", tmp_path / "look", "--images", 2)
     assert done.exit_code == 0, done.output
     assert "3 objects, 6 images, 120 grasps" in done.stdout
-    assert "positive (robust_pad_closure above 0.5, and free)" in done.stdout
+    assert "positive (robust_centered_closure above 0.5, and free)" in done.stdout
     page = (tmp_path / "look" / "report.html").read_text()
     assert page.count("<img") == 4 + 2  # histograms, and the contact sheet
     assert "://" not in page

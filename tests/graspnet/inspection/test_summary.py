@@ -17,7 +17,7 @@ def test_the_totals_are_those_of_the_tables(three, summary):
     grasps = [shard.grasps for shard in three.shards()]
     assert summary.total.grasps == three.header.counts["grasps"] == sum(map(len, grasps))
     assert summary.total.free == sum(int((g.clearance >= 0).sum()) for g in grasps)
-    positive = sum(int((g.robustness("robust_pad_closure") > 0.5).sum()) for g in grasps)
+    positive = sum(int((g.robustness("robust_centered_closure") > 0.5).sum()) for g in grasps)
     assert summary.total.positive == positive > 0
 
 
