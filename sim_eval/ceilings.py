@@ -31,7 +31,7 @@ from sim_eval.planners import Planner, Situation
 
 __all__ = ["CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
 
-LABEL = "robust_pad_closure"
+LABEL = "robust_centered_closure"
 CANDIDATES = 400  # of each object
 MIXTURE = CandidateConfig(antipodal=0.7, near_miss=0.3, action_space=0.0)
 CLOSE = 0.02  # labels that differ by less are as good: among them the grasp nearest the centre of mass is taken
