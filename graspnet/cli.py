@@ -65,6 +65,7 @@ class LazyGroup(click.Group):
 
 
 _SUMMARIES = {
+    "audit": "Labels to look at: random grasps of a dataset in 3-D, with all that is said of them.",
     "benchmark": "Measure a part against a reference, side by side.",
     "demo": "The whole loop in minutes: meshes, dataset, network, plans, picks, report.",
     "export": "Our data and networks to other people's formats.",

@@ -145,7 +145,7 @@ def _quantiles(values: Float64[np.ndarray, "N"]) -> list[Int64[np.ndarray, "K"]]
 
 
 def _rates(
-    axes: "Axes", centers: Sequence[float], groups: Sequence[Bool[np.ndarray, "K"]], label: str = "",
+    axes: "Axes", centers: Sequence[float], groups: Sequence[np.ndarray], label: str = "",
     counts: bool = False,
 ) -> None:  # fmt: skip
     """A point with its interval for each group, and how many there are in it."""

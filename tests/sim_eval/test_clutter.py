@@ -146,7 +146,7 @@ def test_a_bin_keeps_its_walls_out_of_the_mask():
 
 def test_the_oracle_knows_of_walls():
     """Between walls that rise above the box, 4 mm from it on every side, no finger finds room; without them it does."""
-    scene = _scene(ALONE)
+    scene = draw_clutter(TRIAL, ALONE, 7, 0)  # a round that was played takes its objects away
     situation = situation_of(scene, scene.world_from_objects, 0, TRIAL, None, RENDERER)
     assert situation is not None
     turned = rigid(np.eye(3), np.array([0.0, 0.0, -scene.solids[0].mesh.bounds[0, 2]]))[None]
