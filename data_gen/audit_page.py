@@ -14,8 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from data_gen.audit import KINDS, AuditedGrasp
 from data_gen.generate_config import GenerateConfig
-from data_gen.meshes import Solid
 from data_gen.physics.film import OBJECT_COLOURS, looking, shaded, square_camera
+from data_gen.raycasting import raycasting_scene
 from graspnet.camera import Camera
 from graspnet.report_page import Section, figure_html, paragraph, write_report
 from graspnet.transforms import invert, perpendicular_to, transform_points
@@ -70,7 +70,7 @@ def jaw_stops(grasp: AuditedGrasp) -> Float64[np.ndarray, "2"]:
     import open3d
 
     hand, half = grasp.gripper, float(grasp.grasp_in_world.width[0]) / 2
-    scene = _casting(grasp.scene.solids[grasp.target])
+    scene = raycasting_scene(grasp.scene.solids[grasp.target].mesh)
     cells = (np.arange(PAD_RAYS) + 0.5) / PAD_RAYS - 0.5
     x, z = np.meshgrid(cells * hand.finger_breadth, cells * 2 * hand.pad_to_tip)
     stops = []
@@ -225,18 +225,9 @@ def _cut(grasp: AuditedGrasp, points_in_grasp: Float64[np.ndarray, "P 3"]) -> UI
     things += [(scene.bin.walls(), scene.bin.world_from_walls, "other")] if scene.bin else []
     for thing, world_from_thing, kind in [*things, (solid, pose, "object")]:
         points = transform_points(invert(world_from_thing), points_in_world).astype(np.float32)
-        inside = _casting(thing).compute_occupancy(open3d.core.Tensor.from_numpy(points), nthreads=1).numpy() > 0
-        colours[inside] = INSIDE[kind]
+        occupancy = raycasting_scene(thing.mesh).compute_occupancy(open3d.core.Tensor.from_numpy(points), nthreads=1)
+        colours[occupancy.numpy() > 0] = INSIDE[kind]
     return colours
-
-
-def _casting(solid: Solid) -> Any:
-    import open3d
-
-    scene, to_tensor = open3d.t.geometry.RaycastingScene(nthreads=1), open3d.core.Tensor.from_numpy
-    mesh = solid.mesh
-    scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
-    return scene
 
 
 def _object_from_grasp(grasp: AuditedGrasp) -> Float64[np.ndarray, "4 4"]:

@@ -89,8 +89,7 @@ def epsilon(
     facets = frames.cone_facets(friction, config.facets)
     closed = _force_closure(contacts, frames.inward, facets)
     frames, friction = frames[closed], friction[closed]
-    edges = frames.around(2 * np.pi * np.arange(config.facets) / config.facets)
-    forces = frames.inward[..., None, :] + friction[..., None, None, None] * edges
+    forces = frames.cone_edges(friction, config.facets)
     lever = config.torque_scale * (contacts.points[closed] - center_of_mass[closed][..., None, :])
     torsion = config.torque_scale * np.pi * config.torsion_radius**2 * friction
     result = np.zeros(closed.shape)

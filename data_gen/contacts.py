@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt32
 
 from data_gen.meshes import Solid
+from data_gen.raycasting import raycasting_scene
 from graspnet.grasps import Grasps
 
 __all__ = ["ContactFinder", "Contacts", "contact_finder"]
@@ -49,11 +50,8 @@ class ContactFinder:
         self._threads = threads
         missed = np.full((1, 3), np.nan)  # the normal of no face
         self.face_normals = np.concatenate([solid.mesh.face_normals, missed])
-        self._scene = o3d.t.geometry.RaycastingScene(nthreads=threads)
+        self._scene = raycasting_scene(solid.mesh, threads)
         self._tensor = o3d.core.Tensor.from_numpy
-        vertices = np.ascontiguousarray(solid.mesh.vertices, dtype=np.float32)
-        faces = np.ascontiguousarray(solid.mesh.faces, dtype=np.uint32)
-        self._scene.add_triangles(self._tensor(vertices), self._tensor(faces))
 
     def __call__(self, grasps_in_object: Grasps) -> Contacts:
         """Contacts in the object frame of grasps in the object frame."""

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from data_gen.candidates import sample_candidates, sample_from_sources
 from data_gen.generate_config import GenerateConfig
 from data_gen.labelling import LabelledGrasps, label_grasps
 from data_gen.opening import fitted_opening
-from data_gen.rendering import Rendering
 from data_gen.scenes import Scene
-from graspnet.camera import Camera
+from data_gen.views import View
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
 from graspnet.observation import Observation
@@ -28,16 +27,19 @@ __all__ = ["ObjectInView", "label_fresh_grasps"]
 class ObjectInView:
     """One object in one image. camera_from_labels: from the world in which its grasps are labelled."""
 
-    rendering: Rendering
+    view: View
     instance: int
-    camera: Camera
-    world_from_camera: Float64[np.ndarray, "4 4"]
     camera_from_labels: Float64[np.ndarray, "4 4"]
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "H W"]:
+        """Its pixels."""
+        return self.view.rendering.instance == self.instance
 
     def observation(self, hand: ParallelJawGripper) -> Observation:
         """What a candidate source sees."""
-        mask = self.rendering.instance == self.instance
-        return Observation(self.rendering.depth, self.camera, hand, mask, self.world_from_camera)
+        view = self.view
+        return Observation(view.rendering.depth, view.camera, hand, self.mask, view.world_from_camera)
 
 
 def label_fresh_grasps(
@@ -69,7 +71,7 @@ def _proposals(
     view: ObjectInView, count: int, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
 ) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
     """What the installed sources propose in a view, in the world of the labels, and the source of each."""
-    if not config.candidates.sources or not (view.rendering.instance == view.instance).any():
+    if not config.candidates.sources or not view.mask.any():
         return Grasps.none(), np.zeros(0, dtype=np.str_)
     grasps_in_camera, origin = sample_from_sources(view.observation(hand), count, config.candidates, rng)
     return grasps_in_camera.transformed(invert(view.camera_from_labels)), origin

@@ -5,6 +5,8 @@ docs/dexnet.md sets the paper, its released code and the presets beside each oth
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from data_gen.candidates import CandidateConfig
 from data_gen.hands import HandConfig
 from data_gen.metrics import METRICS, MetricConfig
@@ -40,6 +42,12 @@ class GenerateConfig(MetricConfig):
     grasps_per_view: int = 48  # for each hand
     stable_pose_probability: float = 0.01  # poses less likely than this are left out
     renderer: str = "raycast"
+
+    def with_one_camera(self, rng: np.random.Generator) -> "GenerateConfig":
+        """The same with one of `cameras`, drawn, as the camera of its scenes."""
+        if not self.cameras:
+            return self
+        return replace(self, scene=replace(self.scene, camera=str(rng.choice(self.cameras))))
 
     def with_physics(self) -> "GenerateConfig":
         """The same, led by the metrics that are executed in a physics engine."""

@@ -14,14 +14,13 @@ from data_gen.fresh_grasps import ObjectInView, label_fresh_grasps
 from data_gen.generate_config import GenerateConfig
 from data_gen.labelling import LabelledGrasps, seen_in_image
 from data_gen.meshes import Solid
-from data_gen.objects import load_object, posed_for_hand
+from data_gen.objects import load_object, posed_at_random
 from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.heaps import draw_bin, drop_heap
-from data_gen.rendering import RENDERERS, Renderer, Rendering
+from data_gen.rendering import RENDERERS, Renderer
 from data_gen.scenes import Bin, Scene, SceneConfig, sample_camera
-from data_gen.stable_poses import stable_poses
-from graspnet.camera import Camera
-from graspnet.dataset import DepthImages, GraspTable, SceneObjects, Shard
+from data_gen.views import View, depth_images
+from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps import image_from_grasps
 from graspnet.gripper import ParallelJawGripper
@@ -61,26 +60,11 @@ def generate_heap(
     scene = Scene(tuple(dropped[k][0] for k in heap.kept), heap.world_from_object, bin=bin_)
     names = tuple(shapes[k][0] for k in heap.kept)
     scales = np.array([dropped[k][1] for k in heap.kept])
-    if config.cameras:
-        config = replace(config, scene=replace(config.scene, camera=str(rng.choice(config.cameras))))
+    config = config.with_one_camera(rng)
     with RENDERERS[config.renderer]() as renderer:
         views = [_view(scene, config.scene, renderer, rng) for _ in range(config.views)]
     grasps = _labelled(scene, views, hands, config, rng)
-    return Shard(_images(views, bin_), _objects(names, scales, scene, len(views)), grasps), left_out
-
-
-@dataclass(frozen=True)
-class _View:
-    """An image of the heap."""
-
-    rendering: Rendering
-    camera: Camera
-    world_from_camera: Float64[np.ndarray, "4 4"]
-
-    def of_object(self, index: int) -> ObjectInView:
-        """The scene's solid of that number in this image."""
-        camera_from_world = invert(self.world_from_camera)
-        return ObjectInView(self.rendering, index + 1, self.camera, self.world_from_camera, camera_from_world)
+    return Shard(depth_images(views, bin_), _objects(names, scales, scene, len(views)), grasps), left_out
 
 
 def _loaded(
@@ -109,17 +93,15 @@ def _scaled(
 ) -> tuple[Solid, float]:
     """The object as large as it would be alone on the table in one of its stable poses, but not too large for the bin,
     and its scale."""
-    poses = stable_poses(shape, config.stable_pose_probability)
-    pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, _ = posed_for_hand(shape, pose, config.objects, hand, rng)
+    scale, _ = posed_at_random(shape, config.stable_pose_probability, config.objects, hand, rng)
     if bin_ is not None:
         scale = min(scale, FITTING * min(bin_.inner_x, bin_.inner_y) / float(max(shape.mesh.extents)))
     return shape.scaled(scale), scale
 
 
-def _view(scene: Scene, config: SceneConfig, renderer: Renderer, rng: np.random.Generator) -> _View:
+def _view(scene: Scene, config: SceneConfig, renderer: Renderer, rng: np.random.Generator) -> View:
     camera, world_from_camera = sample_camera(config, rng, radius=_reach(scene))
-    return _View(renderer.render(scene, camera, world_from_camera), camera, world_from_camera)
+    return View(renderer.render(scene, camera, world_from_camera), camera, world_from_camera)
 
 
 def _reach(scene: Scene) -> float:
@@ -132,7 +114,7 @@ def _reach(scene: Scene) -> float:
 
 def _labelled(
     scene: Scene,
-    views: Sequence[_View],
+    views: Sequence[View],
     hands: Sequence[ParallelJawGripper],
     config: GenerateConfig,
     rng: np.random.Generator,
@@ -145,7 +127,7 @@ def _labelled(
     rows: list[list[GraspTable]] = [[] for _ in views]
     for index in range(len(scene.solids)):
         shown = np.flatnonzero(counts[:, index]).tolist()
-        in_view = [views[v].of_object(index) for v in shown]
+        in_view = [ObjectInView(views[v], index + 1, invert(views[v].world_from_camera)) for v in shown]
         for hand in hands if len(shown) else ():
             labels = label_fresh_grasps(scene, index, in_view, counts[shown, index], hand, config, rng)
             for v, of_view in zip(shown, labels, strict=True):
@@ -153,7 +135,7 @@ def _labelled(
     return GraspTable.concatenate([table for of_view in rows for table in of_view])
 
 
-def _seen(view: _View, count: int) -> Float64[np.ndarray, "M"]:
+def _seen(view: View, count: int) -> Float64[np.ndarray, "M"]:
     """Area of each object's visible part in m², as if it faced the camera: (z / f)² a pixel."""
     instance, depth = view.rendering.instance, view.rendering.depth
     pixel = np.where(instance > 0, depth, 0.0).astype(np.float64) ** 2 / (view.camera.fx * view.camera.fy)
@@ -169,24 +151,13 @@ def _shares(visible: Bool[np.ndarray, "M"], total: int, rng: np.random.Generator
     return counts
 
 
-def _in_image(labels: LabelledGrasps, view: _View, image: int, index: int, hand: str) -> GraspTable:
+def _in_image(labels: LabelledGrasps, view: View, image: int, index: int, hand: str) -> GraspTable:
     """Those whose centre lies in the image, as rows of its table: others no policy could propose."""
     camera, camera_from_world = view.camera, invert(view.world_from_camera)
     grasps_in_camera = labels.grasps_in_world.transformed(camera_from_world)
     u, v = image_from_grasps(grasps_in_camera, camera).center.T
     inside = (u > -0.5) & (u < camera.width - 0.5) & (v > -0.5) & (v < camera.height - 0.5)
     return seen_in_image(labels[np.flatnonzero(inside)], camera_from_world, camera, image, index + 1, hand)
-
-
-def _images(views: Sequence[_View], bin_: Bin | None) -> DepthImages:
-    inner = [np.nan] * 3 if bin_ is None else [bin_.inner_x, bin_.inner_y, bin_.wall_height]
-    return DepthImages(
-        depth=np.stack([view.rendering.depth for view in views]),
-        instance=np.stack([view.rendering.instance for view in views]),
-        cameras=tuple(view.camera for view in views),
-        world_from_camera=np.stack([view.world_from_camera for view in views]),
-        bin=np.tile(inner, (len(views), 1)),
-    )
 
 
 def _objects(names: tuple[str, ...], scales: Float64[np.ndarray, "M"], scene: Scene, views: int) -> SceneObjects:

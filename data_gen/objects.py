@@ -13,11 +13,21 @@ from scipy.spatial import ConvexHull
 
 from data_gen.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
 from data_gen.procedural import FAMILIES, check_family, make_solid
+from data_gen.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper
 from graspnet.transforms import perpendicular_to
 
-__all__ = ["ObjectConfig", "load_object", "object_names", "only_meshes_of", "outline_width", "posed_for_hand", "sides"]
+__all__ = [
+    "ObjectConfig",
+    "load_object",
+    "object_names",
+    "only_meshes_of",
+    "outline_width",
+    "posed_at_random",
+    "posed_for_hand",
+    "sides",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +114,18 @@ def posed_for_hand(
     scaled_pose = world_from_object.copy()
     scaled_pose[:3, 3] *= scale
     return scale, scaled_pose
+
+
+def posed_at_random(
+    solid: Solid,
+    minimum_probability: float,
+    config: ObjectConfig,
+    hand: ParallelJawGripper,
+    rng: np.random.Generator,
+) -> tuple[float, Float64[np.ndarray, "4 4"]]:
+    """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""
+    poses = stable_poses(solid, minimum_probability)
+    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
 
 
 def outline_width(solid: Solid, world_from_object: Float64[np.ndarray, "4 4"]) -> float:

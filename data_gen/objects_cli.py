@@ -1,7 +1,6 @@
 """`graspnet objects`: which objects a dataset would be made of, how diverse they are, and what is wrong with them."""
 
 import csv
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
 from graspnet.progress import track
 from graspnet.run_record import write_run_record
 
 if TYPE_CHECKING:
+    from data_gen.engines import Engine
     from data_gen.objects import ObjectConfig
     from data_gen.objects_page import ObjectReport
 
@@ -53,15 +54,7 @@ BLANK = [""] * len(SIDES + NUMBERS)
     metavar="N",
     help="Objects of a set that are looked at, evenly spread over it.",
 )
-@click.option(
-    "--workers",
-    type=int,
-    default=os.cpu_count() or 1,
-    show_default=True,
-    metavar="N",
-    help="Processes, one thread each.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@run_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -71,7 +64,7 @@ BLANK = [""] * len(SIDES + NUMBERS)
 )
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def objects(
-    config_name: str, folders: tuple[Path, ...], most: int, workers: int, seed: int, output: Path,
+    config_name: str, folders: tuple[Path, ...], most: int, engine: "Engine", seed: int, output: Path,
     overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Load every object, and show how large, thin, bent, hollow and graspable they are, and which cannot be used.
@@ -85,7 +78,6 @@ def objects(
     status: 0 done, 2 bad input, or no object could be used.
     """
     from data_gen.diversity import COLUMNS
-    from data_gen.engines import LocalEngine
     from data_gen.generate_config import GenerateConfig
     from data_gen.objects import object_names, only_meshes_of
     from data_gen.objects_page import group_table, notes_table, write_page
@@ -94,7 +86,7 @@ def objects(
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(folders, "objects"), *overrides))
     units = _chosen(object_names(config.objects), config.objects, most)
     work = partial(_report, config=config.objects, seed=seed)
-    reports = list(track(LocalEngine(workers).run(work, units), len(units), "objects", "objects"))
+    reports = list(track(engine.run(work, units), len(units), "objects", "objects"))
     reports.sort(key=lambda report: (report.group, report.name))
     problems = [report for report in reports if report.problem]
     if len(problems) == len(reports):

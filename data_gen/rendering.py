@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
 from data_gen.meshes import Solid
+from data_gen.raycasting import raycasting_scene
 from data_gen.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.errors import InputError
@@ -98,7 +99,7 @@ class RaycastRenderer(Renderer):
         if rays.size == 0:
             return np.zeros(rays.shape[:2], dtype=np.float32)
         if solid not in self._scenes:
-            self._scenes[solid] = _raycasting_scene(solid)
+            self._scenes[solid] = raycasting_scene(solid.mesh)
         hits = self._scenes[solid].cast_rays(rays, nthreads=self.threads)
         return np.asarray(hits["t_hit"].numpy() + np.float32(NEAR))
 
@@ -154,16 +155,6 @@ def _numbered(scene: Scene) -> Iterator[tuple[int, Solid, Float64[np.ndarray, "4
     yield from zip(count(1), scene.solids, scene.world_from_object, strict=False)
     if scene.bin is not None:
         yield 0, scene.bin.walls(), scene.bin.world_from_walls
-
-
-def _raycasting_scene(solid: Solid) -> Any:
-    import open3d
-
-    scene: Any = open3d.t.geometry.RaycastingScene(nthreads=1)  # of the building, which is quick
-    scene.add_triangles(
-        np.asarray(solid.mesh.vertices, dtype=np.float32), np.asarray(solid.mesh.faces, dtype=np.uint32)
-    )
-    return scene
 
 
 def _nothing(camera: Camera) -> Float32[np.ndarray, "H W"]:

@@ -18,11 +18,11 @@ from data_gen.metrics import METRICS
 from data_gen.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
 from data_gen.objects import load_object, posed_for_hand
 from data_gen.physics.decomposition import convex_parts
-from data_gen.rendering import RENDERERS, Renderer, Rendering
+from data_gen.rendering import RENDERERS, Renderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from data_gen.stable_poses import StablePoses, stable_poses
-from graspnet.camera import Camera
-from graspnet.dataset import DepthImages, GraspTable, SceneObjects, Shard
+from data_gen.views import View, depth_images
+from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import ParallelJawGripper
@@ -39,8 +39,7 @@ def generate_object(
     if any(METRICS[metric].executed for metric in config.metrics):  # at its own size: pieces once for every scale
         shape = replace(shape, parts=convex_parts(shape))
     poses = stable_poses(shape, config.stable_pose_probability)
-    if config.cameras:
-        config = replace(config, scene=replace(config.scene, camera=str(rng.choice(config.cameras))))
+    config = config.with_one_camera(rng)
     label_views = _with_fresh_grasps if config.object_grasps is None else _with_object_grasps
     with RENDERERS[config.renderer]() as renderer:
         return _shard(name, list(label_views(shape, poses, hands, renderer, config, rng)))
@@ -62,31 +61,29 @@ class _Resting:
 
 
 @dataclass(frozen=True)
-class _View:
-    """An image of the object put down somewhere else. camera_from_rest: from the world in which it is labelled."""
+class _Placed:
+    """The object put down somewhere else, and an image of it."""
 
     resting: _Resting
-    rendering: Rendering
-    camera: Camera
-    world_from_camera: Float64[np.ndarray, "4 4"]
+    view: View
     world_from_object: Float64[np.ndarray, "4 4"]
 
     @property
     def camera_from_rest(self) -> Float64[np.ndarray, "4 4"]:
         """From the world in which the grasps were labelled."""
-        return invert(self.world_from_camera) @ self.world_from_object @ invert(self.resting.world_from_object)
+        return invert(self.view.world_from_camera) @ self.world_from_object @ invert(self.resting.world_from_object)
 
     @property
     def of_object(self) -> ObjectInView:
         """The object in this image."""
-        return ObjectInView(self.rendering, 1, self.camera, self.world_from_camera, self.camera_from_rest)
+        return ObjectInView(self.view, 1, self.camera_from_rest)
 
 
 @dataclass(frozen=True)
 class _LabelledView:
-    """A view, and for each hand's name its grasps."""
+    """An image, and for each hand's name its grasps."""
 
-    view: _View
+    placed: _Placed
     grasps: dict[str, LabelledGrasps]
 
 
@@ -103,11 +100,11 @@ def _with_fresh_grasps(
         pose = poses.world_from_object[stable_pose]
         scale, world_from_object = posed_for_hand(shape, pose, config.objects, hands[0], rng)
         resting = _Resting(shape.scaled(scale), scale, stable_pose, world_from_object)
-        views = [_view(resting, config.scene, renderer, rng) for _ in range(count)]
-        counts, seen = np.full(count, config.grasps_per_view), [view.of_object for view in views]
+        placed = [_put_down(resting, config.scene, renderer, rng) for _ in range(count)]
+        counts, seen = np.full(count, config.grasps_per_view), [one.of_object for one in placed]
         labels = {h.name: label_fresh_grasps(resting.scene, 0, seen, counts, h, config, rng) for h in hands}
-        for k, view in enumerate(views):
-            yield _LabelledView(view, {name: of_view[k] for name, of_view in labels.items()})
+        for k, one in enumerate(placed):
+            yield _LabelledView(one, {name: of_view[k] for name, of_view in labels.items()})
 
 
 def _poses_to_show(poses: StablePoses, config: GenerateConfig, rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -118,12 +115,12 @@ def _poses_to_show(poses: StablePoses, config: GenerateConfig, rng: np.random.Ge
     return list(zip(drawn.tolist(), counts.tolist(), strict=True))
 
 
-def _view(resting: _Resting, scene: SceneConfig, renderer: Renderer, rng: np.random.Generator) -> _View:
+def _put_down(resting: _Resting, scene: SceneConfig, renderer: Renderer, rng: np.random.Generator) -> _Placed:
     radius = resting.solid.radius
     camera, world_from_camera = sample_camera(scene, rng, radius=radius)
     placed = sample_placement(resting.world_from_object, camera, world_from_camera, scene, rng, radius=radius)
     rendering = renderer.render(Scene((resting.solid,), placed[None]), camera, world_from_camera)
-    return _View(resting, rendering, camera, world_from_camera, placed)
+    return _Placed(resting, View(rendering, camera, world_from_camera), placed)
 
 
 def _with_object_grasps(
@@ -149,7 +146,7 @@ def _with_object_grasps(
         if any(len(grasps) for grasps in labels.values()):
             shown = True
             for _ in range(count):
-                yield _LabelledView(_view(resting, config.scene, renderer, rng), labels)
+                yield _LabelledView(_put_down(resting, config.scene, renderer, rng), labels)
     if not shown:
         raise InputError("no antipodal grasp of it comes from above in any of its stable poses")
 
@@ -179,14 +176,7 @@ def _resting_labels(
 
 
 def _shard(name: str, views: Sequence[_LabelledView]) -> Shard:
-    shown = [v.view for v in views]
-    images = DepthImages(
-        depth=np.stack([v.rendering.depth for v in shown]),
-        instance=np.stack([v.rendering.instance for v in shown]),
-        cameras=tuple(v.camera for v in shown),
-        world_from_camera=np.stack([v.world_from_camera for v in shown]),
-        bin=np.full((len(shown), 3), np.nan),
-    )
+    shown = [v.placed for v in views]
     objects = SceneObjects(
         image=np.arange(len(shown)),
         instance=np.ones(len(shown), dtype=np.int64),
@@ -196,8 +186,8 @@ def _shard(name: str, views: Sequence[_LabelledView]) -> Shard:
         world_from_object=np.stack([v.world_from_object for v in shown]),
     )
     tables = [
-        seen_in_image(grasps, v.view.camera_from_rest, v.view.camera, image, 1, hand)
+        seen_in_image(grasps, v.placed.camera_from_rest, v.placed.view.camera, image, 1, hand)
         for image, v in enumerate(views)
         for hand, grasps in v.grasps.items()
     ]
-    return Shard(images, objects, GraspTable.concatenate(tables))
+    return Shard(depth_images([v.view for v in shown], None), objects, GraspTable.concatenate(tables))

@@ -55,6 +55,11 @@ class ContactFrames:
         cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
         return cos * self.tangent[..., None, :] + sin * self.cotangent[..., None, :]
 
+    def cone_edges(self, friction: Float64[np.ndarray, "*B"], count: int) -> Float64[np.ndarray, "*B 2 F 3"]:
+        """Forces of one newton along the normal on the edges of both cones, at angles 2πk / count."""
+        edges = self.around(2 * np.pi * np.arange(count) / count)
+        return self.inward[..., None, :] + friction[..., None, None, None] * edges
+
     def cone_facets(self, friction: Float64[np.ndarray, "*B"], count: int) -> Float64[np.ndarray, "*B 2 F 3"]:
         """Normals, out of both cones of `count` edges at angles 2πk / count, of the facets between the edges."""
         slope = friction[..., None, None, None] * np.cos(np.pi / count)
@@ -89,8 +94,7 @@ def grasp_wrenches(
     contacts. NaN where contacts were not found.
     """
     frames = contact_frames(contacts, across)
-    edges = frames.around(2 * np.pi * np.arange(config.facets) / config.facets)
-    forces = frames.inward[..., None, :] + friction[..., None, None, None] * edges
+    forces = frames.cone_edges(friction, config.facets)
     lever = contacts.points - center_of_mass[..., None, :]
     torques = config.torque_scale * np.cross(lever[..., None, :], forces)
     limit = config.torque_scale * np.pi * config.torsion_radius**2 * friction

@@ -124,9 +124,8 @@ def simulate(
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
     choices = [PlannerChoice(name, model=model) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
-    folders = {name: output / name if config.variants else output for name in config.runs()}
     runs = {
-        name: _run(variant, choices, seed, engine, resume, folders[name], report)
+        name: _run(variant, choices, seed, engine, resume, output / name if config.variants else output, report)
         for name, variant in config.runs().items()
     }
     if all(record.problem for records in runs.values() for record in records):

@@ -17,7 +17,7 @@ from data_gen.rendering import Renderer
 from sim_eval.clutter import RoundRecord, RoundResult, record_round
 from sim_eval.kinds import Kind
 from sim_eval.planners import Planner
-from sim_eval.records import as_json
+from sim_eval.records import as_json, rows_as_json, started
 from sim_eval.statistics import bootstrap_over_objects, wilson_interval
 
 if TYPE_CHECKING:
@@ -67,19 +67,18 @@ class RoundComparison:
 
 def summarise_rounds(records: Sequence[RoundRecord], motion_time: float) -> list[ClutterSummary]:
     """One summary for each planner, in the order in which they were asked for."""
-    started = _started(records)
-    labels = list(started[0].results) if started else []
-    objects = np.array([len(record.objects) for record in started])
-    return [_summary(label, [r.results[label] for r in started], objects, motion_time) for label in labels]
+    ran = started(records)
+    labels = list(ran[0].results) if ran else []
+    objects = np.array([len(record.objects) for record in ran])
+    return [_summary(label, [r.results[label] for r in ran], objects, motion_time) for label in labels]
 
 
 def compare_rounds(records: Sequence[RoundRecord]) -> list[RoundComparison]:
     """Every pair of planners over the rounds that started."""
-    started = _started(records)
-    objects = np.array([len(record.objects) for record in started])
+    ran = started(records)
+    objects = np.array([len(record.objects) for record in ran])
     counts = {
-        label: _counts([record.results[label] for record in started], objects)
-        for label in (started[0].results if started else [])
+        label: _counts([record.results[label] for record in ran], objects) for label in (ran[0].results if ran else [])
     }
     return [
         RoundComparison(one, other, *_gain(counts[one], counts[other], 1), *_gain(counts[one], counts[other], 2))
@@ -132,10 +131,7 @@ def _figures(config: "ProtocolConfig", records: Sequence[RoundRecord]) -> dict[s
     return {
         "policies": [as_json(summary) for summary in summarise_rounds(records, config.clutter.motion_time)],
         "differences": [as_json(comparison) for comparison in compare_rounds(records)],
-        "rounds": [
-            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
-            for record in records
-        ],
+        "rounds": rows_as_json(records),
     }
 
 
@@ -145,10 +141,6 @@ def _table(config: "ProtocolConfig", records: Sequence[RoundRecord]) -> str:
 
 
 CLUTTER = Kind("round", RoundRecord, _run, _figures, _table)
-
-
-def _started(records: Sequence[RoundRecord]) -> list[RoundRecord]:
-    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
 
 
 def _counts(results: Sequence[RoundResult], objects: Int64[np.ndarray, "R"]) -> Float64[np.ndarray, "R 3"]:

@@ -23,12 +23,11 @@ from jaxtyping import Float64, Int64
 from data_gen.antipodal import AntipodalConfig, sample_antipodal
 from data_gen.collision import clearance
 from data_gen.engines import Engine
-from data_gen.objects import ObjectConfig, posed_for_hand
+from data_gen.objects import ObjectConfig, posed_at_random
 from data_gen.procedural import FAMILIES, make_solid
 from data_gen.rendering import RaycastRenderer
 from data_gen.run_options import run_options
 from data_gen.scenes import Scene
-from data_gen.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
@@ -68,9 +67,7 @@ def candidate(seed: int, number: int) -> ObjectPose:
     rng = np.random.default_rng([seed, number, HARD])
     family = list(FAMILIES)[number % len(FAMILIES)]
     solid = make_solid(family, rng, f"{family}_{number:05d}")
-    poses = stable_poses(solid)
-    pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, scaled_pose = posed_for_hand(solid, pose, SIZES, load_gripper(CONDITIONS.gripper), rng)
+    scale, scaled_pose = posed_at_random(solid, 0.01, SIZES, load_gripper(CONDITIONS.gripper), rng)
     return ObjectPose(solid.scaled(scale), scaled_pose)
 
 

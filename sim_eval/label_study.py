@@ -23,13 +23,12 @@ from data_gen.collision import clearance
 from data_gen.engines import LocalEngine
 from data_gen.hands import HandConfig, sample_hands
 from data_gen.metrics import METRICS, MetricConfig
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld
 from data_gen.physics.tugs import TugConfig
 from data_gen.robustness import estimate
 from data_gen.scenes import Scene
-from data_gen.stable_poses import stable_poses
 from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.grasps import Grasps
 from graspnet.progress import track
@@ -66,9 +65,7 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     (hand,) = sample_hands(config.hands, "hand", 1, rng)
     shape = load_object(config.objects, object_names(config.objects)[index], rng)
     shape = replace(shape, parts=convex_parts(shape))
-    poses = stable_poses(shape)
-    pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, world_from_object = posed_for_hand(shape, pose, config.objects, hand, rng)
+    scale, world_from_object = posed_at_random(shape, 0.01, config.objects, hand, rng)
     solid = shape.scaled(scale)
     grasps_in_world, origin = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))

@@ -21,6 +21,7 @@ from PIL import Image
 
 from data_gen.scenes import Scene
 from graspnet.camera import save_camera
+from graspnet.cli import NOTHING_FOUND
 from graspnet.errors import InputError
 from graspnet.observation import Observation
 from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class
@@ -37,7 +38,6 @@ __all__ = [
     "save_observation",
 ]
 
-NOTHING_FOUND = 3  # exit status of `graspnet plan`, and of any outside planner, that has no grasp to propose
 PLACEHOLDERS = ("depth", "camera", "segmask", "gripper", "output", "seed")
 # planners that see the truth; each is a Planner made from a quality, or from none
 CEILINGS: dict[str, str] = {

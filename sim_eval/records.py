@@ -7,19 +7,31 @@ the same one. A last line that was cut off is dropped.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
 
-__all__ = ["RecordLog", "as_json", "finite", "from_json", "protocol_hash"]
+__all__ = ["RecordLog", "as_json", "finite", "from_json", "protocol_hash", "rows_as_json", "started"]
+
+
+@runtime_checkable
+class Record(Protocol):
+    """What every kind's records have: a number, and why it could not start."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def problem(self) -> str: ...
+
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 FILE = "records.jsonl"
 
 
@@ -31,6 +43,16 @@ def protocol_hash(config: Any) -> str:
 def as_json(record: Any) -> dict[str, Any]:
     """A frozen dataclass as JSON has it; NaN, which JSON does not have, is null."""
     return {key: finite(value) for key, value in config_to_dict(record).items()}
+
+
+def started(records: Sequence[R]) -> list[R]:
+    """Those that could start, in the order of their numbers."""
+    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
+
+
+def rows_as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each record, or only its number and problem where it could not start."""
+    return [{"index": r.index, "problem": r.problem} if r.problem else as_json(r) for r in records]
 
 
 def finite(value: Any) -> Any:

@@ -167,10 +167,6 @@ def _points(difference: float) -> str:
     return f"{100 * difference:+.1f}".replace("-", "−")
 
 
-def _in_words(outcome: str) -> str:
-    return outcome.replace("_", " ")
-
-
 def _protocol_section(run: FinishedRun) -> Section:
     """What it takes to run it again, what could not start, and all settings."""
     unit = kind_named(run.config.kind).unit

@@ -17,7 +17,7 @@ from graspnet.config import config_to_dict
 from sim_eval.kinds import Kind, kind_named
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial
-from sim_eval.records import as_json, finite, protocol_hash
+from sim_eval.records import as_json, finite, protocol_hash, rows_as_json, started
 from sim_eval.statistics import (
     PairedDifference,
     bootstrap_over_objects,
@@ -69,19 +69,18 @@ class Comparison:
 
 def summarise(records: Sequence[TrialRecord]) -> list[PolicySummary]:
     """One summary for each policy, in the order in which they were asked for."""
-    started = _started(records)
-    labels = list(started[0].results) if started else []
-    ceiling = sum(record.results[CEILING].success for record in started) if CEILING in labels else 0
-    return [_summary(label, [record.results[label] for record in started], ceiling) for label in labels]
+    ran = started(records)
+    labels = list(ran[0].results) if ran else []
+    ceiling = sum(record.results[CEILING].success for record in ran) if CEILING in labels else 0
+    return [_summary(label, [record.results[label] for record in ran], ceiling) for label in labels]
 
 
 def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
     """Every pair of policies on the trials that started: success of the first minus success of the second."""
-    started = _started(records)
-    objects = [record.object for record in started]
+    ran = started(records)
+    objects = [record.object for record in ran]
     lifted = {
-        label: np.array([record.results[label].success for record in started])
-        for label in (started[0].results if started else [])
+        label: np.array([record.results[label].success for record in ran]) for label in (ran[0].results if ran else [])
     }
     pairs = list(combinations(lifted, 2))
     paired = [paired_difference(lifted[one], lifted[other]) for one, other in pairs]
@@ -137,10 +136,7 @@ def _figures(config: ProtocolConfig, records: Sequence[TrialRecord]) -> dict[str
     return {
         "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(records)],
         "differences": [as_json(comparison) for comparison in compare(records)],
-        "trials": [
-            {"index": record.index, "problem": record.problem} if record.problem else as_json(record)
-            for record in records
-        ],
+        "trials": rows_as_json(records),
     }
 
 
@@ -149,10 +145,6 @@ SINGLE = Kind("trial", TrialRecord, record_trial, _figures, lambda config, recor
 
 def _share(value: float) -> str:
     return f"{value:.1%}" if np.isfinite(value) else "-"
-
-
-def _started(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
 
 
 def _summary(label: str, results: list[TrialResult], ceiling: int) -> PolicySummary:

@@ -6,6 +6,7 @@ figure. Where more than two policies are compared, `holm_adjusted` keeps the cha
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -99,14 +100,19 @@ def bootstrap_over_objects(
     """
     if not objects:
         return float("nan"), float("nan")
-    _, owner = np.unique(np.array(objects), return_inverse=True)
-    trials_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(len(trials_of), size=(draws, len(trials_of)))
-    values = np.array([figure(np.concatenate([trials_of[k] for k in row])) for row in chosen])
+    values = np.array([figure(trials) for trials in _resampled(tuple(objects), draws, seed)])
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.nanquantile(values, tails) if np.isfinite(values).any() else (np.nan, np.nan)
     return float(low), float(high)
+
+
+@lru_cache(maxsize=2)  # a run asks for the same ones for every pair of planners, in its table, its JSON and its page
+def _resampled(objects: tuple[str, ...], draws: int, seed: int) -> tuple[Int64[np.ndarray, "_"], ...]:
+    """The trials of each draw of the bootstrap."""
+    _, owner = np.unique(np.array(objects), return_inverse=True)
+    trials_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
+    chosen = np.random.default_rng(seed).integers(len(trials_of), size=(draws, len(trials_of)))
+    return tuple(np.concatenate([trials_of[k] for k in row]) for row in chosen)
 
 
 def holm_adjusted(p_values: Sequence[float]) -> Float64[np.ndarray, "K"]:

@@ -13,12 +13,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.meshes import Solid
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
 from data_gen.rendering import Renderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
-from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
@@ -235,9 +234,7 @@ def _draw_solid(
     shape = index % len(names)
     solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
     solid = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
-    poses = stable_poses(solid, config.stable_pose_probability)
-    pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, scaled_pose = posed_for_hand(solid, pose, config.objects, gripper, rng)
+    scale, scaled_pose = posed_at_random(solid, config.stable_pose_probability, config.objects, gripper, rng)
     return solid.scaled(scale), scaled_pose
 
 

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import trimesh
@@ -19,6 +18,7 @@ from jaxtyping import Float64, Int64
 from manifold3d import Manifold, Mesh, OpType
 
 from data_gen.meshes import Solid
+from data_gen.raycasting import raycasting_scene
 from graspnet.errors import InputError
 
 __all__ = ["DecompositionConfig", "Fit", "cache_folder", "convex_parts", "fit_of"]
@@ -107,11 +107,8 @@ def _refined(solid: Solid, config: DecompositionConfig) -> list[trimesh.Trimesh]
 
 def _signed_distance(mesh: trimesh.Trimesh, points: Float64[np.ndarray, "P 3"]) -> Float64[np.ndarray, "P"]:
     """Metres; negative inside."""
-    import open3d
-
-    scene: Any = open3d.t.geometry.RaycastingScene(nthreads=1)
-    scene.add_triangles(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
-    return np.asarray(scene.compute_signed_distance(points.astype(np.float32)).numpy(), dtype=np.float64)
+    distance = raycasting_scene(mesh).compute_signed_distance(points.astype(np.float32))
+    return np.asarray(distance.numpy(), dtype=np.float64)
 
 
 def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:

@@ -203,8 +203,8 @@ def test_closing_one_renderer_leaves_another_at_work(box: Solid) -> None:
 
 def test_one_hierarchy_serves_all_poses_and_views(box: Solid, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
-    build = rendering._raycasting_scene
-    monkeypatch.setattr(rendering, "_raycasting_scene", lambda solid: built.append(solid) or build(solid))
+    build = rendering.raycasting_scene
+    monkeypatch.setattr(rendering, "raycasting_scene", lambda mesh: built.append(mesh) or build(mesh))
     renderer = RaycastRenderer()
     for height in (0.5, 0.6):
         renderer.render(Scene((box, box), np.stack([at(0, 0, 0.02), at(0.1, 0, 0.02)])), CAMERA, above(height))
