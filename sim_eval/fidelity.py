@@ -13,17 +13,21 @@ from typing import Any
 
 import click
 import numpy as np
+import trimesh
 from jaxtyping import Bool
 
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.engines import LocalEngine
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_for_hand
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.decomposition import Fit, convex_parts, fit_of
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
-from data_gen.stable_poses import stable_poses
+from data_gen.physics.tugs import GRAVITY
 from graspnet.errors import InputError
+from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
 from graspnet.progress import track
+from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from sim_eval.statistics import paired_difference
 
 __all__ = ["SECOND_JUDGE", "STUDIES", "ObjectFit", "Share", "Variant", "geometry", "verdicts"]
@@ -42,12 +46,13 @@ def _solver(name: str, **changes: Any) -> Variant:
 
 
 BASE = Variant("as published", PickConfig())
-# another solver, pyramids for friction cones, softer contacts, smaller steps: what it shares with the first is the hand
+# another solver, friction treated otherwise, softer contacts, smaller steps: what it shares with the first is the hand
 SECOND_JUDGE = PickConfig(
-    solver=SolverConfig(
-        time_step=0.001, contact_time=0.01, impedance=0.99, friction_to_normal_impedance=3.0, cone="pyramidal",
-        algorithm="cg",
-    )
+    solver=SolverConfig(time_step=0.001, contact_time=0.01, impedance=0.99, noslip_iterations=10, algorithm="cg")
+)
+CREEPING = SolverConfig(  # what a second judge must not be: a grip well within Coulomb's cone slides (`creep`)
+    time_step=0.001, contact_time=0.01, impedance=0.99, friction_to_normal_impedance=3.0, cone="pyramidal",
+    algorithm="cg",
 )  # fmt: skip
 STUDIES: dict[str, tuple[Variant, ...]] = {
     "step": (BASE, _solver("half the time step", time_step=0.001), _solver("a quarter of it", time_step=0.0005)),
@@ -58,7 +63,11 @@ STUDIES: dict[str, tuple[Variant, ...]] = {
         _solver("impratio 30", friction_to_normal_impedance=30.0),
         _solver("five noslip iterations", noslip_iterations=5),
     ),
-    "judge": (BASE, Variant("the second judge", SECOND_JUDGE)),
+    "judge": (
+        BASE,
+        Variant("the second judge", SECOND_JUDGE),
+        Variant("a judge that creeps", PickConfig(solver=CREEPING)),
+    ),
 }
 
 
@@ -89,9 +98,7 @@ def verdicts(share: Share) -> Bool[np.ndarray, "N V"]:
     rng = np.random.default_rng([share.seed, share.index])
     hand = load_gripper(share.gripper)
     shape = load_object(share.objects, object_names(share.objects)[share.index], rng)
-    poses = stable_poses(shape)
-    pose = poses.world_from_object[poses.draw(1, rng)[0]]
-    scale, world_from_object = posed_for_hand(shape, pose, share.objects, hand, rng)
+    scale, world_from_object = posed_at_random(shape, 0.01, share.objects, hand, rng)
     solid = shape.scaled(scale)
     mixture = CandidateConfig(antipodal=0.6, near_miss=0.4, action_space=0.0)
     grasps, _ = sample_candidates(solid, world_from_object, hand, share.grasps, mixture, rng)
@@ -99,6 +106,36 @@ def verdicts(share: Share) -> Bool[np.ndarray, "N V"]:
     worlds = [PickWorld(solid, hand, variant.pick, density, friction) for variant in STUDIES[share.study]]
     at_rest = worlds[0].settle(world_from_object)
     return np.array([[world.pick(at_rest, grasps[i : i + 1]).success for world in worlds] for i in range(len(grasps))])
+
+
+CREEP_SOLIDS = {  # 30 to 36 mm between the pads
+    "box": trimesh.creation.box([0.04, 0.03, 0.04]),
+    "cylinder": trimesh.creation.cylinder(0.015, 0.05),
+    "ball": trimesh.creation.icosphere(3, 0.018),
+}
+CREEP_LOADS = (0.2, 0.5, 0.7)
+
+
+def creep(solid: Solid, solver: SolverConfig, load: float, seconds: float = 2.0) -> float:
+    """How fast (m/s) a YuMi's grip through the middle lets a solid slide while its hand stands still.
+
+    load: weight as a share of what Coulomb's friction holds, 2 μ F. Below one, the exact answer is no motion at all; a
+    lift at `single`'s speed needs a third more. NaN: the object was lost.
+    """
+    hand, friction = load_gripper("yumi"), 0.5
+    mass = load * 2 * friction * hand.force / GRAVITY
+    hold = PickConfig(solver=solver, max_mass=mass, shake_amplitude=0.0, shake_frequency=3 / seconds)  # x, y, z: thrice
+    world = PickWorld(solid, hand, hold, mass / solid.volume, friction)
+    height = -float(solid.mesh.bounds[0, 2])
+    closing_along_y = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
+    grasp = Grasps(rigid(closing_along_y, np.array([0.0, 0.0, height]))[None], np.array([hand.max_width]))
+    interval = seconds / 20
+    result = world.pick(rigid(np.eye(3), np.array([0.0, 0.0, height])), grasp, frame_interval=interval)
+    held = [transform_points(invert(f.world_from_grasp), f.world_from_objects[0, :3, 3][None])[0]
+            for f in result.frames if f.phase == "shake"]  # fmt: skip
+    if not result.success or len(held) < 10:
+        return float("nan")
+    return float(np.linalg.norm(held[-1] - held[4])) / ((len(held) - 5) * interval)
 
 
 def geometry(config: ObjectConfig, name: str) -> ObjectFit:
@@ -133,6 +170,18 @@ def print_verdicts(study: str, objects: int, grasps: int, workers: int, seed: in
             f" {100 * pair.difference:+.2f} points [{100 * pair.low:+.2f}, {100 * pair.high:+.2f}],"
             f" {pair.only_first + pair.only_second} verdicts differ"
         )
+
+
+@main.command("creep")
+def print_creep() -> None:
+    """Print, for every variant of every study, how fast (mm/s) a grip well within Coulomb's cone slides."""
+    variants = {variant.name: variant.pick.solver for study in STUDIES.values() for variant in study}
+    solids = [solid_from_mesh(mesh, name) for name, mesh in CREEP_SOLIDS.items()]
+    cases = [(solid, load) for solid in solids for load in CREEP_LOADS]
+    click.echo(f"{'mm/s at a share of 2 μ F':24s}" + "".join(f"{s.name:>9s} {load:.0%}" for s, load in cases))
+    for name, solver in variants.items():
+        speeds = [creep(solid, solver, load) for solid, load in cases]
+        click.echo(f"{name:24s}" + "".join(f"{1000 * speed:13.3f}" for speed in speeds))
 
 
 @main.command("geometry")

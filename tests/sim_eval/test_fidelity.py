@@ -1,12 +1,15 @@
 """Fidelity: every variant judges the same grasps, and the pieces of procedural objects are the objects."""
 
 import numpy as np
+import pytest
 import trimesh
 from click.testing import CliRunner
 
+from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig
+from data_gen.physics.picking import SolverConfig
 from graspnet.config import load_config
-from sim_eval.fidelity import SECOND_JUDGE, STUDIES, Share, geometry, main, verdicts
+from sim_eval.fidelity import CREEP_SOLIDS, CREEPING, SECOND_JUDGE, STUDIES, Share, creep, geometry, main, verdicts
 from sim_eval.protocols import ProtocolConfig
 
 
@@ -26,6 +29,17 @@ def test_each_study_begins_with_the_judge_that_is_published():
 
 def test_the_second_judge_of_the_study_is_the_one_of_the_protocol():
     assert load_config(ProtocolConfig, "simulate", "second_judge").trial.pick == SECOND_JUDGE
+
+
+@pytest.mark.parametrize("judge", [SolverConfig(), SECOND_JUDGE.solver], ids=["first", "second"])
+@pytest.mark.parametrize("name", CREEP_SOLIDS)
+def test_a_grip_within_coulombs_cone_does_not_slide(judge, name):
+    """Exactly none would be right; at 0.05 mm/s an object slides by less than 0.1 mm in a lift and a shake."""
+    assert creep(solid_from_mesh(CREEP_SOLIDS[name], name), judge, 0.5) < 5e-5
+
+
+def test_a_creeping_judge_is_found_out():
+    assert creep(solid_from_mesh(CREEP_SOLIDS["box"], "box"), CREEPING, 0.5) > 2e-4
 
 
 def test_procedural_pieces_are_the_object():
