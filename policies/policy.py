@@ -19,9 +19,19 @@ from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation
 from graspnet.ops.grasp_crops import grasp_crops
 
-__all__ = ["POLICIES", "GraspPlan", "NetworkQuality", "Policy", "Quality", "make_policy", "policy_class"]
+__all__ = [
+    "POLICIES",
+    "GraspPlan",
+    "NetworkQuality",
+    "Policy",
+    "Quality",
+    "make_policy",
+    "policy_class",
+    "policy_names",
+]
 
 PLAN_VERSION = 1
+KIND = "parallel_jaw"  # of a plan's grasps
 # crops for one call of a network: with 128, gqcnn_2.0's feature maps pass the 32 MB above which malloc asks the system
 # for fresh pages each time, and those cost more than the convolution
 NETWORK_BATCH = 32
@@ -70,7 +80,8 @@ class GraspPlan:
     def from_json(plan: Any, observation: Observation, seconds: dict[str, float] | None = None) -> "GraspPlan":
         """A plan of docs/formats.md, version 1, sorted here if it was not; `seconds` replace those that it states.
 
-        InputError: names the field that is missing, not finite, not rigid (or left-handed), or wider than the hand.
+        InputError: names the field that is missing, not finite, not rigid (or left-handed), or wider than the hand; a
+        grasp of another kind of hand; a quality that is no probability.
         """
         if (
             not isinstance(plan, dict)
@@ -83,6 +94,9 @@ class GraspPlan:
             return GraspPlan(
                 Grasps.none(), np.zeros(0), str(plan.get("reason") or "no grasp, and no reason"), taken, policy
             )
+        for i, row in enumerate(plan["grasps"]):
+            if isinstance(row, dict) and row.get("kind", KIND) != KIND:
+                raise InputError(f"grasps[{i}].kind is {str(row['kind'])[:40]!r}; the hand is a {KIND}")
         columns = {
             field: np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
             for field, shape in (("camera_from_grasp", (4, 4)), ("width", ()), ("quality", ()))
@@ -90,6 +104,8 @@ class GraspPlan:
         widest = observation.gripper.max_width
         if not np.all((columns["width"] > 0) & (columns["width"] <= widest + 1e-6)):
             raise InputError(f"a grasp's width must lie in (0, {widest}], the hand's opening (metres)")
+        if not np.all((columns["quality"] >= 0) & (columns["quality"] <= 1)):
+            raise InputError("a grasp's quality must lie in [0, 1]: it is the probability that the grasp holds")
         order = np.argsort(-columns["quality"], kind="stable")
         grasps = Grasps(columns["camera_from_grasp"][order], columns["width"][order])
         return GraspPlan(grasps, columns["quality"][order], "", taken, policy)
@@ -111,7 +127,7 @@ class GraspPlan:
         for i in range(len(self)):
             pose = self.grasps_in_camera.poses[i]
             row = {
-                "kind": "parallel_jaw", "quality": float(self.qualities[i]), "camera_from_grasp": pose.tolist(),
+                "kind": KIND, "quality": float(self.qualities[i]), "camera_from_grasp": pose.tolist(),
                 "width": float(self.grasps_in_camera.width[i]),
                 "image": {
                     "center": image.center[i].tolist(), "angle": float(image.angle[i]), "depth": float(image.depth[i])
@@ -129,7 +145,7 @@ def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float6
     """One field of one grasp of a plan."""
     try:
         value = np.asarray(row[field], dtype=np.float64)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # an integer of 400 digits overflows
         raise InputError(f"grasps[{index}].{field} is missing or not made of numbers") from None
     if value.shape != shape or not np.isfinite(value).all():
         raise InputError(f"grasps[{index}].{field} must be {shape or 'one number'}, and finite")
@@ -168,13 +184,22 @@ POLICIES: dict[str, str] = {
 
 def policy_class(name: str) -> type[Policy]:
     """The Policy class of that name: ours, or an installed package's (entry-point group `graspnet.policies`)."""
-    group = "graspnet.policies"
-    entries = {entry.name: entry for entry in entry_points(group=group)}
-    entries |= {key: EntryPoint(key, value, group) for key, value in POLICIES.items()}
+    entries = _entries()
     if name not in entries:
         raise unknown_name("policy", name, entries)
     loaded: type[Policy] = entries[name].load()
     return loaded
+
+
+def policy_names() -> list[str]:
+    """The names that `policy_class` knows."""
+    return sorted(_entries())
+
+
+def _entries() -> dict[str, EntryPoint]:
+    group = "graspnet.policies"
+    entries = {entry.name: entry for entry in entry_points(group=group)}
+    return entries | {key: EntryPoint(key, value, group) for key, value in POLICIES.items()}
 
 
 def make_policy(

@@ -5,6 +5,7 @@ files; a ceiling (ceilings.py) sees the truth as well.
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,9 +23,9 @@ from PIL import Image
 from data_gen.scenes import Scene
 from graspnet.camera import save_camera
 from graspnet.cli import NOTHING_FOUND
-from graspnet.errors import InputError
+from graspnet.errors import InputError, unknown_name
 from graspnet.observation import Observation
-from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class
+from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class, policy_names
 
 __all__ = [
     "CEILINGS",
@@ -48,7 +49,7 @@ CEILINGS: dict[str, str] = {
 
 
 class PlannerError(Exception):
-    """An outside planner crashed, hung, or answered with something that is no plan. Says how; never ends a run."""
+    """A planner crashed, hung, or answered with something that is no plan. Says how; never ends a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,48 +90,61 @@ class CommandPlanner(Planner):
     """
 
     def __init__(self, command: str, timeout: float = 60.0) -> None:
-        """timeout: seconds after which the program and what it started are killed. InputError: no such command, or a
-        placeholder that we do not fill in."""
-        self.tokens, self.timeout = shlex.split(command), timeout
+        """timeout: seconds after which the program and what it started are killed. InputError: no such program, a
+        command that no shell would take, or a placeholder that we do not fill in."""
+        if not 0 < timeout < float("inf"):
+            raise InputError(f"planner {command!r}: timeout is {timeout}; it must be positive and finite (seconds)")
+        try:
+            self.tokens, self.timeout = shlex.split(command), timeout
+        except ValueError as error:
+            raise InputError(f"planner {command!r}: {error}; quote it as for a shell") from None
         try:
             filled = [token.format(**dict.fromkeys(PLACEHOLDERS, "x")) for token in self.tokens]
         except (KeyError, IndexError, ValueError):
             raise InputError(f"planner {command!r}: placeholders are {{{'}, {'.join(PLACEHOLDERS)}}}") from None
         if not filled or not any("{output}" in token for token in self.tokens):
             raise InputError(f"planner {command!r}: it must write its plan to {{output}}")
+        if shutil.which(filled[0]) is None:
+            raise InputError(f"planner {command!r}: there is no program {filled[0]!r} that could be run; give its path")
 
     def plan(self, situation: Situation) -> GraspPlan:
         """See Planner. The plan's seconds are those of the whole process."""
         start = perf_counter()
-        with tempfile.TemporaryDirectory(prefix="graspnet_plan_") as name:
+        with tempfile.TemporaryDirectory(prefix="graspnet_plan_", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             save_observation(situation.observation, folder)
             paths = {"depth": "depth.npy", "camera": "camera.json", "segmask": "segmask.png", "gripper": "gripper.json"}
             values = {key: str(folder / file) for key, file in (paths | {"output": "plan.json"}).items()}
-            status = self._run([token.format(**values, seed=situation.seed) for token in self.tokens])
+            command = [token.format(**values, seed=situation.seed) for token in self.tokens]
+            status = self._run(command, folder / "errors.txt")
             seconds = {"total": perf_counter() - start}
             if status == NOTHING_FOUND:
                 return GraspPlan.nothing("command", situation.observation, seconds)
             return _read_plan(folder / "plan.json", situation.observation, seconds)
 
-    def _run(self, arguments: list[str]) -> int:
-        """The exit status, 0 or NOTHING_FOUND. A group of its own, so that a hanging planner's children die too."""
+    def _run(self, arguments: list[str], errors: Path) -> int:
+        """The exit status, 0 or NOTHING_FOUND. A group of its own, so that a hanging planner's children die too.
+
+        What it says on standard error goes to a file: a pipe would stay open as long as any of its children lives.
+        """
         try:
-            process = subprocess.Popen(
-                arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-            )
+            with errors.open("wb") as said:
+                process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+                )
         except OSError as error:
             raise PlannerError(f"{arguments[0]}: {error.strerror}") from None
         try:
-            _, errors = process.communicate(timeout=self.timeout)
+            status = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
             raise PlannerError(f"no answer within {self.timeout:g} s") from None
-        if process.returncode not in (0, NOTHING_FOUND):
-            last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["nothing on standard error"]
-            raise PlannerError(f"exit status {process.returncode}: {last[0][:200]}")
-        return process.returncode
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if status not in (0, NOTHING_FOUND):
+            raise PlannerError(f"exit status {status}: {_last_line(errors)}")
+        return status
 
 
 @dataclass(frozen=True)
@@ -158,6 +172,8 @@ def make_planner(choice: PlannerChoice, quality: Callable[[str], NetworkQuality]
         module, _, kind = CEILINGS[choice.name].partition(":")
         planner: Planner = getattr(import_module(module), kind)()
         return planner
+    if choice.name not in policy_names():
+        raise unknown_name("policy", choice.name, [*policy_names(), *CEILINGS])
     if not policy_class(choice.name).needs_quality:
         return PolicyPlanner(make_policy(choice.name, choice.config))
     if choice.model is None:
@@ -179,10 +195,20 @@ def save_observation(observation: Observation, folder: Path) -> None:
     (folder / "gripper.json").write_text(json.dumps(fields, indent=1) + "\n")
 
 
+def _last_line(path: Path) -> str:
+    """What a program said last, however much it was."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:200] if lines else "nothing on standard error"
+
+
 def _read_plan(path: Path, observation: Observation, seconds: dict[str, float]) -> GraspPlan:
+    if not path.is_file():
+        raise PlannerError("exit status 0, but no plan was written")
     try:
         return GraspPlan.from_json(json.loads(path.read_text()), observation, seconds)
-    except OSError:
-        raise PlannerError("exit status 0, but no plan was written") from None
-    except (ValueError, InputError) as error:
+    except (OSError, ValueError) as error:  # InputError is one
         raise PlannerError(f"not a plan: {error}") from None
+    except RecursionError:
+        raise PlannerError("not a plan: its JSON is nested too deeply") from None

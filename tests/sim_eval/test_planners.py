@@ -38,7 +38,7 @@ def answering(tmp_path):
 
     def make(plan: object) -> CommandPlanner:
         answer = tmp_path / "answer.json"
-        answer.write_text(json.dumps(plan))
+        answer.write_text(plan if isinstance(plan, str) else json.dumps(plan))
         return CommandPlanner(f"cp {answer} {{output}}")
 
     return make
@@ -74,6 +74,12 @@ def test_nothing_found_is_an_answer(situation, answering):
         ({"version": 1, "grasps": [GRASP | {"camera_from_grasp": np.diag([1, 1, -1, 1]).tolist()}]}, "rigid"),
         ({"version": 1, "grasps": [GRASP, GRASP | {"camera_from_grasp": [1, 2]}]}, r"grasps\[1\].camera_from_grasp"),
         ({"version": 1, "grasps": [GRASP | {"width": 0.2}]}, "opening"),
+        ({"version": 1, "grasps": [GRASP, GRASP | {"quality": 5}]}, r"quality must lie in \[0, 1\]"),
+        ({"version": 1, "grasps": [GRASP | {"quality": -0.1}]}, r"quality must lie in \[0, 1\]"),
+        ({"version": 1, "grasps": [GRASP | {"kind": "suction"}]}, r"grasps\[0\].kind is 'suction'.*parallel_jaw"),
+        ({"version": 1, "grasps": [GRASP | {"width": 10**400}]}, r"grasps\[0\].width .* numbers"),
+        pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+        pytest.param('{"version": 1, "grasps": ' + "9" * 5000 + "}", "not a plan", id="5000 digits"),
         ({"version": 1, "grasps": [{"quality": 1}]}, r"grasps\[0\].camera_from_grasp is missing"),
         ({"version": 2, "grasps": []}, "version 1"),
         ([1, 2], "version 1"),
@@ -89,10 +95,10 @@ def test_a_crash_tells_the_last_line_that_the_planner_said(situation):
         _python("1 / 0").plan(situation)
     with pytest.raises(PlannerError, match="no plan was written"):
         _python("pass").plan(situation)
-    with pytest.raises(PlannerError, match="no_such_program"):
-        CommandPlanner("no_such_program {output}").plan(situation)
     with pytest.raises(PlannerError, match="not a plan"):
         CommandPlanner("cp {camera} {output}").plan(situation)
+    with pytest.raises(PlannerError, match="no plan was written"):
+        CommandPlanner("mkfifo {output}").plan(situation)  # nobody would ever write into it
 
 
 def test_a_planner_that_hangs_is_killed_with_its_children(situation, tmp_path):
@@ -104,11 +110,41 @@ def test_a_planner_that_hangs_is_killed_with_its_children(situation, tmp_path):
     assert not sign.exists()
 
 
+HOLDS_ON = 'import subprocess, time; subprocess.Popen(["sleep", "20"], start_new_session=True); '
+
+
+def test_a_planner_that_hangs_is_given_up_in_time_though_a_daemon_of_its_own_lives_on(situation):
+    start = time.monotonic()
+    with pytest.raises(PlannerError, match=r"within 0.5 s"):
+        _python(HOLDS_ON + "time.sleep(20)", timeout=0.5).plan(situation)
+    assert time.monotonic() - start < 10
+
+
+def test_an_answer_counts_though_the_planner_leaves_a_helper_behind(situation):
+    start = time.monotonic()
+    assert len(_python(HOLDS_ON + "raise SystemExit(3)").plan(situation)) == 0
+    with pytest.raises(PlannerError, match="exit status 1: ZeroDivisionError"):
+        _python(HOLDS_ON + "1 / 0").plan(situation)
+    assert time.monotonic() - start < 10
+
+
 def test_a_command_that_cannot_answer_is_refused_before_any_trial():
     with pytest.raises(InputError, match="output"):
         CommandPlanner("planner {depth}")
     with pytest.raises(InputError, match="placeholders"):
         CommandPlanner("planner {deep} {output}")
+    with pytest.raises(InputError, match="No closing quotation"):
+        CommandPlanner("x 'y {output}")
+    with pytest.raises(InputError, match=r"no program '\./no_such_program'"):
+        CommandPlanner("./no_such_program {output}")
+    for timeout in (0.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="timeout is"):
+            CommandPlanner("cp {camera} {output}", timeout)
+
+
+def test_a_name_that_nobody_has_gets_the_ceilings_named_too():
+    with pytest.raises(InputError, match=r"did you mean 'oracle'.*antipodal.*oracle_calibrated, oracle_on_image"):
+        make_planner(PlannerChoice("oracel"), lambda name: pytest.fail("nothing to load"))
 
 
 def test_a_policy_that_ranks_wants_a_model():
