@@ -55,13 +55,13 @@ class LabelConfig:
     """What the network learns: positive = robustness (the metric's mean; 0 on collision) above the threshold.
 
     soft: train on the robustness itself, a probability, and not on 0 and 1. clearance_sigma: metres by which the hand's
-    pose is unknown; then a collision is as probable as `GraspTable.robustness` says, and not certain or impossible.
+    pose is unknown; then a collision is as probable as `GraspTable.robustness` says; 0: certain or impossible.
     """
 
-    metric: str = "robust_force_closure"
+    metric: str = "robust_centered_closure"  # of the analytic ones it predicts lifts best: docs/experiments.md
     threshold: float = 0.5
     soft: bool = True
-    clearance_sigma: float = 0.0
+    clearance_sigma: float = 0.0025
 
     def __post_init__(self) -> None:
         if self.soft and self.metric not in PROBABILITIES:
@@ -140,6 +140,7 @@ def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelCo
     hands = {name: dataset.gripper(name).sizes().astype(np.float32) for name in dataset.header.grippers}
     examples: list[ImageExamples] = []
     for shard in track(dataset.shards(split), len(dataset.indices(split)), f"reading {split}", "shards"):
+        _check_metric(shard, label, dataset)
         examples += _shard_examples(shard, len(examples), hands, crop, label)
     if not examples:
         raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
@@ -301,6 +302,15 @@ def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int)
 
 def _image_stream(seed: int, epoch: int, image: ImageExamples) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, image.number + 1])  # 0 is the stream of the epoch's order
+
+
+def _check_metric(shard: Shard, label: LabelConfig, dataset: Dataset) -> None:
+    known = list(shard.grasps.metrics)
+    if label.metric not in known:
+        raise InputError(
+            f"{dataset.folder}: no metric {label.metric!r} to make the label of; it has {', '.join(known) or 'none'}:"
+            f" label.metric={known[0] if known else 'NAME'}, or generate again with a preset that names it"
+        )
 
 
 def _shard_examples(

@@ -66,7 +66,7 @@ def test_the_example_reads_a_generated_dataset_in_five_lines_without_us(three):
     found: dict[str, np.ndarray] = {}
     exec(example.replace("DATASET", str(three.folder)), found)
     shard = three.read(0)
-    np.testing.assert_array_equal(found["robustness"], shard.grasps.metrics["robust_pad_closure"].mean)
+    np.testing.assert_array_equal(found["robustness"], shard.grasps.metrics["robust_centered_closure"].mean)
     np.testing.assert_array_equal(found["camera_from_grasp"], shard.grasps.camera_from_grasp)
     first = shard.images.depth[shard.grasps.image[0]]
     np.testing.assert_allclose(found["depth"], np.nan_to_num(first), atol=1e-6)

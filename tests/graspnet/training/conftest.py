@@ -102,5 +102,5 @@ def _table(image: np.ndarray, poses: np.ndarray, mean: np.ndarray) -> GraspTable
         contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance,
         clearance_table=clearance, clearance_neighbours=np.full(count, np.inf),
         origin=("made up",) * count, gripper=("yumi",) * count,
-        metrics={"robust_force_closure": metric, "robust_pad_closure": metric},
+        metrics={"robust_centered_closure": metric, "robust_pad_closure": metric},
     )  # fmt: skip

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from data_gen.generate_config import GenerateConfig
+from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, LabelConfig, cut_crops, evaluation_crops, load_examples
+from graspnet.training.trainer import TrainConfig
+from sim_eval.ceilings import LABEL as CEILING_LABEL
 
 CROP = NETWORKS["compact"].config.crop
 PLAIN = AugmentationConfig(flip=False, depth_offset=0.0)
@@ -128,8 +132,18 @@ def test_leaving_a_stream_early_stops_its_threads(batches):
 
 
 def test_an_unknown_metric_names_those_that_exist(bars):
-    with pytest.raises(InputError, match="no metric 'robust_epsilon'; it has robust_force_closure, robust_pad"):
+    existing = "it has robust_centered_closure, robust_pad_closure: label.metric=robust_centered_closure"
+    with pytest.raises(InputError, match=f"no metric 'robust_epsilon' to make the label of; {existing}"):
         load_examples(bars, "train", CROP, LabelConfig(metric="robust_epsilon", soft=False))
+
+
+def test_the_default_label_is_the_analytic_one_that_predicts_lifts_best_everywhere():
+    assert LabelConfig().metric == GenerateConfig().metrics[0] == CEILING_LABEL == "robust_centered_closure"
+    for name in preset_names("train"):
+        if not name.startswith("gqcnn"):  # as published
+            assert load_config(TrainConfig, "train", name).label == LabelConfig()
+    for name in preset_names("generate"):
+        assert "robust_centered_closure" in load_config(GenerateConfig, "generate", name).metrics
 
 
 def test_an_unknown_split_is_refused(bars):
