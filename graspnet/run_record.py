@@ -12,7 +12,7 @@ from typing import Any
 import graspnet
 from graspnet.folder import json_bytes, open_folder
 
-__all__ = ["machine", "package_versions", "write_json", "write_run_record"]
+__all__ = ["git_state", "machine", "package_versions", "write_json", "write_run_record"]
 
 PACKAGES = ("graspnet", "torch", "numpy", "scipy", "trimesh", "open3d", "pyrender", "mujoco", "manifold3d", "zarr")
 
@@ -26,7 +26,7 @@ def write_run_record(
     """
     record = {
         "command": command, "arguments": sys.argv[1:], "config": config, "seed": seed, "made": made,
-        "packages": package_versions(), "git": _git_state(), "machine": machine(),
+        "packages": package_versions(), "git": git_state(), "machine": machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
     }  # fmt: skip
@@ -66,7 +66,7 @@ def _processor_name() -> str:
     return platform.processor()
 
 
-def _git_state() -> dict[str, Any]:
+def git_state() -> dict[str, Any]:
     """Commit and cleanness of the checkout that the package runs from; empty when it was installed from a wheel."""
     root = Path(graspnet.__file__).parent.parent
     if not (root / ".git").exists():

@@ -46,7 +46,7 @@ class SetRecord:
     opening: float  # metres: of the hand that the sizes are for
     meaning: dict[str, str]  # of each letter of `verdicts`
     verdicts: str = ""  # on each candidate, one letter
-    made_with: dict[str, str] = field(default_factory=dict)  # versions of what the shapes depend on
+    made_with: dict[str, str] = field(default_factory=dict)  # versions of what the shapes depend on; the commit
     names: tuple[str, ...] = ()  # of the objects kept: family and candidate number
     sha256: tuple[str, ...] = ()  # of each: its meshes and its pose
 

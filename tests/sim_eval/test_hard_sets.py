@@ -1,5 +1,6 @@
 """Hard sets: what is easy is left out, what nobody can lift too; a set that is continued is the one made at once."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.transforms import rigid, rotation_about
 from sim_eval.hard_sets import RULES, Rule, build, candidate, distinct
-from sim_eval.object_sets import KEPT, NO_START, ObjectPose, read_object_set
+from sim_eval.object_sets import FROZEN, KEPT, NO_START, ObjectPose, load_object_set, read_object_set
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -110,5 +111,15 @@ def test_a_set_that_is_continued_is_the_one_made_at_once(even, tmp_path):
 
 def test_a_set_of_another_seed_is_not_continued(even, tmp_path):
     build(even, 1, 1, 5, tmp_path / "set.json", _InThisProcess())
-    with pytest.raises(InputError, match="another rule or seed"):
+    with pytest.raises(InputError, match="another seed, 1, not 2"):
         build(even, 2, 1, 5, tmp_path / "set.json", _InThisProcess())
+
+
+def test_a_set_that_another_ceiling_chose_is_not_continued(tmp_path):
+    for end in ("json", "npz"):
+        shutil.copy(FROZEN / f"hard.{end}", tmp_path)
+    record = load_object_set("hard").record
+    assert "the ceiling, by robust_pad_closure, lifts it" in record.rule
+    assert len(record.made_with["commit"]) == 40
+    with pytest.raises(InputError, match="another rule, .*robust_pad_closure.*, not .*robust_centered_closure"):
+        build("hard", record.seed, 251, 2000, tmp_path / "hard.json", _InThisProcess())
