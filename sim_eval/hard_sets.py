@@ -166,8 +166,8 @@ def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
 
 RULES: dict[str, Rule] = {
     "hard": Rule(
-        f"the ceiling, by {LABEL}, lifts it with {LIFTS} of its best {TRIES} distinct grasps, and each of {' and '.join(HEURISTICS)}"
-        f" fails at least 1 of {RUNS} runs",
+        f"the ceiling, by {LABEL}, lifts it with {LIFTS} of its best {TRIES} distinct grasps, and each of"
+        f" {' and '.join(HEURISTICS)} fails at least 1 of {RUNS} runs",
         {
             "x": NO_START,
             "e": "a heuristic lifted it in every run",

@@ -121,5 +121,5 @@ def test_a_set_that_another_ceiling_chose_is_not_continued(tmp_path):
     record = load_object_set("hard").record
     assert "the ceiling, by robust_pad_closure, lifts it" in record.rule
     assert len(record.made_with["commit"]) == 40
-    with pytest.raises(InputError, match="another rule, .*robust_pad_closure.*, not .*robust_centered_closure"):
+    with pytest.raises(InputError, match=r"another rule, .*robust_pad_closure.*, not .*robust_centered_closure"):
         build("hard", record.seed, 251, 2000, tmp_path / "hard.json", _InThisProcess())
