@@ -27,12 +27,13 @@ Ending = Literal["cleared", "no_plan", "failures"]
 @dataclass(frozen=True)
 class Attempt:
     """One look, plan and pick. objects: how many there were; held: the object that both pads held, if any; lost: how
-    many left the workspace."""
+    many left the workspace; which: the held object's place among the round's objects, -1 for none."""
 
     result: TrialResult
     objects: int
     held: str = ""
     lost: int = 0
+    which: int = -1
 
     @property
     def executed(self) -> bool:
@@ -69,9 +70,11 @@ class RoundRecord:
 
     index: int
     objects: tuple[str, ...] = ()
+    sizes: tuple[tuple[float, ...], ...] = ()  # of the objects' bounding boxes along the axes of their files, metres
     masses: tuple[float, ...] = ()
     friction: float = float("nan")
     left_out: int = 0  # objects that did not come to rest in the workspace, or found no place, before the round
+    passed_over: dict[str, str] = field(default_factory=dict)  # objects that cannot be used, and why; others stood in
     results: dict[str, RoundResult] = field(default_factory=dict)
     problem: str = ""
 
@@ -90,7 +93,10 @@ def record_round(
     except InputError as error:
         return RoundRecord(index, problem=str(error))
     results = {label: run_round(scene, planner, trial, config, renderer) for label, planner in planners.items()}
-    return RoundRecord(index, scene.names, scene.world.masses, scene.friction, scene.left_out, results)
+    sizes = tuple(tuple(float(side) for side in solid.mesh.extents) for solid in scene.solids)
+    return RoundRecord(
+        index, scene.names, sizes, scene.world.masses, scene.friction, scene.left_out, scene.passed_over, results
+    )
 
 
 def run_round(
@@ -111,11 +117,12 @@ def run_round(
         result, _, pick = run_attempt(
             situation, planner, lambda grasp, at=before, frame=believed: world.attempt(at, grasp.transformed(frame))
         )
-        held, lost = "", 0
+        held, lost, which = "", 0, -1
         if pick is not None:
-            held = scene.names[pick.held] if pick.held >= 0 else ""
+            which = pick.held
+            held = scene.names[which] if which >= 0 else ""
             poses, lost = clear_away(scene, pick, config.settle_time)
-        attempts.append(Attempt(result, objects, held, lost))
+        attempts.append(Attempt(result, objects, held, lost, which))
         if result.outcome == "no_plan" and config.ends_without_plan:
             return RoundResult(tuple(attempts), "no_plan")
         failures = 0 if result.success else failures + 1

@@ -9,7 +9,8 @@ pose and a mask of what rises above the floor within the workspace. Walls and wh
 taken.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.gripper import ParallelJawGripper, load_gripper
 from graspnet.observation import MASK_HEIGHT, Observation
-from graspnet.sensors import load_sensor
+from graspnet.sensors import Sensor, load_sensor
 from graspnet.transforms import rigid, rotation_about, transform_points
 from sim_eval.fused_views import FusionConfig, fused_depth
 from sim_eval.planners import Situation
@@ -38,7 +39,14 @@ __all__ = ["ClutterConfig", "ClutterScene", "draw_clutter", "situation_of"]
 WALL_MARGIN = 0.005  # m from a bin's walls inwards where nothing is taken for an object: calibration and noise
 LEAST_AREA = 1e-4  # m²: smaller patches above the floor are noise of the sensor
 ABOVE_TABLE = 0.002  # m at which upright objects are let go (VGN)
+# the box of a pile, 2 cm within the cube on all sides; its height is assumed
+PILE_BOX = HeapConfig(
+    objects=(1, 100), mean_objects=None, offset=(0.05, 0.05), drop_time=1.0,
+    bin_x=(0.26, 0.26), bin_y=(0.26, 0.26), wall_height=(0.2, 0.2),
+)  # fmt: skip
+UNUSED = {"pile": ("spread", "places"), "packed": ("heap",), "bin": ("side", "spread", "places")}  # by each kind
 UP = np.array([0.0, 0.0, 1.0])
+SPARES = 5  # stream of the objects that stand in for those that cannot be used: [seed, index, SPARES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +57,7 @@ class ClutterConfig:
     objects: int = 5
     scale: tuple[float, float] = (0.8, 1.0)  # of each object, uniform
     side: float = 0.30  # of the cube that is the workspace; of a bin, it is what lies between the walls
-    heap: HeapConfig = field(
-        default_factory=lambda: HeapConfig(
-            objects=(1, 100), mean_objects=None, offset=(0.05, 0.05), drop_time=1.0,
-            bin_x=(0.26, 0.26), bin_y=(0.26, 0.26), wall_height=(0.2, 0.2),
-        )
-    )  # fmt: skip  # the box of a pile, 2 cm within the cube on all sides (its height is assumed), or the bin
+    heap: HeapConfig = PILE_BOX  # how they are dropped: into that box, or into the bin; `objects` says how many
     spread: float = 0.07  # packed: objects stand at x, y in ± this
     places: int = 12  # packed: tries for all objects together; what touches another one is left out
     settle_time: float = 2.0  # at most, before each attempt
@@ -78,6 +81,14 @@ class ClutterConfig:
             raise InputError(f"motion_time is {self.motion_time}; it must not be negative (seconds)")
         if self.fusion is not None and self.kind == "bin":
             raise InputError("fusion: views from all around do not see into a bin; it is for pile and packed")
+        for one in fields(self):
+            if one.name in UNUSED[self.kind] and getattr(self, one.name) != one.default:
+                raise InputError(f"{one.name} means nothing for kind {self.kind!r}: leave it out")
+        counts = [(heap.objects, heap.mean_objects) for heap in (self.heap, PILE_BOX, HeapConfig())]
+        if counts[0] not in counts[1:]:
+            raise InputError("heap.objects and heap.mean_objects: `objects` says how many there are; leave these out")
+        if self.kind == "bin" and self.heap.bin_share != 1:
+            raise InputError(f"heap.bin_share is {self.heap.bin_share}; kind 'bin' always has a bin: leave it out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +101,7 @@ class ClutterScene:
     solids: tuple[Solid, ...]
     friction: float
     left_out: int  # objects that rolled out of the workspace, or found no place, before the first attempt
+    passed_over: dict[str, str]  # objects that were drawn and cannot be used, and why; others took their places
     bin: Bin | None
     gripper: ParallelJawGripper
     world: ClutterWorld
@@ -97,6 +109,7 @@ class ClutterScene:
     camera: Camera
     world_from_camera: Float64[np.ndarray, "4 4"]  # the truth
     world_from_believed_camera: Float64[np.ndarray, "4 4"]  # what the arm takes for the truth
+    sensor: Sensor
     side: float
 
     def inside(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> Bool[np.ndarray, "M"]:
@@ -107,8 +120,8 @@ class ClutterScene:
 def draw_clutter(trial: TrialConfig, config: ClutterConfig, seed: int, index: int) -> ClutterScene:
     """Round number `index` of a seed, the same for every planner. InputError: it cannot start."""
     rng = np.random.default_rng([seed, index])
-    gripper = load_gripper(trial.gripper)
-    names, solids = _draw_solids(trial, config, gripper, rng)
+    gripper, sensor = load_gripper(trial.gripper), load_sensor(trial.sensor, trial.sensor_noise)
+    names, solids, passed_over = _draw_solids(trial, config, gripper, rng, np.random.default_rng([seed, index, SPARES]))
     friction, densities = friction_coefficient(trial, rng), rng.uniform(*trial.density, len(solids))
     bin_ = draw_bin(config.heap, rng) if config.kind == "bin" else None
 
@@ -134,8 +147,8 @@ def draw_clutter(trial: TrialConfig, config: ClutterConfig, seed: int, index: in
     camera, world_from_camera = sample_camera(trial.scene, rng, radius=radius)
     return ClutterScene(
         seed, index, tuple(names[k] for k in kept), tuple(solids[k] for k in kept), friction, len(solids) - len(kept),
-        bin_, gripper, world, poses, camera, world_from_camera, world_from_camera @ calibration_error(trial, rng),
-        config.side,
+        passed_over, bin_, gripper, world, poses, camera, world_from_camera,
+        world_from_camera @ calibration_error(trial, rng), sensor, config.side,
     )  # fmt: skip
 
 
@@ -162,19 +175,49 @@ def situation_of(
 
 
 def _draw_solids(
-    trial: TrialConfig, config: ClutterConfig, gripper: ParallelJawGripper, rng: np.random.Generator
-) -> tuple[list[str], list[Solid]]:
-    """Objects without repetition, where there are enough, each at a scale of its own."""
+    trial: TrialConfig,
+    config: ClutterConfig,
+    gripper: ParallelJawGripper,
+    rng: np.random.Generator,
+    spares: np.random.Generator,
+) -> tuple[list[str], list[Solid], dict[str, str]]:
+    """Names and solids of the objects, each at a scale of its own, and why others were passed over.
+
+    Without repetition, where there are enough. A stand-in is drawn from `spares`, so that a bad mesh changes nothing
+    but its own place. InputError: none of the meshes can be used.
+    """
     names = object_names(trial.objects)
-    chosen = rng.choice(len(names), config.objects, replace=config.objects > len(names))
-    solids = []
-    for shape in chosen:
-        shape_rng = np.random.default_rng([trial.shape_seed, int(shape), SHAPES])
-        solid = load_object(trial.objects, names[shape], shape_rng)
-        solid = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
+    chosen = [int(shape) for shape in rng.choice(len(names), config.objects, replace=config.objects > len(names))]
+    solids: list[Solid] = []
+    passed_over: dict[str, str] = {}
+    for place in range(config.objects):
+        while True:
+            name = names[chosen[place]]
+            try:
+                solid = _solid_of(trial, chosen[place], name)
+                break
+            except InputError as error:
+                passed_over[name] = str(error)
+                chosen[place] = _stand_in(names, chosen, passed_over, spares)
         scale, _ = posed_for_hand(solid, np.eye(4), trial.objects, gripper, rng)
         solids.append(solid.scaled(scale * float(rng.uniform(*config.scale))))
-    return [names[shape] for shape in chosen], solids
+    return [names[shape] for shape in chosen], solids, passed_over
+
+
+def _solid_of(trial: TrialConfig, shape: int, name: str) -> Solid:
+    """An object at its own size, with its convex pieces: one decomposition serves every scale."""
+    solid = load_object(trial.objects, name, np.random.default_rng([trial.shape_seed, shape, SHAPES]))
+    return replace(solid, parts=convex_parts(solid))
+
+
+def _stand_in(
+    names: Sequence[str], chosen: Sequence[int], passed_over: Mapping[str, str], spares: np.random.Generator
+) -> int:
+    """One of the objects that are not known to be bad, and not in the round if there is such a one."""
+    usable = [shape for shape, name in enumerate(names) if name not in passed_over]
+    if not usable:
+        raise InputError(f"none of {len(names)} objects can be used; {next(iter(passed_over.values()))}")
+    return int(spares.choice([shape for shape in usable if shape not in chosen] or usable))
 
 
 def _packed(
@@ -213,7 +256,7 @@ def _depth(
         return fused_depth(truth, scene.side, scene.camera, scene.world_from_camera, renderer, fusion)
     noise = np.random.default_rng([scene.seed, scene.index, NOISE, attempt])
     clean = renderer.render(truth, scene.camera, scene.world_from_camera).depth
-    return load_sensor(trial.sensor)(clean, scene.camera, noise)
+    return scene.sensor(clean, scene.camera, noise) * np.float32(trial.depth_scale)
 
 
 def _in_workspace(depth: Float32[np.ndarray, "H W"], scene: ClutterScene) -> Bool[np.ndarray, "H W"]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, Literal
 
 from data_gen.engines import Engine
@@ -23,6 +24,11 @@ from sim_eval.trial import TrialConfig, TrialResult, draw_trial, run_trial
 __all__ = ["BASE", "ProtocolConfig", "TrialRecord", "planner_of", "record_trial", "run_protocol"]
 
 BASE = "base"  # of the variants of a protocol: itself
+# settings of `trial` that mean nothing in clutter, and what says it there
+OF_ONE_OBJECT = {
+    "object_set": "", "shift": "", "turn": "", "stable_pose_probability": "", "scene.placement": "",
+    "scene.oblique": "", "scene.yaw": "", "pick.settle_time": "clutter.settle_time",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +46,8 @@ class ProtocolConfig:
             raise InputError(f"trials is {self.trials}; it must be at least 1")
         if (self.kind == "clutter") != (self.clutter is not None):
             raise InputError(f"kind is {self.kind!r}; the section `clutter` belongs to kind 'clutter', and to no other")
+        if self.clutter is not None:
+            _check_meant_for_clutter(self.trial, self.clutter)
         if self.variants and self.kind != "single":
             raise InputError(f"variants are of trials of one object; kind is {self.kind!r}")
         for name in self.variants:
@@ -52,6 +60,20 @@ class ProtocolConfig:
         base = replace(self, variants={}) if self.variants else self
         changed = {name: with_overrides(base, overrides) for name, overrides in self.variants.items()}
         return {BASE: base} | changed
+
+
+def _check_meant_for_clutter(trial: TrialConfig, clutter: ClutterConfig) -> None:
+    """InputError: a setting is not the default and would have no effect."""
+    for key, instead in OF_ONE_OBJECT.items():
+        value, default = attrgetter(key)(trial), attrgetter(key)(TrialConfig())
+        if value != default:
+            remedy = f"say {instead}" if instead else "leave it out"
+            raise InputError(f"trial.{key} is {value!r}; it is for one object and means nothing in clutter: {remedy}")
+    if clutter.fusion is not None and (trial.sensor, trial.sensor_noise, trial.depth_scale) != ("ideal", 1.0, 1.0):
+        raise InputError(
+            f"trial.sensor is {trial.sensor!r}, sensor_noise {trial.sensor_noise:g}, "
+            f"depth_scale {trial.depth_scale:g}; fused views (clutter.fusion) are clean: expected 'ideal', 1 and 1"
+        )
 
 
 @dataclass(frozen=True)

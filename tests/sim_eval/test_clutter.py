@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from click.testing import CliRunner
 
 from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
+from data_gen.physics.heaps import HeapConfig
 from data_gen.physics.picking import Outcome
 from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
+from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid
@@ -156,6 +160,72 @@ def test_the_oracle_knows_of_walls():
     assert len(Oracle().plan(replace(situation, scene=replace(tight, bin=None)))) > 0
 
 
+@pytest.fixture
+def eight_boxes(tmp_path) -> Path:
+    for k in range(8):
+        trimesh.creation.box([0.02 + 0.002 * k, 0.03, 0.04]).export(tmp_path / f"box_{k}.stl")
+    return tmp_path
+
+
+def _rounds_of(folder: Path, rounds: int, objects: int) -> list[ClutterScene]:
+    trial = replace(TRIAL, objects=ObjectConfig(folders=(str(folder),), count=0, scaling="as_is"))
+    config = replace(PILE, kind="packed", objects=objects, places=40)
+    return [draw_clutter(trial, config, 7, index) for index in range(rounds)]
+
+
+def _sizes(scene: ClutterScene) -> dict[str, list[float]]:
+    return {name: solid.mesh.extents.tolist() for name, solid in zip(scene.names, scene.solids, strict=True)}
+
+
+def test_a_bad_mesh_costs_no_round_and_changes_no_other_objects_size(eight_boxes):
+    before = _rounds_of(eight_boxes, 4, objects=3)
+    sheet = trimesh.creation.box([0.02, 0.03, 0.04])
+    sheet.update_faces(np.arange(12) < 6)
+    bad = before[0].names[0]
+    sheet.export(eight_boxes / bad)
+    met = 0
+    for good, now in zip(before, _rounds_of(eight_boxes, 4, objects=3), strict=True):
+        drawn = bool(now.passed_over)
+        met += drawn
+        assert drawn or bad not in good.names
+        assert set(now.passed_over) <= {bad}
+        assert all(f"{bad}: the surface is open" in reason for reason in now.passed_over.values())
+        assert len(set(now.names)) == len(now.names) == 3 - now.left_out
+        sizes, others = _sizes(now), _sizes(good)
+        common = sizes.keys() & others.keys()
+        assert common
+        assert all(sizes[name] == others[name] for name in common)
+        if not drawn:
+            assert now.names == good.names
+            np.testing.assert_array_equal(now.world_from_objects, good.world_from_objects)
+    assert 0 < met < 4
+
+
+def test_the_good_ones_of_too_few_meshes_come_twice_and_none_at_all_is_the_rounds_problem(eight_boxes):
+    for k in range(7):
+        (eight_boxes / f"box_{k}.stl").write_text("solid nothing\nendsolid")
+    (scene,) = _rounds_of(eight_boxes, 1, objects=2)
+    assert set(scene.names) == {"box_7.stl"}
+    (eight_boxes / "box_7.stl").write_text("")
+    with pytest.raises(InputError, match=r"none of 8 objects can be used; .*box_\d.stl: "):
+        _rounds_of(eight_boxes, 1, objects=2)
+
+
+def test_a_depth_scale_and_a_noisier_sensor_are_what_planners_see():
+    def depth(**changes: object) -> np.ndarray:
+        trial = replace(TRIAL, sensor="structured_light", **changes)
+        scene = draw_clutter(trial, ALONE, 7, 0)
+        situation = situation_of(scene, scene.world_from_objects, 0, trial, None, RENDERER)
+        assert situation is not None
+        return situation.observation.depth
+
+    once, without = depth(), depth(sensor_noise=0.0)
+    np.testing.assert_array_equal(depth(depth_scale=1.03), once * np.float32(1.03))
+    twice = depth(sensor_noise=2.0)
+    seen = np.isfinite(once) & np.isfinite(twice) & np.isfinite(without)
+    assert np.std((twice - without)[seen]) > 1.5 * np.std((once - without)[seen]) > 0
+
+
 def test_fused_views_agree_with_a_clean_look_from_above_within_a_voxel():
     scene, fusion = _scene(PILE), FusionConfig(resolution=100)
     truth = Scene(scene.solids, scene.world_from_objects)
@@ -177,12 +247,20 @@ def _record(index: int, one: str, other: str = "s") -> RoundRecord:
 
     def played(letters: str) -> RoundResult:
         attempts = tuple(
-            Attempt(TrialResult(outcome[x], 0.9 if x == "s" else 0.4, 0.5), 4 - i, lost=int(x == "l"))
+            Attempt(
+                TrialResult(outcome[x], 0.9 if x == "s" else 0.4, 0.5),
+                4 - i,
+                "abcd"[i] if x == "s" else "",
+                int(x == "l"),
+                i if x == "s" else -1,
+            )
             for i, x in enumerate(letters)
         )
         return RoundResult(attempts, "no_plan" if "n" in letters else "failures")
 
-    return RoundRecord(index, ("a", "b", "c", "d"), (0.1,) * 4, 0.5, 1, {"one": played(one), "other": played(other)})
+    sizes = tuple((0.01 * k, 0.03, 0.1) for k in range(1, 5))
+    results = {"one": played(one), "other": played(other)}
+    return RoundRecord(index, ("a", "b", "c", "d"), sizes, (0.1,) * 4, 0.5, left_out=1, results=results)
 
 
 def test_sums_of_rounds():
@@ -221,11 +299,35 @@ def test_a_record_survives_the_disk():
         ({"scale": (1.0, 0.5)}, "scale is"),
         ({"failures": 0}, "failures is 0"),
         ({"kind": "bin", "fusion": FusionConfig()}, "do not see into a bin"),
+        ({"kind": "pile", "places": 20}, "places means nothing for kind 'pile'"),
+        ({"kind": "packed", "heap": HeapConfig()}, "heap means nothing for kind 'packed'"),
+        ({"kind": "bin", "side": 0.2}, "side means nothing for kind 'bin'"),
+        ({"heap": HeapConfig(objects=(2, 9))}, "`objects` says how many"),
+        ({"kind": "bin", "heap": HeapConfig(bin_share=0.5)}, "always has a bin"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         ClutterConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trial.object_set=hard", "trial.shift_mm=5", "trial.turn_deg=5", "trial.stable_pose_probability=0.1",
+        "trial.scene.yaw=[0, 0]", "trial.pick.settle_time=1",
+    ],
+)  # fmt: skip
+def test_what_is_for_one_object_is_refused_in_clutter(override):
+    with pytest.raises(InputError, match=r"vgn_pile.yaml: trial\.\S+ is .* means nothing in clutter"):
+        load_config(ProtocolConfig, "simulate", "vgn_pile", (override,))
+
+
+def test_fused_views_have_no_sensor_that_could_be_set():
+    with pytest.raises(InputError, match=r"depth_scale 1\.03; fused views"):
+        load_config(ProtocolConfig, "simulate", "vgn_pile_literature", ("trial.depth_scale=1.03",))
+    with pytest.raises(InputError, match="sensor is 'phoxi'"):
+        load_config(ProtocolConfig, "simulate", "vgn_packed_literature", ("trial.sensor=phoxi",))
 
 
 def test_a_section_of_another_kind_is_refused():

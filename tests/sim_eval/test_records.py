@@ -32,7 +32,10 @@ def test_a_record_survives_json():
 
 def test_a_round_survives_json_with_attempts_that_know_no_quality():
     attempts = (Attempt(TrialResult("no_plan", reason="nothing is seen"), 3), Attempt(TrialResult("success"), 3, "cup"))
-    record = RoundRecord(2, ("cup", "box", "cup"), (0.1, 0.2, 0.1), 0.5, 0, {"a": RoundResult(attempts, "failures")})
+    record = RoundRecord(
+        2, ("cup", "box", "cup"), ((0.1, 0.1, 0.2),) * 3, (0.1, 0.2, 0.1), 0.5, 0, {"lid.stl": "lid.stl: open"},
+        {"a": RoundResult(attempts, "failures")},
+    )  # fmt: skip
     text = json.dumps(as_json(record), allow_nan=False)
     assert repr(from_json(RoundRecord, json.loads(text), "here")) == repr(record)  # repr: NaN is not NaN
 
