@@ -44,6 +44,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 )  # fmt: skip
 UP = np.array([0.0, 0.0, 1.0])
 FAR = np.array([0.0, 0.0, 2.0])  # where the hand waits
+MEMORY = 64 * 2**20  # bytes for contacts: a heap's, or those of a step that went wrong
 ROLL = 1e-4  # m: coefficient of rolling friction
 
 
@@ -58,6 +59,8 @@ class SolverConfig:
     noslip_iterations: int = 0
     cone: Literal["elliptic", "pyramidal"] = "elliptic"  # of friction
     algorithm: Literal["newton", "cg"] = "newton"
+    iterations: int = 100  # of the algorithm, at most; Newton needs few, cg many
+    tolerance: float = 1e-8  # of its improvement, at which it stops
 
     def __post_init__(self) -> None:
         if not 0 < self.time_step <= self.contact_time / 2:
@@ -470,6 +473,8 @@ def _world(
     spec.option.solver = getattr(mujoco.mjtSolver, f"mjSOL_{solver.algorithm.upper()}")
     spec.option.impratio = solver.friction_to_normal_impedance
     spec.option.noslip_iterations = solver.noslip_iterations
+    spec.option.iterations, spec.option.tolerance = solver.iterations, solver.tolerance
+    spec.memory = MEMORY
     add_table(spec)
     names = ["object", *(f"object_{k}" for k in range(1, len(solids)))]
     for k, (name, solid, mass) in enumerate(zip(names, solids, masses, strict=True)):
