@@ -6,7 +6,11 @@ grasps judges another object.
 """
 
 import hashlib
+import json
 import os
+import subprocess
+import sys
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +30,8 @@ __all__ = ["DecompositionConfig", "Fit", "cache_folder", "convex_parts", "fit_of
 CONVEX_SHARE = 0.999  # of its hull's volume: such a mesh collides as its hull
 FAR = 0.001  # metres
 _SAMPLES = 4000  # of each surface
+_PROCESS = Path(__file__).with_name("coacd_process.py")
+_PATIENCE = 300.0  # s for CoACD at one threshold: three times the slowest that we have seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,10 @@ class Fit:
 def convex_parts(
     solid: Solid, cache_dir: Path | None = None, config: DecompositionConfig | None = None
 ) -> tuple[trimesh.Trimesh, ...]:
-    """Convex meshes in the object's frame whose union is (nearly) the solid; from the cache where it has them."""
+    """Convex meshes in the object's frame whose union is (nearly) the solid; from the cache where it has them.
+
+    InputError: CoACD finds none, breaks down, or takes too long.
+    """
     if solid.parts is not None:
         return solid.parts
     if solid.mesh.volume >= CONVEX_SHARE * solid.mesh.convex_hull.volume:
@@ -119,19 +128,44 @@ def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:
 
 
 def _decompose(solid: Solid, threshold: float, config: DecompositionConfig) -> list[trimesh.Trimesh]:
-    import coacd
-    import open3d  # noqa: F401  before coacd: the other order makes open3d's own import fail (std::bad_cast)
-
-    coacd.set_log_level("error")
-    pieces = coacd.run_coacd(
-        coacd.Mesh(solid.mesh.vertices, solid.mesh.faces),
-        threshold=threshold, resolution=config.resolution, mcts_iterations=config.search_iterations,
-        seed=config.seed,
-    )  # fmt: skip
-    hulls = [trimesh.Trimesh(vertices, faces).convex_hull for vertices, faces in pieces]
-    if not hulls:
+    parameters = {
+        "threshold": threshold, "resolution": config.resolution, "mcts_iterations": config.search_iterations,
+        "seed": config.seed,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="graspnet_coacd_") as folder:
+        path = Path(folder) / "mesh.npz"
+        np.savez(path, vertices=solid.mesh.vertices, faces=solid.mesh.faces)
+        failure = _run_coacd([str(path), json.dumps(parameters)], Path(folder) / "errors.txt")
+        if failure:
+            raise InputError(f"{solid.name}: CoACD {failure}; repair the mesh, make it coarser, or leave it out")
+        with np.load(path, allow_pickle=False) as file:
+            vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
+    if not len(counts):
         raise InputError(f"{solid.name}: CoACD found no convex pieces; is the mesh closed and thicker than a sheet?")
-    return hulls
+    vertex_ends, face_ends = np.cumsum(counts, axis=0)[:-1].T
+    pieces = zip(np.split(vertices, vertex_ends), np.split(faces, face_ends), strict=True)
+    return [trimesh.Trimesh(vertices, faces).convex_hull for vertices, faces in pieces]
+
+
+def _run_coacd(arguments: list[str], errors: Path) -> str:
+    """What went wrong, or nothing. -P: the modules beside coacd_process.py are not to be taken for the libraries'."""
+    with errors.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(_PROCESS), *arguments], stdin=subprocess.PIPE, stdout=said, stderr=said
+        )
+    try:
+        status = process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"found no end within {_PATIENCE:g} s"
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+    if status == 0:
+        return ""
+    lines = errors.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    return f"broke down (exit status {status}: {lines[-1][:200]})"
 
 
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:

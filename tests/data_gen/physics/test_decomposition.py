@@ -1,5 +1,8 @@
 """Decomposition: the convex pieces fill the solid and no more, and are kept."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 import trimesh
 
 from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.physics import decomposition
 from data_gen.physics.decomposition import DecompositionConfig, cache_folder, convex_parts, fit_of
 from graspnet.errors import InputError
 
@@ -98,3 +102,47 @@ def test_pieces_are_refined_until_they_fit(tmp_path):
     bracket = _bracket()
     first, second = (fit_of(bracket, convex_parts(bracket, tmp_path, config)).far_share for config in (coarse, fine))
     assert first > 0.05 > second
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("import os; os.abort()", r"bracket: CoACD broke down \(exit status -6: it said nothing\); repair the mesh"),
+        ("raise RuntimeError('open edges')", r"exit status 1: RuntimeError: open edges\)"),
+        ("import time; time.sleep(60)", r"bracket: CoACD found no end within 1 s; repair the mesh"),
+    ],
+)
+def test_a_coacd_that_aborts_or_hangs_is_an_error_that_names_the_mesh(tmp_path, monkeypatch, does, says):
+    (tmp_path / "instead.py").write_text(does)
+    monkeypatch.setattr(decomposition, "_PROCESS", tmp_path / "instead.py")
+    monkeypatch.setattr(decomposition, "_PATIENCE", 1.0 if "sleep" in does else 60.0)
+    with pytest.raises(InputError, match=says):
+        convex_parts(_bracket(), tmp_path / "cache")
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_a_process_of_its_own_changes_no_bit_of_what_coacd_says():
+    import open3d  # noqa: F401, I001  before coacd: the other order makes open3d's own import fail (std::bad_cast)
+    import coacd
+
+    bracket, config = _bracket(), DecompositionConfig()
+    here = coacd.run_coacd(
+        coacd.Mesh(bracket.mesh.vertices, bracket.mesh.faces), threshold=0.04, resolution=config.resolution,
+        mcts_iterations=config.search_iterations, seed=config.seed,
+    )  # fmt: skip
+    there = decomposition._decompose(bracket, 0.04, config)
+    assert len(there) == len(here)
+    for part, (vertices, faces) in zip(there, here, strict=True):
+        np.testing.assert_array_equal(part.vertices, trimesh.Trimesh(vertices, faces).convex_hull.vertices)
+
+
+def test_a_coacd_whose_parent_is_gone_ends(tmp_path):
+    torus = trimesh.creation.torus(0.03, 0.01)
+    np.savez(tmp_path / "mesh.npz", vertices=torus.vertices, faces=torus.faces)
+    for_hours = json.dumps({"threshold": 0.01, "resolution": 100_000, "mcts_iterations": 1_000_000})
+    command = [sys.executable, "-P", str(decomposition._PROCESS), str(tmp_path / "mesh.npz"), for_hours]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    process.stdin.close()  # as when its parent is killed
+    assert process.wait(10) == 1
