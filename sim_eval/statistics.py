@@ -20,8 +20,12 @@ __all__ = [
     "holm_adjusted",
     "mcnemar_p_value",
     "paired_difference",
+    "swap_p_value",
     "wilson_interval",
 ]
+
+EXACT_ROUNDS = 15  # from here on not all 2^R swaps are tried
+SWAPS = 20_000  # instead: a p-value of 0.05 is then known to ± 0.003
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,29 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
     """Probability of so uneven a split of the discordant trials, or a more uneven one, if either way is as likely."""
     discordant = only_first + only_second
     return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+
+
+def swap_p_value(first: Float64[np.ndarray, "R 2"], second: Float64[np.ndarray, "R 2"], seed: int = 0) -> float:
+    """Two-sided p-value of no difference between two planners' pooled rates over the same R rounds.
+
+    Each row: successes, and what they are out of. If the planners are alike, each round could as well have gone the
+    other way round: the share of all 2^R swaps of whole rounds (from EXACT_ROUNDS rounds on, of SWAPS random ones and
+    the one that was seen) with a difference of pooled rates at least as large. Whatever depends on each other within a
+    round stays together. NaN without rounds, or where a rate is not defined. Edgington & Onghena, Randomization Tests
+    (2007).
+    """
+    rounds, total = len(first), first.sum(axis=0) + second.sum(axis=0)
+    if rounds == 0 or first[:, 1].sum() == 0 or second[:, 1].sum() == 0:
+        return float("nan")
+    if rounds < EXACT_ROUNDS:
+        swapped = (np.arange(2**rounds)[:, None] >> np.arange(rounds)) & 1
+    else:
+        swapped = np.random.default_rng(seed).integers(2, size=(SWAPS + 1, rounds))
+        swapped[0] = 0
+    ones = first.sum(axis=0) + swapped @ (second - first)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences = np.abs(ones[:, 0] / ones[:, 1] - (total[0] - ones[:, 0]) / (total[1] - ones[:, 1]))
+    return float(np.mean(~(differences < differences[0] - 1e-9)))  # a swap without a rate counts against a difference
 
 
 def bootstrap_over_objects(

@@ -24,12 +24,13 @@ from graspnet.transforms import frame_from_axes, invert, rigid
 from policies.policy import GraspPlan, make_policy
 from sim_eval.ceilings import Oracle
 from sim_eval.clutter import Attempt, RoundRecord, RoundResult, run_round
-from sim_eval.clutter_results import compare_rounds, format_rounds, summarise_rounds
+from sim_eval.clutter_results import compare_rounds, format_rounds, passed_over, summarise_rounds
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.fused_views import FusionConfig, fused_depth
 from sim_eval.planners import Planner, PlannerChoice, PolicyPlanner, Situation
 from sim_eval.protocols import ProtocolConfig, run_protocol
 from sim_eval.records import as_json, from_json
+from sim_eval.statistics import wilson_interval
 from sim_eval.trial import TrialConfig, TrialResult
 
 TRIAL = TrialConfig(
@@ -242,21 +243,16 @@ def test_fused_views_agree_with_a_clean_look_from_above_within_a_voxel():
 
 
 def _record(index: int, one: str, other: str = "s") -> RoundRecord:
-    """A round of four objects: s a success, f a failure, l a failure that loses an object, n no plan."""
+    """A round of four objects: s a success (a first, then b, …), f a failure, l one that loses an object, n no plan."""
     outcome: dict[str, Outcome] = {"s": "success", "f": "missed", "l": "missed", "n": "no_plan"}
 
     def played(letters: str) -> RoundResult:
-        attempts = tuple(
-            Attempt(
-                TrialResult(outcome[x], 0.9 if x == "s" else 0.4, 0.5),
-                4 - i,
-                "abcd"[i] if x == "s" else "",
-                int(x == "l"),
-                i if x == "s" else -1,
-            )
-            for i, x in enumerate(letters)
-        )
-        return RoundResult(attempts, "no_plan" if "n" in letters else "failures")
+        attempts = []
+        for i, x in enumerate(letters):
+            result, objects, lost = TrialResult(outcome[x], 0.9 if x == "s" else 0.4, 0.5), 4 - i, int(x == "l")
+            which = letters[:i].count("s") if x == "s" else -1
+            attempts.append(Attempt(result, objects, "abcd"[which] if x == "s" else "", lost, which))
+        return RoundResult(tuple(attempts), "no_plan" if "n" in letters else "failures")
 
     sizes = tuple((0.01 * k, 0.03, 0.1) for k in range(1, 5))
     results = {"one": played(one), "other": played(other)}
@@ -285,6 +281,39 @@ def test_planners_are_compared_over_the_same_rounds():
     assert (difference.first, difference.second) == ("one", "other")
     assert (difference.rate, difference.rate_low, difference.rate_high) == pytest.approx((-0.5, -0.5, -0.5))
     assert difference.cleared == pytest.approx(-0.25)
+    assert difference.rate_p_value == difference.cleared_p_value == pytest.approx(2 / 2**10)  # all ten one way
+    assert difference.cleared_holm_p_value == difference.cleared_p_value  # one pair
+
+
+def test_p_values_are_corrected_for_all_pairs():
+    records = [_record(i, "sf", "ss") for i in range(6)]
+    records = [replace(r, results=r.results | {"third": r.results["one"]}) for r in records]
+    found = {(c.first, c.second): c for c in compare_rounds(records)}
+    assert found["one", "third"].rate_holm_p_value == 1.0
+    assert found["one", "other"].rate_p_value == pytest.approx(2 / 2**6)
+    assert found["one", "other"].rate_holm_p_value == pytest.approx(3 * 2 / 2**6)
+
+
+def test_rounds_are_emptied_where_every_object_was_lifted_and_the_ceiling_is_the_oracles():
+    records = [_record(0, "ssss", "ssfss"), _record(1, "ssl", "ssss"), _record(2, "sn", "ss")]
+    records = [replace(r, results={"one": r.results["one"], "oracle": r.results["other"]}) for r in records]
+    one, oracle = summarise_rounds(records, 9.5)
+    assert (one.emptied, oracle.emptied) == (1, 2)
+    assert (one.emptied_low, one.emptied_high) == pytest.approx(wilson_interval(1, 3))
+    assert (oracle.share_of_ceiling, oracle.ceiling_low, oracle.ceiling_high) == (1.0, 1.0, 1.0)
+    assert one.share_of_ceiling == pytest.approx(7 / 10)
+    assert (one.ceiling_low, one.ceiling_high) == pytest.approx((1 / 2, 4 / 4))  # the same round drawn three times
+    assert f"{7 / 10:.1%} [50.0%, 100.0%]" in format_rounds(records, 9.5)
+    assert all(np.isnan(s.share_of_ceiling) for s in summarise_rounds([_record(0, "s")], 9.5))
+
+
+def test_objects_that_cannot_be_used_are_counted():
+    bad = {"lid.stl": "lid.stl: open", "a.stl": "a.stl: empty"}
+    records = [replace(_record(i, "s"), passed_over=bad if i else {"lid.stl": "lid.stl: open"}) for i in range(3)]
+    assert passed_over(records) == [("lid.stl", 3, "lid.stl: open"), ("a.stl", 2, "a.stl: empty")]
+    table = format_rounds(records, 9.5)
+    assert "2 objects cannot be used, others stood in for them; the first: lid.stl: open" in table
+    assert "cannot be used" not in format_rounds([_record(0, "s")], 9.5)
 
 
 def test_a_record_survives_the_disk():

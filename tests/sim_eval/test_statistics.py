@@ -12,6 +12,7 @@ from sim_eval.statistics import (
     holm_adjusted,
     mcnemar_p_value,
     paired_difference,
+    swap_p_value,
     wilson_interval,
 )
 
@@ -119,3 +120,34 @@ def test_trials_of_one_object_count_as_one_draw():
     tenfold = bootstrap_over_objects(lambda t: float(often[t].mean()), list(np.repeat(names, 10)))
     assert tenfold == pytest.approx(once, abs=0.02)
     assert np.isnan(bootstrap_over_objects(lambda trials: 0.0, [])).all()
+
+
+def _rounds(successes: np.ndarray, of: int) -> np.ndarray:
+    return np.stack([successes, np.full(len(successes), of)], axis=1).astype(np.float64)
+
+
+@pytest.mark.parametrize(("rounds", "tolerance"), [(3, 1e-12), (11, 1e-12), (16, 0.01)])  # 20,000 swaps: ± 3 σ
+def test_swaps_of_rounds_are_scipys_paired_permutation_test(rounds, tolerance):
+    rng = np.random.default_rng(rounds)
+    for _ in range(5):
+        one, other = rng.integers(0, 6, (2, rounds))
+        expected = stats.permutation_test(
+            (one, other), lambda a, b: float(np.mean(a - b)), permutation_type="samples", vectorized=False,
+            n_resamples=np.inf,
+        )  # fmt: skip
+        assert swap_p_value(_rounds(one, 5), _rounds(other, 5)) == pytest.approx(expected.pvalue, abs=tolerance)
+
+
+def test_swaps_of_rounds_know_that_one_planner_tried_more_often():
+    """5 of 5 against 5 of 10, twice: two of the four swaps are as far apart."""
+    few, many = np.array([[5.0, 5.0], [5.0, 5.0]]), np.array([[5.0, 10.0], [5.0, 10.0]])
+    assert swap_p_value(few, many) == swap_p_value(many, few) == 0.5
+    assert swap_p_value(few, few) == 1.0
+    assert np.isnan(swap_p_value(few, np.array([[0.0, 0.0], [0.0, 0.0]])))
+    assert np.isnan(swap_p_value(np.zeros((0, 2)), np.zeros((0, 2))))
+
+
+def test_planners_that_are_alike_differ_by_swaps_in_one_run_of_twenty():
+    rng = np.random.default_rng(0)
+    runs = [[_rounds(rng.binomial(5, rng.beta(1, 1, 12)), 5) for _ in range(2)] for _ in range(400)]
+    assert 0.01 < np.mean([swap_p_value(*run) <= 0.05 for run in runs]) < 0.09  # ± 3.5 σ
