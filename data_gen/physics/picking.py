@@ -137,16 +137,20 @@ class ClutterWorld:
         densities: Sequence[float] = (),
         friction: float = 0.5,
         bin_: Bin | None = None,
+        edit: Callable[[Any], None] | None = None,
     ) -> None:
         """densities: kg/m³, of each object, 500 if not given (masses are capped at config.max_mass); friction: of pads
-        on objects, and of objects on each other."""
+        on objects, and of objects on each other; edit: changes the MjSpec before it is compiled."""
         self.solids, self.gripper, self.config, self.bin = tuple(solids), gripper, config or PickConfig(), bin_
         given = densities or [500.0] * len(self.solids)
         masses = zip(given, self.solids, strict=True)
         self.masses = tuple(min(density * solid.volume, self.config.max_mass) for density, solid in masses)
         self.present = np.ones(len(self.solids), dtype=bool)
         self._mujoco = load_mujoco()
-        self.model = _world(self.solids, gripper, self.config, self.masses, friction, bin_).compile()
+        spec = _world(self.solids, gripper, self.config, self.masses, friction, bin_)
+        if edit is not None:
+            edit(spec)
+        self.model = spec.compile()
         self.data = self._mujoco.MjData(self.model)
         self._palm = self.model.body("palm").id
         self._pads = self.model.geom("left").id, self.model.geom("right").id
@@ -285,9 +289,10 @@ class PickWorld(ClutterWorld):
         config: PickConfig | None = None,
         density: float = 500.0,
         friction: float = 0.5,
+        edit: Callable[[Any], None] | None = None,
     ) -> None:
-        """density: kg/m³ (the mass is capped at config.max_mass); friction: between pads and object."""
-        super().__init__((solid,), gripper, config, (density,), friction)
+        """density: kg/m³ (the mass is capped at config.max_mass); friction: between pads and object; edit: as there."""
+        super().__init__((solid,), gripper, config, (density,), friction, edit=edit)
         self.solid, self.mass = solid, self.masses[0]
 
     def settle(self, world_from_object: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
