@@ -17,6 +17,7 @@ from data_gen.rendering import Renderer
 from graspnet.errors import InputError
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.planners import Planner
+from sim_eval.records import in_words
 from sim_eval.trial import TrialConfig, TrialResult, run_attempt
 
 __all__ = ["Attempt", "RoundRecord", "RoundResult", "clear_away", "record_round", "run_round"]
@@ -66,7 +67,8 @@ class RoundResult:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One round: what lay there at the start, and each planner's result; `problem` says why it could not start."""
+    """One round: what lay there at the start, and each planner's result; `problem` says why it could not start, or be
+    judged."""
 
     index: int
     objects: tuple[str, ...] = ()
@@ -87,12 +89,14 @@ def record_round(
     index: int,
     renderer: Renderer,
 ) -> RoundRecord:
-    """Round number `index` of a seed, for every planner."""
+    """Round number `index` of a seed, for every planner; whatever goes wrong in it but a planner is its `problem`."""
     try:
         scene = draw_clutter(trial, config, seed, index)
+        results = {label: run_round(scene, planner, trial, config, renderer) for label, planner in planners.items()}
     except InputError as error:
         return RoundRecord(index, problem=str(error))
-    results = {label: run_round(scene, planner, trial, config, renderer) for label, planner in planners.items()}
+    except Exception as error:  # noqa: BLE001  a heap that breaks geometry or physics must not end a run
+        return RoundRecord(index, problem=in_words(error))
     sizes = tuple(tuple(float(side) for side in solid.mesh.extents) for solid in scene.solids)
     return RoundRecord(
         index, scene.names, sizes, scene.world.masses, scene.friction, scene.left_out, scene.passed_over, results

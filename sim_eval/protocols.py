@@ -19,7 +19,8 @@ from policies.policy import NetworkQuality
 from sim_eval.clutter_scenes import ClutterConfig
 from sim_eval.kinds import kind_named
 from sim_eval.planners import Planner, PlannerChoice, make_planner
-from sim_eval.trial import TrialConfig, TrialResult, draw_trial, run_trial
+from sim_eval.records import in_words
+from sim_eval.trial import TrialConfig, TrialResult, draw_trial, object_of, run_trial
 
 __all__ = ["BASE", "ProtocolConfig", "TrialRecord", "planner_of", "record_trial", "run_protocol"]
 
@@ -78,7 +79,7 @@ def _check_meant_for_clutter(trial: TrialConfig, clutter: ClutterConfig) -> None
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what was drawn, and each policy's result; `problem` says why it could not start."""
+    """One trial: what was drawn, and each policy's result; `problem` says why it could not start, or be judged."""
 
     index: int
     object: str = ""
@@ -114,12 +115,14 @@ def run_protocol(
 def record_trial(
     config: ProtocolConfig, seed: int, planners: Mapping[str, Planner], index: int, renderer: Renderer
 ) -> TrialRecord:
-    """One trial of kind `single`, for every planner."""
+    """One trial of kind `single`, for every planner; whatever goes wrong in it but a planner is its `problem`."""
     try:
         trial = draw_trial(config.trial, seed, index, renderer)
+        results = {label: run_trial(trial, planner)[0] for label, planner in planners.items()}
     except InputError as error:
         return TrialRecord(index, problem=str(error))
-    results = {label: run_trial(trial, planner)[0] for label, planner in planners.items()}
+    except Exception as error:  # noqa: BLE001  one object that breaks geometry or physics must not end a run
+        return TrialRecord(index, problem=f"{object_of(config.trial, index)}: {in_words(error)}")
     return TrialRecord(
         index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
         trial.friction, trial.plan_seed, results,

@@ -17,7 +17,7 @@ import numpy as np
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
 
-__all__ = ["RecordLog", "as_json", "finite", "from_json", "protocol_hash", "rows_as_json", "started"]
+__all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "protocol_hash", "rows_as_json", "started"]
 
 
 @runtime_checkable
@@ -53,6 +53,11 @@ def started(records: Sequence[R]) -> list[R]:
 def rows_as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Each record, or only its number and problem where it could not start."""
     return [{"index": r.index, "problem": r.problem} if r.problem else as_json(r) for r in records]
+
+
+def in_words(error: BaseException) -> str:
+    """An exception that nobody foresaw as a record keeps it: its type and the beginning of what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")
 
 
 def finite(value: Any) -> Any:

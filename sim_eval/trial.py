@@ -28,6 +28,7 @@ from graspnet.transforms import rigid, rotation_about
 from policies.policy import GraspPlan
 from sim_eval.object_sets import load_object_set
 from sim_eval.planners import Planner, PlannerError, Situation
+from sim_eval.records import in_words
 
 __all__ = [
     "Trial",
@@ -37,6 +38,7 @@ __all__ = [
     "draw_trial",
     "execute",
     "friction_coefficient",
+    "object_of",
     "run_attempt",
     "run_trial",
     "trial_of",
@@ -183,7 +185,7 @@ def run_attempt(
     """Ask a planner, and `pick` the best grasp of its plan (in the camera frame), if there is one."""
     start = perf_counter()
     try:
-        plan = planner.plan(situation)
+        plan = _plan(situation, planner)
     except PlannerError as error:
         plan = GraspPlan(Grasps.none(), np.zeros(0), str(error))
         return TrialResult("planner_failed", seconds=perf_counter() - start, reason=str(error)), plan, None
@@ -200,10 +202,30 @@ def run_attempt(
     return result, plan, picked
 
 
+def _plan(situation: Situation, planner: Planner) -> GraspPlan:
+    """PlannerError: it gives no plan, for whatever reason."""
+    try:
+        plan = planner.plan(situation)
+    except (PlannerError, InputError) as error:
+        raise PlannerError(str(error) or in_words(error)) from error
+    except (Exception, SystemExit) as error:  # whoever wrote the planner: its faults are its own, and the run goes on
+        raise PlannerError(in_words(error)) from error
+    if not isinstance(plan, GraspPlan):
+        raise PlannerError(f"answered with {type(plan).__name__}, which is no GraspPlan")
+    return plan
+
+
 def execute(trial: Trial, grasp_in_camera: Grasps, frame_interval: float | None = None) -> PickResult:
     """The physical pick of one grasp, sent to where the arm believes the camera to be."""
     grasp_in_world = grasp_in_camera.transformed(trial.world_from_believed_camera)
     return trial.world.pick(trial.world_from_object, grasp_in_world, frame_interval)
+
+
+def object_of(config: TrialConfig, index: int) -> str:
+    """The name of the object of a trial: objects take turns."""
+    frozen = config.object_set
+    names = object_names(config.objects) if frozen is None else load_object_set(frozen).record.names
+    return names[index % len(names)]
 
 
 def friction_coefficient(config: TrialConfig, rng: np.random.Generator) -> float:

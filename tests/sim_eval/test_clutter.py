@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import trimesh
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
 from data_gen.physics.heaps import HeapConfig
-from data_gen.physics.picking import Outcome
+from data_gen.physics.picking import ClutterWorld, Outcome, PickResult
 from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
@@ -23,7 +24,7 @@ from graspnet.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid
 from policies.policy import GraspPlan, make_policy
 from sim_eval.ceilings import Oracle
-from sim_eval.clutter import Attempt, RoundRecord, RoundResult, run_round
+from sim_eval.clutter import Attempt, RoundRecord, RoundResult, record_round, run_round
 from sim_eval.clutter_results import compare_rounds, format_rounds, passed_over, summarise_rounds
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.fused_views import FusionConfig, fused_depth
@@ -112,6 +113,28 @@ def test_a_round_does_not_depend_on_who_played_before():
     first = _run(antipodal, PILE)
     _run(_Above(), PILE)
     assert _untimed(_run(antipodal, PILE)) == _untimed(first)
+
+
+class _Broken(Planner):
+    def plan(self, situation: Situation) -> GraspPlan:
+        raise IndexError("list index out of range")
+
+
+def test_a_planner_that_raises_fails_its_attempts_and_not_the_round():
+    result = _run(_Broken(), PILE)
+    assert [attempt.result.outcome for attempt in result.attempts] == ["planner_failed", "planner_failed"]
+    assert result.attempts[0].result.reason == "IndexError: list index out of range"
+    assert (result.ended, result.executed) == ("failures", 2)
+
+
+def test_physics_that_gives_up_makes_a_round_that_could_not_be_judged(monkeypatch):
+    def give_up(world: ClutterWorld, *arguments: object) -> PickResult:
+        raise mujoco.FatalError("mj_stackAlloc: out of memory")
+
+    monkeypatch.setattr(ClutterWorld, "attempt", give_up)
+    record = record_round(TRIAL, PILE, 7, {"above": _Above()}, 0, RENDERER)
+    assert record.problem == "FatalError: mj_stackAlloc: out of memory"
+    assert record.results == {}
 
 
 class _InThisProcess(Engine):

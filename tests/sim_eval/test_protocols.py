@@ -11,14 +11,18 @@ from click.testing import CliRunner
 
 from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
+from data_gen.physics import picking
+from data_gen.rendering import RaycastRenderer, Renderer
 from data_gen.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
-from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
+from policies.policy import GraspPlan, make_policy
+from sim_eval import protocols
+from sim_eval.planners import Planner, PlannerChoice, PlannerError, PolicyPlanner, Situation
+from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial, run_protocol
 from sim_eval.results import compare, format_results, results_as_json, summarise
-from sim_eval.trial import TrialConfig, TrialResult
+from sim_eval.trial import Trial, TrialConfig, TrialResult, draw_trial
 
 SMALL = ProtocolConfig(
     trials=4,
@@ -85,6 +89,52 @@ def test_a_protocol_in_which_nothing_starts_says_so(tmp_path):
     assert all("broken.stl" in record.problem for record in records)
     assert summarise(records) == []
     assert "2 trials could not start" in format_results(records)
+
+
+def test_what_goes_wrong_while_a_trial_is_drawn_is_its_problem_and_names_the_object(monkeypatch):
+    def draw(config: TrialConfig, seed: int, index: int, renderer: Renderer) -> Trial:
+        if index == 1:
+            raise RuntimeError("the hull\nis flat")
+        return draw_trial(config, seed, index, renderer)
+
+    monkeypatch.setattr(protocols, "draw_trial", draw)
+    records = {record.index: record for record in run_protocol(SMALL, POLICIES[:1], 3, _InThisProcess())}
+    assert records[1].problem == "cylinder_00001: RuntimeError: the hull is flat"
+    assert not any(records[index].problem for index in (0, 2, 3))
+
+
+def test_physics_that_gives_up_makes_a_trial_that_could_not_be_judged(monkeypatch):
+    monkeypatch.setattr(picking, "MEMORY", 20_000)  # too little for a hand that touches something
+    record = record_trial(SMALL, 3, {"above": PolicyPlanner(make_policy("antipodal"))}, 0, RaycastRenderer())
+    assert record.problem.startswith("box_00000: FatalError: mj_stackAlloc: out of memory")
+    assert record.results == {}
+
+
+class _Broken(Planner):
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+    def plan(self, situation: Situation) -> GraspPlan:
+        if self.error is not None:
+            raise self.error
+        return None  # type: ignore[return-value]
+
+
+def test_a_planner_that_raises_has_failed_and_the_others_go_on():
+    errors = {
+        "IndexError: list index out of range": IndexError("list index out of range"),
+        "SystemExit: 1": SystemExit(1),
+        "PlannerError": PlannerError(),
+        "a width is negative": InputError("a width is negative"),
+        "answered with NoneType, which is no GraspPlan": None,
+    }
+    planners: dict[str, Planner] = {reason: _Broken(error) for reason, error in errors.items()}
+    planners["antipodal"] = PolicyPlanner(make_policy("antipodal"))
+    record = record_trial(SMALL, 3, planners, 0, RaycastRenderer())
+    assert record.problem == ""
+    assert record.results.pop("antipodal").outcome not in ("no_plan", "planner_failed")
+    for reason, result in record.results.items():
+        assert (result.outcome, result.reason) == ("planner_failed", reason)
 
 
 def test_results_are_json_that_any_parser_reads():
