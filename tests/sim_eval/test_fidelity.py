@@ -7,9 +7,13 @@ from click.testing import CliRunner
 
 from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig
-from data_gen.physics.picking import SolverConfig
+from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from graspnet.config import load_config
-from sim_eval.fidelity import CREEP_SOLIDS, CREEPING, SECOND_JUDGE, STUDIES, Share, creep, geometry, main, verdicts
+from graspnet.grasps import Grasps
+from graspnet.gripper import load_gripper
+from graspnet.transforms import frame_from_axes, rigid
+from sim_eval.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
+from sim_eval.judge_cases import CREEP_SOLIDS, Share, creep
 from sim_eval.protocols import ProtocolConfig
 
 
@@ -36,6 +40,17 @@ def test_the_second_judge_of_the_study_is_the_one_of_the_protocol():
 def test_a_grip_within_coulombs_cone_does_not_slide(judge, name):
     """Exactly none would be right; at 0.05 mm/s an object slides by less than 0.1 mm in a lift and a shake."""
     assert creep(solid_from_mesh(CREEP_SOLIDS[name], name), judge, 0.5) < 5e-5
+
+
+@pytest.mark.parametrize("judge", [PickConfig(), SECOND_JUDGE], ids=["first", "second"])
+def test_pads_do_not_sink_into_a_light_cube(judge):
+    hand, cube = load_gripper("yumi"), solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube")
+    at = np.array([0.0, 0.0, 0.01])
+    grasp = rigid(frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0])), at)
+    world = PickWorld(cube, hand, judge, 0.001 / cube.volume)
+    result = world.pick(rigid(np.eye(3), at), Grasps(grasp[None], np.array([hand.max_width])))
+    assert result.success
+    assert result.contact_distance == pytest.approx(0.02, abs=1e-3)
 
 
 def test_a_creeping_judge_is_found_out():
