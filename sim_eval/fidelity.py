@@ -7,6 +7,7 @@ are compared as pairs. Grasps are drawn as in generation, most of them near the 
 verdict would change first.
 """
 
+import csv
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -159,12 +160,13 @@ def print_geometry(folder: str | None, count: int, unit: float, workers: int) ->
     config = ObjectConfig(folders=(folder,), unit=unit) if folder else ObjectConfig(count=count)
     names = object_names(config)
     found = track(LocalEngine(workers).run(partial(geometry, config), names), len(names), "geometry", "objects")
-    click.echo("object,pieces,volume_error,hausdorff_mm,share_over_1_mm_off,problem")
+    table = csv.writer(click.get_text_stream("stdout"), lineterminator="\n")
+    table.writerow(["object", "pieces", "volume_error", "hausdorff_mm", "share_over_1_mm_off", "problem"])
     fits = []
     for one in sorted(found, key=lambda one: one.name):
         fit = one.fit
-        values = "," if fit is None else f"{fit.volume_error:.4f},{1000 * fit.hausdorff:.3f},{fit.far_share:.4f}"
-        click.echo(f"{one.name},{one.pieces},{values},{one.problem}")
+        values = [fit.volume_error, 1000 * fit.hausdorff, fit.far_share] if fit else [""] * 3
+        table.writerow([one.name, one.pieces, *(f"{v:.4f}" if fit else v for v in values), one.problem])
         fits += [] if fit is None else [fit.far_share]
     click.echo(
         f"{len(fits)} of {len(names)} objects; share over 1 mm off: median {np.median(fits):.2%}, largest"

@@ -70,5 +70,5 @@ def test_the_geometry_of_a_folder_is_a_table_with_the_problems_in_it(tmp_path):
     (tmp_path / "broken.stl").write_text("nothing")
     done = CliRunner().invoke(main, ["geometry", "--objects", str(tmp_path), "--workers", "1"])
     assert done.exit_code == 0, done.output
-    assert "brick.stl,1,0.0000,0.000,0.0000," in done.output
+    assert "brick.stl,1,0.0000,0.0000,0.0000," in done.output
     assert "broken.stl,0,," in done.output
