@@ -18,7 +18,7 @@ from typing import Any
 
 from graspnet.errors import InputError
 
-__all__ = ["TEMPORARY", "Folder", "json_bytes", "open_folder"]
+__all__ = ["TEMPORARY", "Folder", "clear_errors", "json_bytes", "open_folder"]
 
 TEMPORARY = ".tmp"  # ends the names of files that are being written
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -83,7 +83,7 @@ class _DiskFolder(Folder):
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
         contents = {}
         for name in names:
-            with _clear_errors(f"{self.url}/{name}", "read"):
+            with clear_errors(f"{self.url}/{name}", "read"):
                 if (self.root / name).is_file():
                     contents[name] = (self.root / name).read_bytes()
         return contents
@@ -92,7 +92,7 @@ class _DiskFolder(Folder):
         for name, data in files.items():
             path = self.root / name
             temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
-            with _clear_errors(f"{self.url}/{name}", "written"):
+            with clear_errors(f"{self.url}/{name}", "written"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     temporary.write_bytes(data)
@@ -101,13 +101,13 @@ class _DiskFolder(Folder):
                     temporary.unlink(missing_ok=True)
 
     def sizes(self, below: str = "") -> dict[str, int]:
-        with _clear_errors(self.url, "listed"):
+        with clear_errors(self.url, "listed"):
             found = [path for path in (self.root / below).rglob("*") if path.is_file()]
             return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in sorted(found)}
 
     def remove(self, name: str) -> None:
         path = self.root / name
-        with _clear_errors(f"{self.url}/{name}", "deleted"):
+        with clear_errors(f"{self.url}/{name}", "deleted"):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -126,7 +126,7 @@ class _RemoteFolder(Folder):
         paths = {f"{self.root}/{name}": name for name in names}
         if not paths:
             return {}  # some of fsspec's stores take no list of nothing
-        with _clear_errors(self.url, "read"):
+        with clear_errors(self.url, "read"):
             found = self.filesystem.cat(list(paths), on_error="return")  # many at once, where the store can
             for data in found.values():
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
@@ -134,24 +134,25 @@ class _RemoteFolder(Folder):
         return {paths[path]: data for path, data in found.items() if isinstance(data, bytes)}
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        with _clear_errors(self.url, "written"):
+        with clear_errors(self.url, "written"):
             self.filesystem.pipe({f"{self.root}/{name}": data for name, data in files.items()})
 
     def sizes(self, below: str = "") -> dict[str, int]:
-        with _clear_errors(self.url, "listed"):
+        with clear_errors(self.url, "listed"):
             self.filesystem.invalidate_cache()  # another process may have written since
             found = self.filesystem.find(f"{self.root}/{below}".rstrip("/"), detail=True)
         return {path[len(self.root) + 1 :]: int(found[path]["size"]) for path in sorted(found)}
 
     def remove(self, name: str) -> None:
-        with _clear_errors(self.url, "deleted"):
+        with clear_errors(self.url, "deleted"):
             path = f"{self.root}/{name}"
             if self.filesystem.exists(path):
                 self.filesystem.rm(path, recursive=True)
 
 
 @contextmanager
-def _clear_errors(place: str, done: str) -> Iterator[None]:
+def clear_errors(place: str, done: str) -> Iterator[None]:
+    """What the system refuses within is an InputError: `place` cannot be `done` (written, read ...)."""
     try:
         yield
     except OSError as error:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "simulate"]
 
+# of each kind, where nobody is named; principal_axis takes all that it sees for one object
+DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
+
 
 @click.command()
 @click.option(
@@ -35,10 +38,9 @@ __all__ = ["demo", "simulate"]
     "--policy",
     "policies",
     multiple=True,
-    default=("principal_axis",),
-    show_default=True,
     metavar="NAME",
-    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same trials.",
+    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same trials. Without it, and"
+    " without --planner: principal_axis, in clutter antipodal.",
 )
 @click.option(
     "--planner",
@@ -114,7 +116,7 @@ def simulate(
     from sim_eval.effects_report import write_effects_report
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import BASE, ProtocolConfig
+    from sim_eval.protocols import BASE, ProtocolConfig, check_planners
     from sim_eval.records import as_json
     from sim_eval.variants import effects, format_effects
 
@@ -122,8 +124,11 @@ def simulate(
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
+    if not policies and not commands:
+        policies = (DEFAULT_POLICIES[config.kind],)
     choices = [PlannerChoice(name, model=model) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
+    check_planners(choices)  # before a folder is made
     runs = {
         name: _run(variant, choices, seed, engine, resume, output / name if config.variants else output, report)
         for name, variant in config.runs().items()

@@ -36,6 +36,7 @@ __all__ = [
     "PolicyPlanner",
     "Situation",
     "make_planner",
+    "planning_policy",
     "save_observation",
 ]
 
@@ -172,13 +173,18 @@ def make_planner(choice: PlannerChoice, quality: Callable[[str], NetworkQuality]
         module, _, kind = CEILINGS[choice.name].partition(":")
         planner: Planner = getattr(import_module(module), kind)()
         return planner
-    if choice.name not in policy_names():
-        raise unknown_name("policy", choice.name, [*policy_names(), *CEILINGS])
-    if not policy_class(choice.name).needs_quality:
+    if not planning_policy(choice.name).needs_quality:
         return PolicyPlanner(make_policy(choice.name, choice.config))
     if choice.model is None:
         raise InputError(f"policy {choice.name!r} ranks grasps by a quality and got none: give it a model (--model)")
     return PolicyPlanner(make_policy(choice.name, choice.config, quality=quality(choice.model)))
+
+
+def planning_policy(name: str) -> type[Policy]:
+    """The Policy class of that name. InputError: there is none; names the ceilings, which are no policies, too."""
+    if name not in policy_names():
+        raise unknown_name("policy", name, [*policy_names(), *CEILINGS])
+    return policy_class(name)
 
 
 def save_observation(observation: Observation, folder: Path) -> None:

@@ -22,7 +22,7 @@ from sim_eval.planners import Planner, PlannerChoice, make_planner
 from sim_eval.records import in_words
 from sim_eval.trial import TrialConfig, TrialResult, draw_trial, object_of, run_trial
 
-__all__ = ["BASE", "ProtocolConfig", "TrialRecord", "planner_of", "record_trial", "run_protocol"]
+__all__ = ["BASE", "ProtocolConfig", "TrialRecord", "check_planners", "planner_of", "record_trial", "run_protocol"]
 
 BASE = "base"  # of the variants of a protocol: itself
 # settings of `trial` that mean nothing in clutter, and what says it there
@@ -91,6 +91,15 @@ class TrialRecord:
     problem: str = ""
 
 
+def check_planners(choices: Sequence[PlannerChoice]) -> None:
+    """InputError: none, one twice, or an unknown policy, model, setting or program."""
+    labels = [choice.label for choice in choices]
+    if not choices or len(set(labels)) < len(labels):
+        raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
+    for choice in choices:
+        planner_of(choice)
+
+
 def run_protocol(
     config: ProtocolConfig,
     policies: Sequence[PlannerChoice],
@@ -101,13 +110,9 @@ def run_protocol(
     """The records (Kind.record) of all trials but those that are `done`, as they come and in any order; a record
     depends on config, policies, seed and index alone.
 
-    InputError: an unknown policy, model or setting, before any trial has run.
+    InputError: as check_planners, before any trial has run.
     """
-    labels = [choice.label for choice in policies]
-    if not policies or len(set(labels)) < len(labels):
-        raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
-    for choice in policies:
-        planner_of(choice)
+    check_planners(policies)
     units = [index for index in range(config.trials) if index not in done]
     yield from engine.run(partial(_work, config, seed, tuple(policies)), units)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
+from graspnet.folder import clear_errors
 
 __all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "protocol_hash", "rows_as_json", "started"]
 
@@ -81,8 +82,12 @@ class RecordLog(Generic[T]):
         """run: what identifies the run, JSON-ready. InputError: there are records, and `resume` is not set or they
         belong to another run."""
         path = folder / FILE
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = _whole_lines(path)
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; --output names a folder, new or of a run to continue")
+        with clear_errors(str(folder), "made"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with clear_errors(str(path), "read"):
+            lines = _whole_lines(path)
         if lines and not resume:
             raise InputError(f"{folder}: holds the trials of a run already; --resume continues it, or another --output")
         if lines and lines[0] != run:
@@ -90,15 +95,17 @@ class RecordLog(Generic[T]):
             raise InputError(f"{path}: was begun with another {' and '.join(changed)}; choose another --output")
         self.done = {key(record): record for record in (from_json(kind, line, str(path)) for line in lines[1:])}
         temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines or [run]))
-        temporary.replace(path)  # without what was cut off
-        self._file = path.open("a")
+        with clear_errors(str(path), "written"):
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines or [run]))
+            temporary.replace(path)  # without what was cut off
+            self._file = path.open("a")
 
     def add(self, record: T) -> None:
         """Append one record; it is on the disk when this returns."""
-        self._file.write(json.dumps(as_json(record), allow_nan=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with clear_errors(self._file.name, "written"):
+            self._file.write(json.dumps(as_json(record), allow_nan=False) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> "RecordLog[T]":
         return self
@@ -106,7 +113,8 @@ class RecordLog(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with clear_errors(self._file.name, "written"):
+            self._file.close()
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

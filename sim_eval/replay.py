@@ -118,9 +118,16 @@ def read_run(folder: Path) -> FinishedRun:
     except InputError:
         raise
     except OSError:
-        raise InputError(f"{folder}: holds no results.json; --output names the folder of a finished run") from None
+        raise InputError(_without_results(folder)) from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: not the results of a run") from None
+
+
+def _without_results(folder: Path) -> str:
+    variants = sorted(path.parent.name for path in folder.glob("*/results.json"))
+    if variants:
+        return f"{folder}: holds variants, each a run; --output {folder}/NAME, which is one of {', '.join(variants)}"
+    return f"{folder}: holds no results.json; --output names the folder of a finished run"
 
 
 def picks_of(records: Sequence[Any]) -> list[PickRecord]:
