@@ -9,6 +9,7 @@ from jaxtyping import Float64, UInt8
 
 from data_gen.meshes import Solid
 from data_gen.physics.picking import ClutterWorld, PickFrame
+from data_gen.scenes import Bin
 from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
 from graspnet.transforms import rigid, rotate_directions, unit
@@ -35,8 +36,11 @@ PALM_COLOUR, WALL_COLOUR = (90, 95, 105), (150, 165, 180)
 FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one sees when the hand is turned round
 TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
 SKY_COLOUR = (245, 247, 250)
-LIGHT = np.array([0.4, -0.5, 0.8])
-EYE, EYE_ABOVE_OTHERS = np.deg2rad(25), np.deg2rad(55)  # elevations: one looks steeply over neighbours and walls
+LIGHT_IN_CAMERA = np.array([-0.5, -0.5, -0.8])  # from behind the eye: what it sees is never black
+EYE = np.deg2rad(25)  # elevation from which a hand from above hides little of its own fingers
+ELEVATIONS = (EYE, np.deg2rad(35), np.deg2rad(45))  # the steeper ones look over neighbours
+STUMP = 0.01  # m: of a bin's walls between the eye and what they would hide, that much is left
+PROBE = 40  # pixels along a side of the small pictures that views are chosen by
 
 
 def film_strip(
@@ -45,17 +49,15 @@ def film_strip(
     """`count` pictures of a pick, evenly spread over its frames, side by side; the eye moves along with the hand."""
     if not frames:
         return np.zeros((size, 0, 3), dtype=np.uint8)
+    side, elevation = _clearest_view(frames, world)
     telling = [frame for frame in frames[:-1] if frame.phase != "shake"] + [frames[-1]]  # shaking looks like standing
     chosen = [telling[i] for i in np.linspace(0, len(telling) - 1, min(count, len(telling))).round().astype(int)]
-    return np.concatenate([_framed(last_picture([frame], world, size)) for frame in chosen], axis=1)
+    return np.concatenate([_framed(_close_up(frame, world, side, elevation, size)) for frame in chosen], axis=1)
 
 
 def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 200) -> UInt8[np.ndarray, "S S 3"]:
     """How the pick ended, seen close to the hand."""
-    last = frames[-1]
-    focus = last.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
-    eye = _eye(world, focus, last, 0.1 + 3.0 * world.gripper.max_width)
-    return draw_frame(last, world, square_camera(1.1, size), eye)
+    return _close_up(frames[-1], world, *_clearest_view(frames, world), size)
 
 
 def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
@@ -64,7 +66,8 @@ def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> l
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
     distance = 0.1 + 3.0 * world.gripper.max_width + float(np.linalg.norm(high - low))
-    eye = _eye(world, middle, frames[0], distance)
+    side, elevation = _clearest_view(frames, world)
+    eye = looking(middle, side * frames[0].world_from_grasp[:3, 1], distance, elevation)
     return [draw_frame(frame, world, square_camera(1.4, size), eye) for frame in frames]
 
 
@@ -74,8 +77,8 @@ def draw_frame(
     camera: Camera,
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """One picture, seen by that camera."""
-    return shaded(_meshes(frame, world), camera, world_from_camera)
+    """One picture, seen by that camera; of a bin's walls that stand before it, a stump is left."""
+    return shaded(_meshes(frame, world, world_from_camera[:3, 3]), camera, world_from_camera)
 
 
 def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
@@ -93,11 +96,8 @@ def shaded(
     import open3d
 
     to_tensor = open3d.core.Tensor.from_numpy
-    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    for mesh, _ in meshes:
-        scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
-    directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
-    origins = np.broadcast_to(world_from_camera[:3, 3], directions.shape)
+    scene = _raycasting_scene(meshes)
+    origins, directions = _rays(camera, world_from_camera)
     rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
     hit = scene.cast_rays(to_tensor(rays), nthreads=1)
     geometry, normals = hit["geometry_ids"].numpy(), hit["primitive_normals"].numpy()
@@ -105,23 +105,90 @@ def shaded(
     to_table = _to_table(origins, directions)
     found = hit["t_hit"].numpy() < to_table + 1e-4  # m: what stands on the table is not cut off by it
     facing = np.where(np.sum(normals * directions, axis=1) > 0, -1.0, 1.0)
-    shade = 0.45 + 0.55 * np.clip(facing * (normals @ unit(LIGHT)), 0, 1)
+    light = world_from_camera[:3, :3] @ unit(LIGHT_IN_CAMERA)
+    shade = 0.45 + 0.55 * np.clip(facing * (normals @ light), 0, 1)
     image = palette[np.minimum(geometry, len(palette) - 1)] * shade[:, None]
     image[~found] = _background(origins[~found], directions[~found], to_table[~found], scene, to_tensor)
     return image.reshape(camera.height, camera.width, 3).astype(np.uint8)
 
 
-def _meshes(frame: PickFrame, world: ClutterWorld) -> list[tuple[trimesh.Trimesh, Colour]]:
+def _close_up(
+    frame: PickFrame, world: ClutterWorld, side: float, elevation: float, size: int
+) -> UInt8[np.ndarray, "S S 3"]:
+    """One moment, seen close to the hand."""
+    return draw_frame(frame, world, square_camera(1.1, size), _near_eye(frame, world, side, elevation))
+
+
+def _near_eye(frame: PickFrame, world: ClutterWorld, side: float, elevation: float) -> Float64[np.ndarray, "4 4"]:
+    focus = frame.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
+    return looking(focus, side * frame.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width, elevation)
+
+
+def _clearest_view(frames: Sequence[PickFrame], world: ClutterWorld) -> tuple[float, float]:
+    """From which side of the jaws' plane (±1), and from how high, most is seen of the less visible finger when the
+    jaws have closed; of like views, the lowest."""
+    closing = [frame for frame in frames if frame.phase in ("approach", "close")]
+    frame = (closing or frames)[-1]
+    views = [(side, elevation) for elevation in ELEVATIONS for side in (1.0, -1.0)]
+    return max(views, key=lambda view: _fingers_seen(frame, world, _near_eye(frame, world, *view)))
+
+
+def _fingers_seen(frame: PickFrame, world: ClutterWorld, eye: Float64[np.ndarray, "4 4"]) -> int:
+    """Pixels of a small picture that show the finger of which less is seen."""
+    import open3d
+
+    meshes = _meshes(frame, world, eye[:3, 3])
+    origins, directions = _rays(square_camera(1.1, PROBE), eye)
+    rays = open3d.core.Tensor.from_numpy(np.concatenate([origins, directions], axis=1).astype(np.float32))
+    seen = _raycasting_scene(meshes).cast_rays(rays, nthreads=1)["geometry_ids"].numpy()
+    left = len(meshes) - 3
+    return int(min(np.sum(seen == left), np.sum(seen == left + 1)))
+
+
+def _raycasting_scene(meshes: Sequence[tuple[trimesh.Trimesh, Colour]]) -> Any:
+    import open3d
+
+    to_tensor = open3d.core.Tensor.from_numpy
+    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
+    for mesh, _ in meshes:
+        scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
+    return scene
+
+
+def _rays(
+    camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
+) -> tuple[Float64[np.ndarray, "R 3"], Float64[np.ndarray, "R 3"]]:
+    """Origins and directions, in the world, of the rays through all pixels."""
+    directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
+    return np.broadcast_to(world_from_camera[:3, 3], directions.shape), directions
+
+
+def _meshes(
+    frame: PickFrame, world: ClutterWorld, eye_in_world: Float64[np.ndarray, "3"]
+) -> list[tuple[trimesh.Trimesh, Colour]]:
     """The objects, the bin's walls, the left finger, the right finger and the palm, in the world."""
     low, high = world.gripper.boxes(np.array([max(frame.opening, 0.0)]))
     boxes = [trimesh.creation.box(bounds=np.stack([low[0, i], high[0, i]])) for i in range(3)]
     posed = [(solid.mesh, pose) for solid, pose in zip(world.solids, frame.world_from_objects, strict=True)]
-    posed += [(world.bin.walls().mesh, world.bin.world_from_walls)] if world.bin else []
+    walls = _walls_as_seen(world.bin, eye_in_world) if world.bin else []
+    posed += [(wall, np.eye(4)) for wall in walls]
     colours = [OBJECT_COLOURS[k % len(OBJECT_COLOURS)] for k in range(len(world.solids))]
-    colours += [WALL_COLOUR] if world.bin else []
+    colours += [WALL_COLOUR] * len(walls)
     posed += [(box, frame.world_from_grasp) for box in boxes]
     meshes = [mesh.copy().apply_transform(pose) for mesh, pose in posed]
     return list(zip(meshes, [*colours, *FINGER_COLOURS, PALM_COLOUR], strict=True))
+
+
+def _walls_as_seen(bin_: Bin, eye_in_world: Float64[np.ndarray, "3"]) -> list[trimesh.Trimesh]:
+    """The four walls in the world, those that the eye is behind no higher than a stump."""
+    walls = []
+    for part in bin_.walls().parts or ():
+        low, high = np.asarray(part.bounds) + bin_.world_from_walls[:3, 3]
+        outward = (low + high)[:2] / 2
+        if np.dot(eye_in_world[:2] - outward, outward) > 0:
+            high[2] = min(high[2], STUMP)
+        walls.append(trimesh.creation.box(bounds=np.stack([low, high])))
+    return walls
 
 
 def _to_table(origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"]) -> Float64[np.ndarray, "R"]:
@@ -160,16 +227,6 @@ def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
 def square_camera(focal: float, size: int) -> Camera:
     """A camera of size x size pixels with a focal length of `focal` sizes."""
     return Camera(focal * size, focal * size, (size - 1) / 2, (size - 1) / 2, size, size)
-
-
-def _eye(
-    world: ClutterWorld, focus: Float64[np.ndarray, "3"], frame: PickFrame, distance: float
-) -> Float64[np.ndarray, "4 4"]:
-    """Of the two sides from which one sees the jaws close sideways: in a bin, the one with the farther wall behind."""
-    elevation = EYE if len(world.solids) == 1 else EYE_ABOVE_OTHERS
-    closing = frame.world_from_grasp[:3, 1]
-    sides = [looking(focus, sign * closing, distance, elevation) for sign in (1, -1)]
-    return min(sides, key=lambda eye: float(np.hypot(*eye[:2, 3]))) if world.bin else sides[0]
 
 
 def looking(

@@ -6,8 +6,17 @@ import numpy as np
 import trimesh
 
 from data_gen.meshes import solid_from_mesh
-from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, draw_frame, film, film_strip
-from data_gen.physics.picking import PickFrame, PickWorld
+from data_gen.physics.film import (
+    FINGER_COLOURS,
+    OBJECT_COLOURS,
+    WALL_COLOUR,
+    draw_frame,
+    film,
+    film_strip,
+    last_picture,
+)
+from data_gen.physics.picking import ClutterWorld, PickFrame, PickWorld
+from data_gen.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
@@ -61,3 +70,33 @@ def test_the_table_hides_what_is_below_it():
     moved = replace(sunk, world_from_grasp=UP @ UP @ UP @ sunk.world_from_grasp)  # behind the eye
     image = draw_frame(moved, CUBE, Camera(300.0, 300.0, 79.5, 79.5, 160, 160), from_above)
     assert np.ptp(image.astype(int), axis=2).max() < 10  # greys only: nothing of the orange cube
+
+
+def _seen(image: np.ndarray, colour: tuple[int, int, int]) -> int:
+    """Pixels of that hue."""
+    pixels = image.astype(float) / np.linalg.norm(image.astype(float), axis=2, keepdims=True).clip(1e-9)
+    return int(np.sum(pixels @ (np.array(colour) / np.linalg.norm(colour)) > 0.998))
+
+
+def _fingers_seen(frames: list[PickFrame], world: ClutterWorld) -> int:
+    """Pixels of the finger of which less is seen, in the least clear of all kinds of pictures."""
+    pictures = [last_picture(frames, world, 120), film_strip(frames, world, count=1, size=120)]
+    pictures += film(frames, world, size=240)
+    return min(_seen(picture, colour) for picture in pictures for colour in FINGER_COLOURS)
+
+
+def test_a_hands_fingers_are_seen_whatever_stands_on_one_side_of_it():
+    frame, alone = _frame(0.03), _fingers_seen([_frame(0.03)], CUBE)
+    board = solid_from_mesh(trimesh.creation.box([0.01, 0.3, 0.3]), "board")
+    world = ClutterWorld((CUBE.solid, board), CUBE.gripper)
+    for x in (-0.06, 0.06):
+        poses = np.stack([frame.world_from_objects[0], rigid(np.eye(3), np.array([x, 0, 0.15]))])
+        assert _fingers_seen([replace(frame, world_from_objects=poses)], world) > 0.8 * alone > 20
+
+
+def test_walls_of_a_bin_that_stand_before_the_hand_do_not_hide_it():
+    frame, alone = _frame(0.03), _fingers_seen([_frame(0.03)], CUBE)
+    for box in (Bin(0.12, 0.3, 0.15), Bin(0.3, 0.12, 0.15)):
+        world = ClutterWorld((CUBE.solid,), CUBE.gripper, bin_=box)
+        assert _fingers_seen([frame], world) > 0.8 * alone
+        assert _seen(last_picture([frame], world, 120), WALL_COLOUR) > 500  # those behind it are there
