@@ -30,6 +30,8 @@ _KILLED = "a worker was killed (out of memory?); finished shards are kept: use -
 class Engine(ABC):
     """Runs a function over work units, on one machine or many."""
 
+    workers: int  # processes that it was asked for
+
     @abstractmethod
     def run(self, work: Callable[[U], R], units: Sequence[U]) -> Iterator[R]:
         """Results as they come, in any order, each unit's once. `work` must be importable, all of it picklable.

@@ -21,6 +21,7 @@ from graspnet.transforms import perpendicular_to
 __all__ = [
     "ObjectConfig",
     "load_object",
+    "mesh_files",
     "object_names",
     "only_meshes_of",
     "outline_width",
@@ -77,7 +78,24 @@ def object_names(config: ObjectConfig) -> list[str]:
     number. InputError: a folder without meshes, or a mesh that two folders name alike or share."""
     families = config.families or tuple(FAMILIES)
     count = config.count if config.count is not None else 0 if config.folders else 20
-    return _mesh_names(config) + [f"{families[i % len(families)]}_{i:05d}" for i in range(count)]
+    return sorted(mesh_files(config)) + [f"{families[i % len(families)]}_{i:05d}" for i in range(count)]
+
+
+def mesh_files(config: ObjectConfig) -> dict[str, Path]:
+    """The file of every object of `object_names` that has one. InputError: as there."""
+    files: dict[str, Path] = {}
+    seen: set[Path] = set()
+    for folder in _folders(config):
+        for path in find_meshes(folder):
+            name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
+            if name in files or path.resolve() in seen:
+                raise InputError(f"{path} is in two of the folders; give each folder once, under names that differ")
+            seen.add(path.resolve())
+            if fnmatch(path.name, config.pattern):
+                files[name] = path
+    if config.folders and not files:
+        raise InputError(f"{', '.join(config.folders)}: no mesh file has a name like pattern {config.pattern!r}")
+    return files
 
 
 def load_object(config: ObjectConfig, name: str, rng: np.random.Generator) -> Solid:
@@ -154,22 +172,6 @@ def _narrowest(points: Float64[np.ndarray, "N D"]) -> tuple[float, Float64[np.nd
     normals = hull.equations[:, :-1]
     width = np.ptp(normals @ points[hull.vertices].T, axis=1)
     return float(width.min()), normals[np.argmin(width)]
-
-
-def _mesh_names(config: ObjectConfig) -> list[str]:
-    names: set[str] = set()
-    files: set[Path] = set()
-    for folder in _folders(config):
-        for path in find_meshes(folder):
-            name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
-            if name in names or path.resolve() in files:
-                raise InputError(f"{path} is in two of the folders; give each folder once, under names that differ")
-            files.add(path.resolve())
-            if fnmatch(path.name, config.pattern):
-                names.add(name)
-    if config.folders and not names:
-        raise InputError(f"{', '.join(config.folders)}: no mesh file has a name like pattern {config.pattern!r}")
-    return sorted(names)
 
 
 def _folders(config: ObjectConfig) -> list[Path]:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +72,11 @@ DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
 )
 @click.option("--trials", type=int, metavar="N", help="How many; the protocol says, if this does not.")
 @run_options
-@click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished trials are kept.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue a run that was stopped, or extend it with more --trials; finished trials are kept.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -114,6 +117,7 @@ def simulate(
         raise InputError("--view shows a trial that --replay TRIAL names")
     from data_gen.objects import only_meshes_of
     from sim_eval.effects_report import write_effects_report
+    from sim_eval.identity import identified
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
     from sim_eval.protocols import BASE, ProtocolConfig, check_planners
@@ -126,7 +130,7 @@ def simulate(
     config = load_config(ProtocolConfig, "simulate", config_name, overrides)
     if not policies and not commands:
         policies = (DEFAULT_POLICIES[config.kind],)
-    choices = [PlannerChoice(name, model=model) for name in policies]
+    choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     check_planners(choices)  # before a folder is made
     runs = {
@@ -148,28 +152,32 @@ def _run(
     report: bool,
 ) -> list[Any]:  # fmt: skip
     """One protocol's records, written and summed up in a folder of its own."""
+    from sim_eval.identity import run_identity
     from sim_eval.kinds import kind_named
     from sim_eval.protocols import run_protocol
-    from sim_eval.records import RecordLog, protocol_hash
+    from sim_eval.records import RecordLog, as_json
     from sim_eval.replay import FinishedRun
     from sim_eval.report import write_simulation_report
     from sim_eval.results import results_as_json
+    from sim_eval.run_time import Session, format_time, run_time
 
     started = time.time()
-    run = {"protocol": protocol_hash(config), "seed": seed, "planners": [asdict(choice) for choice in choices]}
-    kind = kind_named(config.kind)
-    with RecordLog[Any](output, run, kind.record, lambda record: record.index, resume) as log:
+    run, kind = run_identity(config, choices, seed), kind_named(config.kind)
+    with RecordLog[Any](output, run, kind.record, lambda record: record.index, resume, config.trials) as log:
+        resumed = frozenset(log.done)
         new = run_protocol(config, choices, seed, engine, log.done)
         for record in track(new, config.trials, output.name, f"{kind.unit}s", len(log.done)):
             log.add(record)
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
-    write_json(output / "results.json", results_as_json(config, choices, seed, records))
+    session = Session(time.time() - started, engine.workers, resumed)
+    write_json(output / "results.json", results_as_json(config, choices, seed, records, session))
     if not all(record.problem for record in records):
-        click.echo(kind.table(config, records))
-        made = {"results": "results.json", f"{kind.unit}s": len(records)}
+        taken = run_time(records, session)
+        click.echo(f"{kind.table(config, records)}\n{format_time(taken)}\nprotocol {run['protocol']}, seed {seed}")
+        made = {"results": "results.json", f"{kind.unit}s": len(records), "time": as_json(taken)}
         if report:
-            finished = FinishedRun(config, tuple(choices), seed, tuple(records))
+            finished = FinishedRun(config, tuple(choices), seed, tuple(records), session)
             write_simulation_report(output / "report.html", finished)
             made["report"] = "report.html"
         write_run_record(output, "simulate", config_to_dict(config), seed, started, made)

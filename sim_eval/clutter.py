@@ -79,6 +79,7 @@ class RoundRecord:
     passed_over: dict[str, str] = field(default_factory=dict)  # objects that cannot be used, and why; others stood in
     results: dict[str, RoundResult] = field(default_factory=dict)
     problem: str = ""
+    seconds: float = float("nan")  # of all of it, planning included
 
 
 def record_round(

@@ -31,6 +31,7 @@ from graspnet.run_record import write_json, write_run_record
 from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
+from sim_eval.identity import identified
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay import FinishedRun
@@ -82,7 +83,8 @@ def run_demo(output: Path, seed: int, engine: Engine) -> None:
 
     _announce("5 and 6: plans on noisy depth images of unseen objects, executed in MuJoCo")
     protocol = load_config(ProtocolConfig, "simulate", "demo")
-    choices = [PlannerChoice(POLICY, model=str(output / "model")), PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
+    ranking = identified(PlannerChoice(POLICY, model=str(output / "model")))
+    choices = [ranking, PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
     trials = run_protocol(protocol, choices, seed, engine)
     records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
     write_json(output / "results.json", results_as_json(protocol, choices, seed, records))

@@ -8,6 +8,7 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from sim_eval.results import format_share
 from sim_eval.variants import Effect
 
 if TYPE_CHECKING:
@@ -18,20 +19,25 @@ __all__ = ["write_effects_report"]
 
 def write_effects_report(path: Path, effects: Sequence[Effect]) -> None:
     """Write the page: a plot and a table of all effects. Each variant has a report of its own in its folder."""
+    ceilings = list(dict.fromkeys(name for one in effects for name in one.shares_of_ceilings))
     rows = [
         [
             one.planner, one.variant, one.trials,
             f"{one.successes / one.trials:.1%} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
             _points(one.paired.difference, one.paired.low, one.paired.high),
             _points(one.paired.difference, one.low_over_objects, one.high_over_objects), f"{one.holm_p_value:.2g}",
+            *(format_share(shares[name]) if name in shares else "–" for name in ceilings),
         ]
         for one in effects
+        for shares in [one.shares_of_ceilings]
     ]  # fmt: skip
-    header = ["planner", "variant", "trials", "success", "points more than base", "over objects", "p (McNemar, Holm)"]
+    header = ["planner", "variant", "trials", "success", "points more than base", "over objects", "p (McNemar, Holm)",
+              *(f"of {ceiling} there" for ceiling in ceilings)]  # fmt: skip
     text = (
         "Success under a variant minus success under the protocol as it stands, on the same trials. In brackets: 95 % "
-        "intervals, Wilson's of success and Newcombe's of the difference; those over objects are a bootstrap. The "
-        "p-values are exact, and corrected for all rows. Every variant's folder has a report of its own."
+        "intervals, Wilson's of success and Newcombe's of the difference; those over objects, and of shares of a "
+        "ceiling's successes under the same variant, are a bootstrap. The p-values are exact, and corrected for all "
+        "rows. Every variant's folder has a report of its own."
     )
     blocks = [paragraph(text), table_html(header, rows)]
     if effects:

@@ -78,6 +78,12 @@ class ObjectSet:
     def __len__(self) -> int:
         return len(self.record.names)
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over what a trial may depend on: names, meshes, poses, and the opening that sizes are for."""
+        record = self.record
+        return hashlib.sha256(json.dumps([record.names, record.sha256, record.opening]).encode()).hexdigest()
+
     def object_pose(self, index: int) -> ObjectPose:
         """Number `index` of the set; after the last one the first one comes again."""
         i = index % len(self)

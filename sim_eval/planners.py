@@ -158,6 +158,7 @@ class PlannerChoice:
     model: str | None = None
     command: str | None = None
     timeout: float = 60.0  # seconds that an outside command may take
+    weights: str | None = None  # SHA-256 of those that `model` must hold (identity.py); None: whichever it holds
 
     @property
     def label(self) -> str:

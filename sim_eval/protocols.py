@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from operator import attrgetter
+from time import perf_counter
 from typing import Any, Literal
 
 from data_gen.engines import Engine
@@ -17,6 +18,7 @@ from graspnet.config import with_overrides
 from graspnet.errors import InputError
 from policies.policy import NetworkQuality
 from sim_eval.clutter_scenes import ClutterConfig
+from sim_eval.identity import identified
 from sim_eval.kinds import kind_named
 from sim_eval.planners import Planner, PlannerChoice, make_planner
 from sim_eval.records import in_words
@@ -89,6 +91,7 @@ class TrialRecord:
     plan_seed: int = 0
     results: dict[str, TrialResult] = field(default_factory=dict)
     problem: str = ""
+    seconds: float = float("nan")  # of all of it, planning included
 
 
 def check_planners(choices: Sequence[PlannerChoice]) -> None:
@@ -136,7 +139,9 @@ def record_trial(
 
 def _work(config: ProtocolConfig, seed: int, policies: Sequence[PlannerChoice], index: int) -> Any:
     planners = {choice.label: planner_of(choice) for choice in policies}
-    return kind_named(config.kind).run(config, seed, planners, index, _renderer())
+    start = perf_counter()
+    record = kind_named(config.kind).run(config, seed, planners, index, _renderer())
+    return replace(record, seconds=perf_counter() - start)
 
 
 @lru_cache(maxsize=1)
@@ -147,12 +152,18 @@ def _renderer() -> RaycastRenderer:
 
 @lru_cache(maxsize=32)
 def planner_of(choice: PlannerChoice) -> Planner:
-    """Its planner, one for each process: a network is loaded once. InputError: as make_planner."""
-    return make_planner(choice, _quality)
+    """Its planner, one for each process: a network is loaded once. InputError: as make_planner, or the model holds
+    other weights than the choice names."""
+    if choice.weights is not None and identified(choice).weights != choice.weights:
+        raise InputError(
+            f"model {choice.model!r}: holds other weights than the run was begun with (SHA-256 {choice.weights[:16]}…);"
+            " put those back, or choose another --output"
+        )
+    return make_planner(choice, partial(_quality, choice.weights))
 
 
 @lru_cache(maxsize=4)
-def _quality(model: str) -> NetworkQuality:
+def _quality(weights: str | None, model: str) -> NetworkQuality:
     from graspnet.models.checkpoint import load_checkpoint
 
     return NetworkQuality(load_checkpoint(model))

@@ -1,13 +1,12 @@
 """Records of trials on disk, one JSON line each, written as they come: a killed run loses the trials in hand, no more.
 
-The first line says which run they belong to: the hash of its protocol, its seed, its planners. A resumed run must be
-the same one. A last line that was cut off is dropped.
+The first line says which run they belong to (identity.py); a resumed run must be the same one. A last line that was
+cut off is dropped.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -18,7 +17,7 @@ from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
 from graspnet.folder import clear_errors
 
-__all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "protocol_hash", "rows_as_json", "started"]
+__all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "rows_as_json", "started"]
 
 
 @runtime_checkable
@@ -34,11 +33,6 @@ class Record(Protocol):
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 FILE = "records.jsonl"
-
-
-def protocol_hash(config: Any) -> str:
-    """Names a protocol: equal for equal settings, whatever the file's name. 16 hex digits of a SHA-256."""
-    return hashlib.sha256(json.dumps(config_to_dict(config), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def as_json(record: Any) -> dict[str, Any]:
@@ -78,9 +72,12 @@ def from_json(cls: type[T], data: dict[str, Any], where: str) -> T:
 class RecordLog(Generic[T]):
     """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the key of a record."""
 
-    def __init__(self, folder: Path, run: dict[str, Any], kind: type[T], key: Callable[[T], int], resume: bool) -> None:
-        """run: what identifies the run, JSON-ready. InputError: there are records, and `resume` is not set or they
-        belong to another run."""
+    def __init__(
+        self, folder: Path, run: dict[str, Any], kind: type[T], key: Callable[[T], int], resume: bool, count: int
+    ) -> None:
+        """run: what identifies the run, JSON-ready. count: how many records there will be, numbered from 0; more than
+        there were extends the run. InputError: there are records, and `resume` is not set, they belong to another run,
+        or some have numbers beyond `count`."""
         path = folder / FILE
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; --output names a folder, new or of a run to continue")
@@ -91,9 +88,14 @@ class RecordLog(Generic[T]):
         if lines and not resume:
             raise InputError(f"{folder}: holds the trials of a run already; --resume continues it, or another --output")
         if lines and lines[0] != run:
-            changed = [name for name in run if lines[0].get(name) != run[name]]
-            raise InputError(f"{path}: was begun with another {' and '.join(changed)}; choose another --output")
+            changed = "; ".join(_changes(lines[0], run))
+            raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
         self.done = {key(record): record for record in (from_json(kind, line, str(path)) for line in lines[1:])}
+        if self.done and max(self.done) >= count:
+            raise InputError(
+                f"{path}: holds number {max(self.done)} already, and {count} were asked for; a run can be extended, not"
+                f" cut: --trials {max(self.done) + 1} or more, or another --output"
+            )
         temporary = path.with_suffix(".tmp")
         with clear_errors(str(path), "written"):
             temporary.write_text("".join(json.dumps(line) + "\n" for line in lines or [run]))
@@ -130,6 +132,24 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             raise InputError(f"{path}: line {number + 1} is not JSON; delete the file and run again") from None
     return lines
+
+
+def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Where two values of JSON differ, and how, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _changes(old.get(key), new.get(key), f"{path} {key}".strip())
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for k, (one, other) in enumerate(zip(old, new, strict=True)):
+            name = one.get("name", k) if isinstance(one, dict) else k
+            yield from _changes(one, other, f"{path} {name}")
+    elif old != new:
+        yield f"{path} was {_shown(old)}, is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    names = [entry.get("name") for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return ", ".join(map(str, names)) if names else "nothing" if value is None else str(value)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -32,6 +32,7 @@ from sim_eval.kinds import kind_named
 from sim_eval.planners import PlannerChoice, save_observation
 from sim_eval.protocols import ProtocolConfig, TrialRecord, planner_of
 from sim_eval.records import as_json, from_json
+from sim_eval.run_time import Session
 from sim_eval.trial import Trial, TrialResult, draw_trial
 
 __all__ = [
@@ -57,6 +58,7 @@ class FinishedRun:
     planners: tuple[PlannerChoice, ...]
     seed: int
     records: tuple[Any, ...]  # Kind.record, in the order of their numbers
+    session: Session | None = None  # in which it was finished, where that is known
 
 
 @dataclass(frozen=True)

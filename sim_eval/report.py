@@ -16,6 +16,7 @@ from graspnet.run_record import package_versions
 from policies.policy import policy_class
 from sim_eval.clutter_report import cleared_blocks, round_blocks
 from sim_eval.gallery import example_blocks, film_blocks, gallery_blocks
+from sim_eval.identity import protocol_hash
 from sim_eval.kinds import kind_named
 from sim_eval.outcome_figures import (
     family_of,
@@ -26,9 +27,9 @@ from sim_eval.outcome_figures import (
     worst_rows,
 )
 from sim_eval.planners import CEILINGS, PlannerChoice
-from sim_eval.records import protocol_hash
 from sim_eval.replay import FinishedRun, PickRecord, Replays, picks_of
-from sim_eval.results import PolicySummary, compare, summarise
+from sim_eval.results import PolicySummary, compare, format_share, summarise
+from sim_eval.run_time import run_time
 from sim_eval.statistics import wilson_interval
 
 __all__ = ["simulation_sections", "write_simulation_report"]
@@ -51,7 +52,9 @@ MEANING: dict[Outcome, str] = {
 
 def write_simulation_report(path: Path, run: FinishedRun) -> None:
     """Write the page of a run. A few of its trials are made again, to be pictured."""
-    write_report(path, f"Simulation: {run.config.kind}", [*simulation_sections(run), _protocol_section(run)])
+    write_report(
+        path, f"Simulation: {run.config.kind}", [*simulation_sections(run), _time_section(run), _protocol_section(run)]
+    )
 
 
 def simulation_sections(run: FinishedRun) -> list[Section]:
@@ -79,9 +82,11 @@ def simulation_sections(run: FinishedRun) -> list[Section]:
 
 def results_blocks(run: FinishedRun) -> tuple[str, ...]:
     """The table of planners and that of their paired differences."""
-    header = ["planner", "trials", "success", "robust plans (Q > 0.5)", "precision of those", "of the ceiling",
-              "s per plan"]  # fmt: skip
-    blocks = [table_html(header, [_summary_row(summary) for summary in summarise(run.records)])]
+    summaries = summarise(run.records)
+    ceilings = list(dict.fromkeys(name for summary in summaries for name in summary.shares_of_ceilings))
+    header = ["planner", "trials", "success", "robust plans (Q > 0.5)", "precision of those",
+              *(f"of {ceiling}" for ceiling in ceilings), "s per plan"]  # fmt: skip
+    blocks = [table_html(header, [_summary_row(summary, ceilings) for summary in summaries])]
     rows = [
         [
             f"{one.first} − {one.second}", _points(one.paired.difference),
@@ -96,9 +101,10 @@ def results_blocks(run: FinishedRun) -> tuple[str, ...]:
                   "p (McNemar, Holm)"]  # fmt: skip
         blocks.append(table_html(header, rows))
     blocks.append(paragraph(
-        "In brackets: Wilson's 95 % intervals. Seconds per plan: median. Differences: the interval over objects is a "
-        "bootstrap; trials with the same object are not independent, and where the two intervals differ much, it is "
-        "the one to believe. The p-values are exact, and corrected for all pairs of this run."
+        "In brackets: Wilson's 95 % intervals; of shares of a ceiling, a bootstrap over objects. Seconds per plan: "
+        "median. Differences: the interval over objects is a bootstrap; trials with the same object are not "
+        "independent, and where the two intervals differ much, it is the one to believe. The p-values are exact, and "
+        "corrected for all pairs of this run."
     ))  # fmt: skip
     return tuple(blocks)
 
@@ -145,16 +151,17 @@ def object_blocks(picks: Sequence[PickRecord], opening: float) -> tuple[str, ...
     return (figure_html(size_figure(picks, opening), caption), *worst, paragraph(note))
 
 
-def _summary_row(summary: PolicySummary) -> list[str]:
+def _summary_row(summary: PolicySummary, ceilings: Sequence[str]) -> list[str]:
     robust = wilson_interval(summary.robust_plans, summary.trials)
     precise = wilson_interval(summary.robust_successes, summary.robust_plans)
+    shares = summary.shares_of_ceilings
     return [
         summary.policy,
         str(summary.trials),
         _rate(summary.rate, (summary.low, summary.high)),
         _rate(summary.robust_plans / summary.trials, robust),
         _rate(summary.precision, precise) if summary.robust_plans else "–",
-        f"{summary.share_of_ceiling:.1%}" if np.isfinite(summary.share_of_ceiling) else "–",
+        *(format_share(shares[name]) if name in shares else "–" for name in ceilings),
         f"{summary.planning_seconds:.3f}",
     ]
 
@@ -165,6 +172,29 @@ def _rate(rate: float, bounds: tuple[float, float]) -> str:
 
 def _points(difference: float) -> str:
     return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def _time_section(run: FinishedRun) -> Section:
+    """Where the seconds went."""
+    time = run_time(run.records, run.session)
+    rows = [[f"planning, {label}", f"{seconds:.1f}"] for label, seconds in time.planning.items()]
+    rows += [
+        ["all else: drawing, settling, rendering, picking", _number(time.all_else)],
+        ["picks", str(time.picks)],
+        ["picks a second of a worker, apart from planning", _number(time.picks_per_worker_second)],
+    ]
+    if time.wall is not None and time.picks_per_wall_second is not None:
+        rows += [
+            [f"picks a second of the wall clock, apart from planning; workers: {time.workers}",
+             _number(time.picks_per_wall_second)],
+            ["the last command, start-up included, without this page", f"{time.wall:.1f}"],
+        ]  # fmt: skip
+    note = "Seconds are sums over workers, of the trials or rounds that started."
+    return Section("Time", (table_html(["", ""], rows), paragraph(note)))
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if np.isfinite(value) else "–"
 
 
 def _protocol_section(run: FinishedRun) -> Section:
@@ -192,7 +222,10 @@ def _planner_text(planner: PlannerChoice) -> str:
     if planner.command is not None:
         return f"{planner.label}, at most {planner.timeout:g} s"
     ranks = planner.name not in CEILINGS and policy_class(planner.name).needs_quality
-    return f"{planner.label}, model {planner.model}" if ranks else planner.label
+    if not ranks:
+        return planner.label
+    weights = f", weights {planner.weights[:16]}" if planner.weights else ""
+    return f"{planner.label}, model {planner.model}{weights}"
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> list[list[str]]:

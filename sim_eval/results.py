@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from graspnet.config import config_to_dict
+from sim_eval.identity import protocol_hash
 from sim_eval.kinds import Kind, kind_named
-from sim_eval.planners import PlannerChoice
+from sim_eval.planners import CEILINGS, PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial
-from sim_eval.records import as_json, finite, protocol_hash, rows_as_json, started
+from sim_eval.records import as_json, finite, rows_as_json, started
+from sim_eval.run_time import Session, run_time
 from sim_eval.statistics import (
     PairedDifference,
     bootstrap_over_objects,
@@ -27,10 +29,29 @@ from sim_eval.statistics import (
 )
 from sim_eval.trial import TrialResult
 
-__all__ = ["SINGLE", "Comparison", "PolicySummary", "compare", "format_results", "results_as_json", "summarise"]
+__all__ = [
+    "SINGLE",
+    "CeilingShare",
+    "Comparison",
+    "PolicySummary",
+    "compare",
+    "format_results",
+    "format_share",
+    "results_as_json",
+    "shares_of_ceilings",
+    "summarise",
+]
 
-CEILING = "oracle"  # true mesh and true pose
 CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
+
+
+@dataclass(frozen=True)
+class CeilingShare:
+    """A success rate over that of a ceiling on the same trials. low, high: 95 %, from resampled objects."""
+
+    share: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,7 @@ class PolicySummary:
     robust_plans: int
     robust_successes: int
     planning_seconds: float  # median
-    share_of_ceiling: float  # rate over that of the planner `CEILING` on the same trials; NaN if it was not asked
+    shares_of_ceilings: dict[str, CeilingShare]  # of each other ceiling that was asked and lifted something
 
     @property
     def precision(self) -> float:
@@ -70,9 +91,27 @@ class Comparison:
 def summarise(records: Sequence[TrialRecord]) -> list[PolicySummary]:
     """One summary for each policy, in the order in which they were asked for."""
     ran = started(records)
-    labels = list(ran[0].results) if ran else []
-    ceiling = sum(record.results[CEILING].success for record in ran) if CEILING in labels else 0
-    return [_summary(label, [record.results[label] for record in ran], ceiling) for label in labels]
+    return [
+        _summary(label, [record.results[label] for record in ran], shares_of_ceilings(label, ran))
+        for label in (ran[0].results if ran else ())
+    ]
+
+
+def shares_of_ceilings(label: str, ran: Sequence[TrialRecord]) -> dict[str, CeilingShare]:
+    """What share of each ceiling's successes a planner has, over trials that started."""
+    objects = [record.object for record in ran]
+    mine = np.array([record.results[label].success for record in ran])
+    shares = {}
+    for ceiling in CEILINGS:
+        if ceiling == label or not ran or ceiling not in ran[0].results:
+            continue
+        its = np.array([record.results[ceiling].success for record in ran])
+        if its.any():
+            bounds = bootstrap_over_objects(
+                lambda trials, its=its: float(mine[trials].sum() / (its[trials].sum() or np.nan)), objects
+            )
+            shares[ceiling] = CeilingShare(float(mine.sum() / its.sum()), *bounds)
+    return shares
 
 
 def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
@@ -94,14 +133,18 @@ def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
 
 
 def results_as_json(
-    config: ProtocolConfig, planners: Sequence[PlannerChoice], seed: int, records: Sequence[Any]
+    config: ProtocolConfig,
+    planners: Sequence[PlannerChoice],
+    seed: int,
+    records: Sequence[Any],
+    session: Session | None = None,
 ) -> dict[str, Any]:
-    """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; summaries, paired
-    differences and every trial, in the order of their numbers."""
+    """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; times, summaries,
+    paired differences and every trial, in the order of their numbers."""
     ordered = sorted(records, key=lambda record: record.index)
     return {
         "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
-        "planners": [asdict(choice) for choice in planners],
+        "planners": [asdict(choice) for choice in planners], "time": as_json(run_time(ordered, session)),
     } | kind_named(config.kind).figures(config, ordered)  # fmt: skip
 
 
@@ -109,15 +152,19 @@ def format_results(records: Sequence[TrialRecord]) -> str:
     """The table that `graspnet simulate` prints."""
     summaries, problems = summarise(records), [record for record in records if record.problem]
     width = max([6] + [len(summary.policy) for summary in summaries])
-    lines = [f"{'policy':<{width}}  success  95 % interval   precision  of ceiling  plan s  failures"]
+    lines = [f"{'policy':<{width}}  success  95 % interval   precision  plan s  failures"]
     for summary in summaries:
         failures = Counter({name: n for name, n in summary.outcomes.items() if name != "success"}).most_common()
         lines.append(
             f"{summary.policy:<{width}}  {summary.successes:>3}/{summary.trials:<3}"
             f"  {summary.rate:.1%} [{summary.low:.1%}, {summary.high:.1%}]  {_share(summary.precision):>9}"
-            f"  {_share(summary.share_of_ceiling):>10}  {summary.planning_seconds:.3f}"
+            f"  {summary.planning_seconds:.3f}"
             f"  {', '.join(f'{name} {n}' for name, n in failures) or 'none'}"
         )
+    for summary in summaries:
+        if summary.shares_of_ceilings:
+            shares = (f"{format_share(share)} of {name}" for name, share in summary.shares_of_ceilings.items())
+            lines.append(f"{summary.policy} lifts {', '.join(shares)} (bootstrap over objects)")
     for one in compare(records):
         found = one.paired
         lines.append(
@@ -130,6 +177,11 @@ def format_results(records: Sequence[TrialRecord]) -> str:
     if problems:
         lines.append(f"{len(problems)} trials could not start; the first: {problems[0].problem}")
     return "\n".join(lines)
+
+
+def format_share(one: CeilingShare) -> str:
+    """In percent, with its interval."""
+    return f"{one.share:.1%} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
 
 
 def _figures(config: ProtocolConfig, records: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -147,12 +199,12 @@ def _share(value: float) -> str:
     return f"{value:.1%}" if np.isfinite(value) else "-"
 
 
-def _summary(label: str, results: list[TrialResult], ceiling: int) -> PolicySummary:
+def _summary(label: str, results: list[TrialResult], shares: dict[str, CeilingShare]) -> PolicySummary:
     trials, successes = len(results), sum(result.success for result in results)
     low, high = wilson_interval(successes, trials)
     robust = [result for result in results if result.quality > CONFIDENT]
     return PolicySummary(
         label, trials, successes, successes / trials if trials else float("nan"), low, high,
         dict(Counter(result.outcome for result in results)), len(robust), sum(result.success for result in robust),
-        float(np.median([result.seconds for result in results])), successes / ceiling if ceiling else float("nan"),
+        float(np.median([result.seconds for result in results])), shares,
     )  # fmt: skip

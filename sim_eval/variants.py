@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim_eval.protocols import BASE, TrialRecord
+from sim_eval.results import CeilingShare, shares_of_ceilings
 from sim_eval.statistics import (
     PairedDifference,
     bootstrap_over_objects,
@@ -35,6 +36,7 @@ class Effect:
     holm_p_value: float  # of McNemar's test, corrected for all variants and planners of the run
     low_over_objects: float  # 95 % of the difference, from resampled objects
     high_over_objects: float
+    shares_of_ceilings: dict[str, CeilingShare]  # of each other ceiling under the same variant
 
 
 def effects(runs: Mapping[str, Sequence[TrialRecord]]) -> list[Effect]:
@@ -78,5 +80,5 @@ def _effect(planner: str, variant: str, base: Sequence[TrialRecord], changed: Se
     over_objects = bootstrap_over_objects(lambda trials: float(gain[trials].mean()), [r.object for r in base])
     return Effect(
         planner, variant, len(after), int(after.sum()), *wilson_interval(int(after.sum()), len(after)), pair,
-        pair.p_value, *over_objects,
+        pair.p_value, *over_objects, shares_of_ceilings(planner, changed),
     )  # fmt: skip

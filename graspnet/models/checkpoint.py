@@ -27,7 +27,7 @@ from graspnet.models.network import GraspNetwork
 from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
 from graspnet.run_record import write_json
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "weights_checksum"]
 
 VERSION = 1
 WEIGHTS, RECORD = "model.safetensors", "model.json"
@@ -90,6 +90,12 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
         network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
         threshold=float(record["threshold"]), temperature=float(record["temperature"]), details=record["details"],
     )  # fmt: skip
+
+
+def weights_checksum(source: str | Path) -> str:
+    """The SHA-256 of the weights of a model that `load_checkpoint` takes, as it would verify it. InputError: as it."""
+    checksum: str = _read_record(_folder_of(source) / RECORD)["weights"]
+    return checksum
 
 
 def _folder_of(source: str | Path) -> Path:

@@ -20,9 +20,10 @@ from graspnet.errors import InputError
 from policies.policy import GraspPlan, make_policy
 from sim_eval import protocols
 from sim_eval.planners import Planner, PlannerChoice, PlannerError, PolicyPlanner, Situation
-from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial, run_protocol
-from sim_eval.results import compare, format_results, results_as_json, summarise
+from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, record_trial, run_protocol
+from sim_eval.results import CeilingShare, compare, format_results, results_as_json, summarise
 from sim_eval.trial import Trial, TrialConfig, TrialResult, draw_trial
+from sim_eval.variants import effects
 
 SMALL = ProtocolConfig(
     trials=4,
@@ -43,7 +44,7 @@ def _timeless(records: list[TrialRecord]) -> list[TrialRecord]:
     """Without what a clock measured."""
     ordered = sorted(records, key=lambda record: record.index)
     return [
-        replace(r, results={label: replace(result, seconds=0.0) for label, result in r.results.items()})
+        replace(r, results={label: replace(result, seconds=0.0) for label, result in r.results.items()}, seconds=0.0)
         for r in ordered
     ]
 
@@ -80,6 +81,29 @@ def test_a_summary_counts_outcomes_and_leaves_out_what_could_not_start():
     difference = comparison.paired
     assert (difference.only_first, difference.only_second, difference.trials) == (1, 0, 3)
     assert "1 trials could not start; the first: brick.stl" in format_results(records)
+
+
+def test_shares_of_every_ceiling_that_was_asked_have_an_interval_over_objects():
+    oracle, calibrated, policy = "ssss", "ssms", "smms"  # of two objects, two trials each
+    outcome = {"s": "success", "m": "missed"}
+    records = [
+        replace(
+            _record(k, oracle=outcome[oracle[k]], oracle_calibrated=outcome[calibrated[k]], a=outcome[policy[k]]),
+            object=f"thing_{k // 2}",
+        )
+        for k in range(4)
+    ]
+    ceiling, second, mine = summarise(records)
+    assert list(mine.shares_of_ceilings) == ["oracle", "oracle_calibrated"]
+    assert mine.shares_of_ceilings["oracle"] == CeilingShare(0.5, 0.5, 0.5)  # either object: one of two
+    found = mine.shares_of_ceilings["oracle_calibrated"]
+    assert (found.share, found.low, found.high) == pytest.approx((2 / 3, 1 / 2, 1.0))  # 1 of 2 or 1 of 1
+    assert ceiling.shares_of_ceilings["oracle_calibrated"].share == pytest.approx(4 / 3)
+    assert list(second.shares_of_ceilings) == ["oracle"]
+    assert "a lifts 50.0% [50.0, 50.0] of oracle, 66.7% [50.0, 100.0] of oracle_calibrated" in format_results(records)
+    assert summarise([_record(0, oracle="missed", a="success")])[1].shares_of_ceilings == {}
+    (effect,) = (e for e in effects({BASE: records, "same": records}) if e.planner == "a")
+    assert effect.shares_of_ceilings == mine.shares_of_ceilings
 
 
 def test_a_protocol_in_which_nothing_starts_says_so(tmp_path):

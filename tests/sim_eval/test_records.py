@@ -6,11 +6,11 @@ import pytest
 
 from graspnet.errors import InputError
 from sim_eval.clutter import Attempt, RoundRecord, RoundResult
-from sim_eval.protocols import ProtocolConfig, TrialRecord
-from sim_eval.records import RecordLog, as_json, from_json, protocol_hash
+from sim_eval.protocols import TrialRecord
+from sim_eval.records import RecordLog, as_json, from_json
 from sim_eval.trial import TrialResult
 
-RUN = {"protocol": "abc", "seed": 3, "planners": ["a"]}
+RUN = {"protocol": "abc", "seed": 3, "planners": [{"name": "a", "weights": "11"}]}
 POSE = tuple(tuple(float(4 * i + j) for j in range(4)) for i in range(4))
 
 
@@ -19,8 +19,8 @@ def _record(index: int) -> TrialRecord:
     return TrialRecord(index, "cup/7.obj", (0.1, 0.2, 0.3), 0.4, 0.5, 123456789012, results)
 
 
-def _log(folder, run=RUN, *, resume: bool) -> RecordLog[TrialRecord]:
-    return RecordLog(folder, run, TrialRecord, lambda record: record.index, resume)
+def _log(folder, run=RUN, *, resume: bool, count: int = 10) -> RecordLog[TrialRecord]:
+    return RecordLog(folder, run, TrialRecord, lambda record: record.index, resume, count)
 
 
 def test_a_record_survives_json():
@@ -58,16 +58,27 @@ def test_trials_of_another_run_are_not_mixed_in(tmp_path):
         log.add(_record(0))
     with pytest.raises(InputError, match="--resume"):
         _log(tmp_path, resume=False)
-    with pytest.raises(InputError, match="another seed"):
+    with pytest.raises(InputError, match="seed was 3, is 4"):
         _log(tmp_path, RUN | {"seed": 4}, resume=True)
+    with pytest.raises(InputError, match="planners a weights was 11, is 12"):
+        _log(tmp_path, RUN | {"planners": [{"name": "a", "weights": "12"}]}, resume=True)
+    with pytest.raises(InputError, match="planners was a, is a, b"):
+        _log(tmp_path, RUN | {"planners": [*RUN["planners"], {"name": "b"}]}, resume=True)
+
+
+def test_a_run_can_be_extended_and_not_cut(tmp_path):
+    with _log(tmp_path, resume=False, count=3) as log:
+        for index in (0, 2):
+            log.add(_record(index))
+    with _log(tmp_path, resume=True, count=8) as log:
+        assert sorted(log.done) == [0, 2]
+    before = (tmp_path / "records.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"holds number 2 already, and 2 were asked for.*--trials 3 or more"):
+        _log(tmp_path, resume=True, count=2)
+    assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
 def test_a_damaged_line_is_named(tmp_path):
     (tmp_path / "records.jsonl").write_text(json.dumps(RUN) + "\n{]\n{}\n")
     with pytest.raises(InputError, match="line 2"):
         _log(tmp_path, resume=True)
-
-
-def test_the_hash_of_a_protocol_is_that_of_its_settings():
-    assert protocol_hash(ProtocolConfig(trials=5)) == protocol_hash(ProtocolConfig(trials=5))
-    assert protocol_hash(ProtocolConfig(trials=5)) != protocol_hash(ProtocolConfig(trials=6))
