@@ -1,0 +1,208 @@
+"""Can MuJoCo's signed distance fields replace convex pieces? `python -m sim_eval.fidelity sdf`, `... sdf-loading`
+
+The objects are procedural, so their pieces are exact: they are the truth. A field is made of the same mesh; between a
+box (a pad) and a field, MuJoCo descends from `points` starting points towards where the two overlap most, and each
+that arrives inside both is a contact. Between a mesh and a field each triangle of the mesh gives one contact at most.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import trimesh
+from jaxtyping import Bool, Float64
+
+from data_gen.engines import LocalEngine
+from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.objects import ObjectConfig, load_object, object_names
+from data_gen.physics.bodies import load_mujoco
+from data_gen.physics.decomposition import convex_parts, fit_of
+from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from graspnet.errors import InputError
+from graspnet.gripper import load_gripper
+from graspnet.progress import track
+from sim_eval.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
+from sim_eval.statistics import bootstrap_over_objects, paired_difference
+
+__all__ = ["CONTROL", "FIELDS", "PIECES", "FieldConfig", "Judged", "SdfVariant", "judged", "print_loading", "print_sdf"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """An object as a field; the values are MuJoCo's own."""
+
+    depth: int = 6  # of the octree of distances, cells halve at each
+    points: int = 40  # sdf_initpoints: where descents begin, of each pair of shapes
+    iterations: int = 10  # sdf_iterations of a descent
+    pad_triangles: float | None = None  # m, the longest edge; the hand's boxes become meshes of such triangles
+
+
+@dataclass(frozen=True)
+class SdfVariant:
+    """A judge, and what objects are to it; None: their convex pieces."""
+
+    name: str
+    as_field: FieldConfig | None
+    solver: SolverConfig = field(default_factory=SolverConfig)
+
+
+def _contacts(name: str, **changes: Any) -> SdfVariant:
+    return SdfVariant(name, FieldConfig(), replace(SolverConfig(), **changes))
+
+
+PIECES = SdfVariant("exact pieces", None)
+CONTROL = SdfVariant("exact pieces, half the time step", None, SolverConfig(time_step=0.001))  # what is chance
+FIELDS = (
+    SdfVariant("SDF as MuJoCo sets it", FieldConfig()),
+    SdfVariant("200 initial points", FieldConfig(points=200)),
+    SdfVariant("50 iterations", FieldConfig(iterations=50)),
+    SdfVariant("octree of depth 8", FieldConfig(depth=8)),
+    SdfVariant("pads of 8 mm triangles", FieldConfig(pad_triangles=0.008)),
+    SdfVariant("pads of 4 mm triangles", FieldConfig(pad_triangles=0.004)),
+    _contacts("contacts 2.5 times as slow", contact_time=0.01),
+    _contacts("impedance 0.9999", impedance=0.9999),
+    _contacts("impratio 100", friction_to_normal_impedance=100.0),
+    _contacts("ten noslip iterations", noslip_iterations=10),
+    _contacts("half the time step", time_step=0.001),
+    _contacts("half the step, contacts twice as hard", time_step=0.001, contact_time=0.002),
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One object's grasps under V variants; the first is the truth."""
+
+    name: str
+    lifted: Bool[np.ndarray, "N V"]
+    pick_time: Float64[np.ndarray, "V"]  # s of one pick, on average
+    load_time: Float64[np.ndarray, "V"]  # s until the world is compiled
+
+
+def judged(variants: tuple[SdfVariant, ...], share: Share) -> Judged:
+    """The verdicts of every variant on the share's grasps, all from where the first lets the object come to rest."""
+    case = drawn(share)
+    worlds, load_time, pick_time, lifted = [], [], [], []
+    for variant in variants:
+        start = time.perf_counter()
+        worlds.append(_world(case.solid, variant, case.density, case.friction, share.gripper))
+        load_time.append(time.perf_counter() - start)
+    at_rest = worlds[0].settle(case.world_from_object)
+    for world in worlds:
+        start = time.perf_counter()
+        lifted.append([world.pick(at_rest, case.grasps[i : i + 1]).success for i in range(len(case.grasps))])
+        pick_time.append((time.perf_counter() - start) / len(case.grasps))
+    return Judged(case.solid.name, np.array(lifted).T, np.array(pick_time), np.array(load_time))
+
+
+def _world(solid: Solid, variant: SdfVariant, density: float, friction: float, gripper: str) -> PickWorld:
+    config = PickConfig(solver=variant.solver)
+    return PickWorld(solid, load_gripper(gripper), config, density, friction, _edit(solid, variant))
+
+
+def _edit(solid: Solid, variant: SdfVariant) -> Any:
+    return None if variant.as_field is None else partial(_as_field, solid, variant.as_field)
+
+
+def _as_field(solid: Solid, config: FieldConfig, spec: Any) -> None:
+    """Replace the pieces of the one object in an MjSpec by a field of its mesh, with the same contact settings."""
+    mujoco = load_mujoco()
+    spec.option.sdf_initpoints, spec.option.sdf_iterations = config.points, config.iterations
+    mesh = _add_mesh(spec, "object_field", solid.mesh)
+    mesh.needsdf, mesh.octree_maxdepth = True, config.depth
+    pieces = [geom for geom in spec.geoms if geom.name.startswith("object_part_")]
+    spec.body("object").add_geom(
+        name=mesh.name, type=mujoco.mjtGeom.mjGEOM_SDF, meshname=mesh.name,
+        **{key: getattr(pieces[0], key)
+           for key in ("contype", "conaffinity", "condim", "friction", "priority", "solref", "solimp")},
+    )  # fmt: skip
+    for piece in pieces:
+        spec.delete(piece)
+    if config.pad_triangles is not None:
+        for name in ("palm", "left", "right"):
+            geom = spec.geom(name)
+            box = trimesh.creation.box(2 * np.asarray(geom.size)).subdivide_to_size(config.pad_triangles)
+            geom.type, geom.meshname = mujoco.mjtGeom.mjGEOM_MESH, _add_mesh(spec, f"{name}_grid", box).name
+
+
+def _add_mesh(spec: Any, name: str, mesh: trimesh.Trimesh) -> Any:
+    added = spec.add_mesh(name=name)
+    added.uservert, added.userface = mesh.vertices.ravel(), mesh.faces.ravel()
+    return added
+
+
+def _largest_creep(solid: Solid, variant: SdfVariant) -> float:
+    """m/s, over the loads; NaN where it was lost under one."""
+    return float(np.max([creep(solid, variant.solver, load, edit=_edit(solid, variant)) for load in CREEP_LOADS]))
+
+
+@click.command("sdf")
+@click.option("--objects", default=14, show_default=True, help="Procedural ones, one family after the other.")
+@click.option("--grasps", default=8, show_default=True, help="Of each object.")
+@click.option("--workers", default=1, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--only", multiple=True, metavar="TEXT", help="Only the variants whose name has this; repeatable.")
+def print_sdf(objects: int, grasps: int, workers: int, seed: int, only: tuple[str, ...]) -> None:
+    """Print how verdicts on signed distance fields differ from those on the exact pieces, and whether grips slide.
+
+    creep: the largest mm/s at which box, cylinder and ball slide through a grip that Coulomb's friction holds.
+    """
+    others = [v for v in (CONTROL, *FIELDS) if not only or any(text in v.name for text in only)]
+    if not others:
+        raise InputError(f"--only {', '.join(only)}: no such variant; known: {', '.join(v.name for v in FIELDS)}")
+    variants = (PIECES, *others)
+    shares = [Share("sdf", index, seed, grasps) for index in range(objects)]
+    of_object = list(track(LocalEngine(workers).run(partial(judged, variants), shares), objects, "sdf", "objects"))
+    lifted = np.concatenate([one.lifted for one in of_object])
+    owners = [one.name for one in of_object for _ in one.lifted]
+    solids = [solid_from_mesh(mesh, name) for name, mesh in CREEP_SOLIDS.items()]
+    click.echo("| variant | lifted | difference, points | over objects | lost / gained | creep | ms a pick | load, s |")
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for i, variant in enumerate(variants):
+        speeds = [1000 * _largest_creep(solid, variant) for solid in solids]
+        pair = paired_difference(lifted[:, i], lifted[:, 0])
+        each = lifted[:, i].astype(float) - lifted[:, 0]
+        low, high = bootstrap_over_objects(lambda trials, each=each: float(each[trials].mean()), owners)
+        click.echo(
+            f"| {variant.name} | {lifted[:, i].mean():.1%} of {len(lifted)} |"
+            f" {100 * pair.difference:+.1f} [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}] |"
+            f" [{100 * low:+.1f}, {100 * high:+.1f}] | {pair.only_second} / {pair.only_first} |"
+            f" {', '.join(f'{speed:.3f}' for speed in speeds)} |"
+            f" {1000 * np.mean([one.pick_time[i] for one in of_object]):.0f} |"
+            f" {np.mean([one.load_time[i] for one in of_object]):.2f} |"
+        )
+
+
+@click.command("sdf-loading")
+@click.option("--objects", "folder", type=click.Path(exists=True), metavar="DIR", required=True, help="Meshes.")
+@click.option("--count", default=4, show_default=True, help="The largest files.")
+@click.option("--unit", default=1.0, show_default=True, help="Metres per unit of a mesh file.")
+def print_loading(folder: str, count: int, unit: float) -> None:
+    """Print how long a mesh's convex pieces take to compute, how well they fit, and how long its field takes."""
+    config = ObjectConfig(folders=(folder,), unit=unit)
+    names = sorted(object_names(config), key=lambda name: -(Path(folder) / name).stat().st_size)[:count]
+    click.echo("| object | faces | pieces | CoACD, s | share over 1 mm off | SDF, s | SDF of depth 8, s |")
+    click.echo("|---|---|---|---|---|---|---|")
+    for name in names:
+        solid = load_object(config, name, np.random.default_rng(0))
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as nothing_cached:
+            parts = convex_parts(solid, Path(nothing_cached))
+        taken = time.perf_counter() - start
+        fields = [_field_time(solid, FieldConfig(depth=depth)) for depth in (6, 8)]
+        click.echo(
+            f"| {name} | {len(solid.mesh.faces)} | {len(parts)} | {taken:.1f} | {fit_of(solid, parts).far_share:.1%} |"
+            f" {fields[0]:.1f} | {fields[1]:.1f} |"
+        )
+
+
+def _field_time(solid: Solid, config: FieldConfig) -> float:
+    """Seconds in which MuJoCo compiles a world with the solid's field."""
+    solid = replace(solid, parts=(solid.mesh.convex_hull,))  # in place of pieces that `_as_field` removes
+    start = time.perf_counter()
+    _world(solid, SdfVariant("", config), 500.0, 0.5, "yumi")
+    return time.perf_counter() - start
