@@ -126,9 +126,10 @@ def read_run(folder: Path) -> FinishedRun:
 
 
 def _without_results(folder: Path) -> str:
-    variants = sorted(path.parent.name for path in folder.glob("*/results.json"))
-    if variants:
-        return f"{folder}: holds variants, each a run; --output {folder}/NAME, which is one of {', '.join(variants)}"
+    runs = sorted(path.parent.name for path in folder.glob("*/results.json"))  # variants, mostly
+    if runs:
+        inner = f"{', '.join(runs)} in it do; --output {folder}/{runs[0]} is that run"
+        return f"{folder}: holds no results.json, but {inner}"
     return f"{folder}: holds no results.json; --output names the folder of a finished run"
 
 
@@ -276,9 +277,9 @@ def _drawn(record: Any) -> str:
 
 
 def _changes(recorded: Any, again: Any, path: str = "") -> Iterator[str]:
-    """What is not as recorded, apart from the time that planning took."""
+    """What is not as recorded, apart from what was on the clock and how well pieces fit: older records lack that."""
     if isinstance(recorded, dict) and isinstance(again, dict) and recorded.keys() == again.keys():
-        for key in recorded.keys() - {"seconds"}:
+        for key in recorded.keys() - {"seconds", "fit", "fits"}:
             yield from _changes(recorded[key], again[key], f"{path} {key}")
     elif isinstance(recorded, list) and isinstance(again, list) and len(recorded) == len(again):
         for k, (old, new) in enumerate(zip(recorded, again, strict=True)):

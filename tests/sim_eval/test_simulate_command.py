@@ -86,4 +86,4 @@ def test_a_replay_of_a_folder_with_variants_names_them(tmp_path):
         (tmp_path / name / "results.json").write_text("{}")
     done = _simulate(tmp_path, "--replay", "0")
     assert done.exit_code == 2
-    assert f"holds variants, each a run; --output {tmp_path}/NAME, which is one of base, noisy" in done.stderr
+    assert f"holds no results.json, but base, noisy in it do; --output {tmp_path}/base is that run" in done.stderr
