@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graspnet.drawing import new_figure
+from graspnet.gripper import load_gripper
 from graspnet.report_page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
-from sim_eval.clutter_results import compare_rounds, summarise_rounds
-from sim_eval.outcome_figures import family_of, short
+from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
+from sim_eval.outcome_figures import SizedOutcome, family_of, short, size_figure
 from sim_eval.replay import FinishedRun
+from sim_eval.results import CeilingShare, format_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,49 +26,80 @@ MOST_ROWS = 10
 def round_blocks(run: FinishedRun) -> tuple[str, ...]:
     """The table of planners, that of their differences over the same rounds, and how rounds went."""
     assert run.config.clutter is not None, "of this kind"
-    header = ["planner", "rounds", "attempts", "success", "cleared", "lost", "rounds ended", "AP", "picks an hour",
+    summaries = summarise_rounds(run.records, run.config.clutter.motion_time)
+    ceilings = list(dict.fromkeys(name for s in summaries for name in s.shares_of_ceilings))
+    header = ["planner", "rounds", "attempts", "success", "success, Wilson", "cleared", "rounds emptied",
+              *(f"of {ceiling}" for ceiling in ceilings), "lost", "rounds ended", "AP", "picks an hour",
               "s per plan"]  # fmt: skip
     rows = [
         [
             s.policy, s.rounds, s.attempts, _rate(s.rate, s.low_over_rounds, s.high_over_rounds),
-            _rate(s.cleared, s.cleared_low, s.cleared_high), s.lost,
+            f"[{100 * s.low:.1f}, {100 * s.high:.1f}]", _rate(s.cleared, s.cleared_low, s.cleared_high),
+            _rate(s.emptied / s.rounds, s.emptied_low, s.emptied_high),
+            *(_share(s.shares_of_ceilings.get(name)) for name in ceilings), s.lost,
             ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(s.endings.items())),
             f"{s.average_precision:.3f}" if np.isfinite(s.average_precision) else "–", f"{s.picks_per_hour:.0f}",
             f"{s.planning_seconds:.3f}",
         ]
-        for s in summarise_rounds(run.records, run.config.clutter.motion_time)
+        for s in summaries
     ]  # fmt: skip
     blocks = [table_html(header, rows)]
     differences = [
         [
-            f"{c.first} − {c.second}", _points(c.rate, c.rate_low, c.rate_high),
-            _points(c.cleared, c.cleared_low, c.cleared_high),
+            f"{c.first} − {c.second}", _points(c.rate, c.rate_low, c.rate_high), _p(c.rate_holm_p_value),
+            _points(c.cleared, c.cleared_low, c.cleared_high), _p(c.cleared_holm_p_value),
         ]
         for c in compare_rounds(run.records)
     ]  # fmt: skip
     if differences:
-        blocks.append(table_html(["difference, same rounds", "success, points", "cleared, points"], differences))
+        header = ["difference, same rounds", "success, points", "p (swaps, Holm)", "cleared, points", "p (swaps, Holm)"]
+        blocks.append(table_html(header, differences))
     left_out = sum(record.left_out for record in run.records)
     blocks.append(paragraph(
-        "Success: of all attempts. Cleared: of all objects that were there when their round began. In brackets: 95 % "
-        "intervals by a bootstrap over rounds, since the attempts of a round depend on each other. Seconds per plan: "
+        "Success: of all attempts. Cleared: of all objects that were there when their round began. Rounds emptied: of "
+        "which every object was lifted. Of a ceiling: objects lifted over those that it lifted in the same rounds. In "
+        "brackets: 95 % intervals by a bootstrap over rounds, since the attempts of one depend on each other; those "
+        "of rounds emptied are Wilson's. Wilson's of success take attempts for independent; but over few rounds, or "
+        "where all went alike, the bootstrap's are too narrow, and Wilson's are the ones to believe. The p-values are "
+        "from swaps of whole rounds between the two planners, corrected for all pairs of this run. Seconds per plan: "
         f"median. Picks an hour assume {run.config.clutter.motion_time:g} s of motion for each attempt, besides "
         f"planning. {left_out} objects were not in the workspace when their round began; they are not counted."
     ))  # fmt: skip
+    bad = passed_over(run.records)
+    if bad:
+        blocks.append(table_html(["object that cannot be used, others stood in", "rounds", "why"], bad[:MOST_ROWS]))
+    if len(bad) > MOST_ROWS:
+        blocks.append(paragraph(f"and {len(bad) - MOST_ROWS} more, in results.json."))
     started = [record for record in run.records if not record.problem]
     caption = "Share of the objects that was cleared after so many attempts, mean over all rounds."
     return (*blocks, figure_html(_clearing_figure(started), caption))
 
 
 def cleared_blocks(run: FinishedRun) -> tuple[str, ...]:
-    """Which objects, and which families of them, are left behind most often."""
+    """Cleared by size; which objects, and which families of them, are left behind most often."""
     started = [record for record in run.records if not record.problem]
     planners = list(started[0].results)
+    tables = {"family": _least_cleared(started, family_of), "object": _least_cleared(started, str)}
+    if tables["family"] == tables["object"]:
+        del tables["family"]
     blocks = [
-        table_html([f"{name} left most often", "cleared by all", *planners], rows)
-        for name, rows in (("family", _least_cleared(started, family_of)), ("object", _least_cleared(started, str)))
+        table_html([f"{name} left most often", "cleared by all", *planners], rows) for name, rows in tables.items()
     ]
-    return (*blocks, paragraph("Cleared, of the times that it was there when a round began."))
+    blocks.append(paragraph("Cleared, of the times that it was there when a round began."))
+    sized = [
+        SizedOutcome(planner, size, k in {a.which for a in record.results[planner].attempts if a.result.success})
+        for record in started
+        for planner in planners
+        for k, size in enumerate(record.sizes)
+    ]
+    if sized:
+        caption = (
+            "Share of the objects that was cleared, against the object's bounding box, in groups of equal numbers, "
+            "with Wilson's 95 % intervals; dotted: the hand's opening."
+        )
+        opening = load_gripper(run.config.trial.gripper).max_width
+        blocks.insert(0, figure_html(size_figure(sized, opening, "share cleared"), caption))
+    return tuple(blocks)
 
 
 def _clearing_figure(records: Sequence[RoundRecord]) -> "Figure":
@@ -109,6 +142,14 @@ def _least_cleared(records: Sequence[RoundRecord], group_of: Callable[[str], str
 
 def _rate(rate: float, low: float, high: float) -> str:
     return f"{rate:.1%} [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(rate) else "–"
+
+
+def _share(one: CeilingShare | None) -> str:
+    return "–" if one is None else format_share(one)
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else "–"
 
 
 def _points(difference: float, low: float, high: float) -> str:

@@ -17,8 +17,9 @@ from jaxtyping import Float64, Int64
 from data_gen.rendering import Renderer
 from sim_eval.clutter import RoundRecord, RoundResult, record_round
 from sim_eval.kinds import Kind
-from sim_eval.planners import Planner
+from sim_eval.planners import CEILINGS, Planner
 from sim_eval.records import as_json, rows_as_json, started
+from sim_eval.results import CeilingShare, format_share
 from sim_eval.statistics import bootstrap_over_objects, holm_adjusted, swap_p_value, wilson_interval
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = [
     "summarise_rounds",
 ]
 
-CEILING = "oracle"  # true mesh and true pose
 ATTEMPTS, OBJECTS = 1, 2  # columns of _counts: what successes are out of
 
 
@@ -55,9 +55,8 @@ class ClutterSummary:
     cleared: float  # successes over objects
     cleared_low: float  # 95 % bounds from resampled rounds
     cleared_high: float
-    share_of_ceiling: float  # successes over those of the planner `CEILING` in the same rounds; NaN if it was not asked
-    ceiling_low: float  # 95 % bounds from resampled rounds
-    ceiling_high: float
+    shares_of_ceilings: dict[str, CeilingShare]  # successes over those of each other ceiling that was asked and lifted
+    # something, in the same rounds; bounds from resampled rounds
     emptied: int  # rounds in which every object was lifted
     emptied_low: float  # Wilson's 95 % bounds of their share
     emptied_high: float
@@ -93,8 +92,10 @@ def summarise_rounds(records: Sequence[RoundRecord], motion_time: float) -> list
     ran = started(records)
     labels = list(ran[0].results) if ran else []
     counts = {label: _counts(ran, label) for label in labels}
-    ceiling = counts.get(CEILING)
-    return [_summary(label, [r.results[label] for r in ran], counts[label], ceiling, motion_time) for label in labels]
+    return [
+        _summary(label, [r.results[label] for r in ran], counts[label], _shares_of_ceilings(label, counts), motion_time)
+        for label in labels
+    ]
 
 
 def compare_rounds(records: Sequence[RoundRecord]) -> list[RoundComparison]:
@@ -129,7 +130,7 @@ def format_rounds(records: Sequence[RoundRecord], motion_time: float) -> str:
     summaries, problems = summarise_rounds(records, motion_time), [record for record in records if record.problem]
     width = max([6] + [len(summary.policy) for summary in summaries])
     lines = [
-        f"{'policy':<{width}}  success  95 % over rounds (Wilson)   cleared  95 % over rounds   emptied  of ceiling"
+        f"{'policy':<{width}}  success  95 % over rounds (Wilson)   cleared  95 % over rounds   emptied"
         "   lost  plan s     AP  picks/h  endings; failures"
     ]
     for s in summaries:
@@ -139,11 +140,14 @@ def format_rounds(records: Sequence[RoundRecord], motion_time: float) -> str:
             f" [{s.low_over_rounds:.1%}, {s.high_over_rounds:.1%}] ({s.low:.1%}, {s.high:.1%})"
             f"  {s.successes}/{s.objects} {s.cleared:.1%} [{s.cleared_low:.1%}, {s.cleared_high:.1%}]"
             f"  {s.emptied}/{s.rounds} [{s.emptied_low:.1%}, {s.emptied_high:.1%}]"
-            f"  {_of_ceiling(s)}"
             f"  {s.lost:>4}  {s.planning_seconds:.3f}  {s.average_precision:>5.3f}  {s.picks_per_hour:>7.0f}"
             f"  {', '.join(f'{name} {n}' for name, n in sorted(s.endings.items()))};"
             f" {', '.join(f'{name} {n}' for name, n in failures) or 'none'}"
         )
+    for s in summaries:
+        if s.shares_of_ceilings:
+            shares = (f"{format_share(share)} of {name}" for name, share in s.shares_of_ceilings.items())
+            lines.append(f"{s.policy} lifts {', '.join(shares)} (bootstrap over rounds)")
     for c in compare_rounds(records):
         lines.append(
             f"{c.first} - {c.second}: success {100 * c.rate:+.1f} points"
@@ -218,7 +222,7 @@ def _summary(
     label: str,
     results: Sequence[RoundResult],
     counts: Float64[np.ndarray, "R 3"],
-    ceiling: Float64[np.ndarray, "R 3"] | None,
+    shares: dict[str, CeilingShare],
     motion_time: float,
 ) -> ClutterSummary:
     everything = np.arange(len(results))
@@ -227,15 +231,12 @@ def _summary(
     seconds = [attempt.result.seconds for attempt in attempts]
     hours = (motion_time * executed + sum(seconds)) / 3600
     tried = [attempt.result for attempt in attempts if attempt.executed]
-    best = np.full(len(results), np.nan) if ceiling is None else ceiling[:, 0]
-    of_ceiling = _ratio(np.column_stack([counts[:, 0], best]), 1)
     emptied = int(np.sum(counts[:, 0] == counts[:, OBJECTS]))
     return ClutterSummary(
         label, len(results), executed, successes, _ratio(counts, ATTEMPTS)(everything),
         *wilson_interval(successes, executed),
         *_over_rounds(_ratio(counts, ATTEMPTS), len(results)), present, _ratio(counts, OBJECTS)(everything),
-        *_over_rounds(_ratio(counts, OBJECTS), len(results)), of_ceiling(everything),
-        *_over_rounds(of_ceiling, len(results)), emptied, *wilson_interval(emptied, len(results)),
+        *_over_rounds(_ratio(counts, OBJECTS), len(results)), shares, emptied, *wilson_interval(emptied, len(results)),
         sum(result.lost for result in results),
         dict(Counter(attempt.result.outcome for attempt in attempts)), dict(Counter(r.ended for r in results)),
         float(np.median(seconds)) if seconds else float("nan"),
@@ -244,10 +245,14 @@ def _summary(
     )  # fmt: skip
 
 
-def _of_ceiling(summary: ClutterSummary) -> str:
-    if not np.isfinite(summary.share_of_ceiling):
-        return "-"
-    return f"{summary.share_of_ceiling:.1%} [{summary.ceiling_low:.1%}, {summary.ceiling_high:.1%}]"
+def _shares_of_ceilings(label: str, counts: Mapping[str, Float64[np.ndarray, "R 3"]]) -> dict[str, CeilingShare]:
+    shares = {}
+    for ceiling in CEILINGS:
+        if ceiling != label and ceiling in counts and counts[ceiling][:, 0].any():
+            share = _ratio(np.column_stack([counts[label][:, 0], counts[ceiling][:, 0]]), 1)
+            rounds = len(counts[label])
+            shares[ceiling] = CeilingShare(share(np.arange(rounds)), *_over_rounds(share, rounds))
+    return shares
 
 
 def _average_precision(quality: Float64[np.ndarray, "N"], success: np.ndarray) -> float:

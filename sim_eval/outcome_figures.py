@@ -4,6 +4,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "SizedOutcome",
     "family_of",
     "outcome_figure",
     "planners_with_quality",
@@ -35,6 +37,15 @@ COLOURS = {
 }  # fmt: skip
 QUALITY_BINS = 10
 SIZE_BINS = 6
+
+
+@dataclass(frozen=True)
+class SizedOutcome:
+    """Whether a planner had an object in the end, and the sides of that object's bounding box (metres)."""
+
+    planner: str
+    size: tuple[float, ...]
+    success: bool
 
 
 def outcome_figure(picks: Sequence[PickRecord]) -> "Figure":
@@ -82,21 +93,22 @@ def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
     return figure
 
 
-def size_figure(picks: Sequence[PickRecord], opening: float) -> "Figure":
-    """Success against the shortest and the longest side of the object's bounding box; `opening`: of the hand."""
+def size_figure(outcomes: Sequence[SizedOutcome], opening: float, rate: str = "success rate") -> "Figure":
+    """Success against the shortest and the longest side of the object's bounding box; `opening`: of the hand; `rate`:
+    what success is called."""
     figure, axes = new_figure(1, 2, width=5.0, aspect=0.6)
+    planners = list(dict.fromkeys(one.planner for one in outcomes))
     for each, name, side in zip(axes.flat, ("shortest", "longest"), (min, max), strict=True):
-        planners = _planners(picks)
         for k, planner in enumerate(planners):
-            mine = [a for a in picks if a.planner == planner]
-            sizes = np.array([1000 * side(a.size) for a in mine])
-            success = np.array([a.result.success for a in mine])
+            mine = [one for one in outcomes if one.planner == planner]
+            sizes = np.array([1000 * side(one.size) for one in mine])
+            success = np.array([one.success for one in mine])
             groups = _quantiles(sizes)
             aside = 1 + 0.012 * (k - (len(planners) - 1) / 2)  # bars of several planners would hide each other
             centers = [float(np.median(sizes[rows])) * aside for rows in groups]
             _rates(each, centers, [success[rows] for rows in groups], label=short(planner))
         each.axvline(1000 * opening, color="gray", linestyle=":")
-        each.set(ylim=(-0.02, 1.02), xlabel=f"{name} side of the object (mm)", ylabel="success rate")
+        each.set(ylim=(-0.02, 1.02), xlabel=f"{name} side of the object (mm)", ylabel=rate)
     axes[0, 0].legend(fontsize=8)
     return figure
 

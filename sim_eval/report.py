@@ -19,6 +19,7 @@ from sim_eval.gallery import example_blocks, film_blocks, gallery_blocks
 from sim_eval.identity import protocol_hash
 from sim_eval.kinds import kind_named
 from sim_eval.outcome_figures import (
+    SizedOutcome,
     family_of,
     outcome_figure,
     planners_with_quality,
@@ -148,7 +149,8 @@ def object_blocks(picks: Sequence[PickRecord], opening: float) -> tuple[str, ...
     tables.append(("object", objects))
     worst = [table_html([f"worst by {name}", "all", *planners], worst_rows(picks, of)) for name, of in tables]
     note = "The worst are those whose Wilson interval ends lowest, all planners together."
-    return (figure_html(size_figure(picks, opening), caption), *worst, paragraph(note))
+    sized = [SizedOutcome(pick.planner, pick.size, pick.result.success) for pick in picks]
+    return (figure_html(size_figure(sized, opening), caption), *worst, paragraph(note))
 
 
 def _summary_row(summary: PolicySummary, ceilings: Sequence[str]) -> list[str]:

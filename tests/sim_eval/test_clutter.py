@@ -323,11 +323,12 @@ def test_rounds_are_emptied_where_every_object_was_lifted_and_the_ceiling_is_the
     one, oracle = summarise_rounds(records, 9.5)
     assert (one.emptied, oracle.emptied) == (1, 2)
     assert (one.emptied_low, one.emptied_high) == pytest.approx(wilson_interval(1, 3))
-    assert (oracle.share_of_ceiling, oracle.ceiling_low, oracle.ceiling_high) == (1.0, 1.0, 1.0)
-    assert one.share_of_ceiling == pytest.approx(7 / 10)
-    assert (one.ceiling_low, one.ceiling_high) == pytest.approx((1 / 2, 4 / 4))  # the same round drawn three times
-    assert f"{7 / 10:.1%} [50.0%, 100.0%]" in format_rounds(records, 9.5)
-    assert all(np.isnan(s.share_of_ceiling) for s in summarise_rounds([_record(0, "s")], 9.5))
+    assert oracle.shares_of_ceilings == {}
+    share = one.shares_of_ceilings["oracle"]
+    assert share.share == pytest.approx(7 / 10)
+    assert (share.low, share.high) == pytest.approx((1 / 2, 4 / 4))  # the same round drawn three times
+    assert "one lifts 70.0% [50.0, 100.0] of oracle" in format_rounds(records, 9.5)
+    assert all(s.shares_of_ceilings == {} for s in summarise_rounds([_record(0, "s")], 9.5))
 
 
 def test_objects_that_cannot_be_used_are_counted():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sim_eval.outcome_figures import (
+    SizedOutcome,
     family_of,
     outcome_figure,
     planners_with_quality,
@@ -55,7 +56,8 @@ def test_a_planner_whose_qualities_are_all_the_same_gives_none():
 
 def test_success_against_size_groups_small_and_large_objects():
     small, large = picks("ssss", size=0.01), picks("mmmm", size=0.05)
-    axes = size_figure(small + large, opening=0.05).axes
+    sized = [SizedOutcome(pick.planner, pick.size, pick.result.success) for pick in small + large]
+    axes = size_figure(sized, opening=0.05).axes
     for each, factor in zip(axes, (1, 2), strict=True):  # shortest side, longest side
         points = each.containers[0].lines[0].get_xydata()
         np.testing.assert_allclose(points, [[10 * factor, 1.0], [50 * factor, 0.0]])
