@@ -154,6 +154,7 @@ def _run(
     """One protocol's records, written and summed up in a folder of its own."""
     from sim_eval.identity import run_identity
     from sim_eval.kinds import kind_named
+    from sim_eval.piece_fits import format_fits
     from sim_eval.protocols import run_protocol
     from sim_eval.records import RecordLog, as_json
     from sim_eval.replay import FinishedRun
@@ -174,7 +175,8 @@ def _run(
     write_json(output / "results.json", results_as_json(config, choices, seed, records, session))
     if not all(record.problem for record in records):
         taken = run_time(records, session)
-        click.echo(f"{kind.table(config, records)}\n{format_time(taken)}\nprotocol {run['protocol']}, seed {seed}")
+        lines = [kind.table(config, records), format_fits(records), format_time(taken)]
+        click.echo("\n".join([*filter(None, lines), f"protocol {run['protocol']}, seed {seed}"]))
         made = {"results": "results.json", f"{kind.unit}s": len(records), "time": as_json(taken)}
         if report:
             finished = FinishedRun(config, tuple(choices), seed, tuple(records), session)

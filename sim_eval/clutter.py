@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
+from data_gen.physics.decomposition import piece_fit
 from data_gen.physics.picking import PickResult
+from data_gen.physics.piece_fit import Fit
 from data_gen.rendering import Renderer
 from graspnet.errors import InputError
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
@@ -79,6 +81,7 @@ class RoundRecord:
     passed_over: dict[str, str] = field(default_factory=dict)  # objects that cannot be used, and why; others stood in
     results: dict[str, RoundResult] = field(default_factory=dict)
     problem: str = ""
+    fits: tuple[Fit, ...] = ()  # of the pieces that the objects collide as, at their sizes
     seconds: float = float("nan")  # of all of it, planning included
 
 
@@ -94,14 +97,16 @@ def record_round(
     try:
         scene = draw_clutter(trial, config, seed, index)
         results = {label: run_round(scene, planner, trial, config, renderer) for label, planner in planners.items()}
+        fits = tuple(piece_fit(solid) for solid in scene.solids)
     except InputError as error:
         return RoundRecord(index, problem=str(error))
     except Exception as error:  # noqa: BLE001  a heap that breaks geometry or physics must not end a run
         return RoundRecord(index, problem=in_words(error))
     sizes = tuple(tuple(float(side) for side in solid.mesh.extents) for solid in scene.solids)
     return RoundRecord(
-        index, scene.names, sizes, scene.world.masses, scene.friction, scene.left_out, scene.passed_over, results
-    )
+        index, scene.names, sizes, scene.world.masses, scene.friction, scene.left_out, scene.passed_over, results,
+        fits=fits,
+    )  # fmt: skip
 
 
 def run_round(

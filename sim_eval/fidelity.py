@@ -19,8 +19,9 @@ from jaxtyping import Bool
 from data_gen.engines import LocalEngine
 from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig, load_object, object_names
-from data_gen.physics.decomposition import Fit, convex_parts, fit_of
+from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.piece_fit import Fit, fit_of
 from graspnet.errors import InputError
 from graspnet.progress import track
 from sim_eval.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn

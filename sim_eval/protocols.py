@@ -13,6 +13,8 @@ from time import perf_counter
 from typing import Any, Literal
 
 from data_gen.engines import Engine
+from data_gen.physics.decomposition import piece_fit
+from data_gen.physics.piece_fit import Fit
 from data_gen.rendering import RaycastRenderer, Renderer
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
@@ -91,6 +93,7 @@ class TrialRecord:
     plan_seed: int = 0
     results: dict[str, TrialResult] = field(default_factory=dict)
     problem: str = ""
+    fit: Fit | None = None  # of the pieces that it collides as, at its size
     seconds: float = float("nan")  # of all of it, planning included
 
 
@@ -127,13 +130,14 @@ def record_trial(
     try:
         trial = draw_trial(config.trial, seed, index, renderer)
         results = {label: run_trial(trial, planner)[0] for label, planner in planners.items()}
+        fit = piece_fit(trial.solid)
     except InputError as error:
         return TrialRecord(index, problem=str(error))
     except Exception as error:  # noqa: BLE001  one object that breaks geometry or physics must not end a run
         return TrialRecord(index, problem=f"{object_of(config.trial, index)}: {in_words(error)}")
     return TrialRecord(
         index, trial.solid.name, tuple(float(side) for side in trial.solid.mesh.extents), trial.world.mass,
-        trial.friction, trial.plan_seed, results,
+        trial.friction, trial.plan_seed, results, fit=fit,
     )  # fmt: skip
 
 

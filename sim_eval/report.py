@@ -27,6 +27,7 @@ from sim_eval.outcome_figures import (
     size_figure,
     worst_rows,
 )
+from sim_eval.piece_fits import fit_blocks
 from sim_eval.planners import CEILINGS, PlannerChoice
 from sim_eval.replay import FinishedRun, PickRecord, Replays, picks_of
 from sim_eval.results import PolicySummary, compare, format_share, summarise
@@ -77,6 +78,7 @@ def simulation_sections(run: FinishedRun) -> list[Section]:
         Section("Films", film_blocks(pictured, replay)),
         Section("Success against quality", quality_blocks(picks)),
         Section("Easy and hard objects", objects),
+        Section("Collision geometry", fit_blocks(run.records)),
         Section("Gallery", gallery_blocks(pictured, replay)),
     ]
 

@@ -16,6 +16,7 @@ import numpy as np
 from graspnet.config import config_to_dict
 from sim_eval.identity import protocol_hash
 from sim_eval.kinds import Kind, kind_named
+from sim_eval.piece_fits import fits_as_json
 from sim_eval.planners import CEILINGS, PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, record_trial
 from sim_eval.records import as_json, finite, rows_as_json, started
@@ -145,6 +146,7 @@ def results_as_json(
     return {
         "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
         "planners": [asdict(choice) for choice in planners], "time": as_json(run_time(ordered, session)),
+        "pieces": fits_as_json(ordered),
     } | kind_named(config.kind).figures(config, ordered)  # fmt: skip
 
 

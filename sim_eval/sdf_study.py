@@ -21,8 +21,9 @@ from data_gen.engines import LocalEngine
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.decomposition import convex_parts, fit_of
+from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.piece_fit import fit_of
 from graspnet.errors import InputError
 from graspnet.gripper import load_gripper
 from graspnet.progress import track

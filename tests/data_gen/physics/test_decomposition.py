@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import trimesh
 
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.physics import decomposition
-from data_gen.physics.decomposition import DecompositionConfig, cache_folder, convex_parts, fit_of
+from data_gen.physics.decomposition import DecompositionConfig, cache_folder, convex_parts, piece_fit
+from data_gen.physics.piece_fit import fit_of
 from graspnet.errors import InputError
 
 
@@ -76,27 +78,6 @@ def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch):
     assert cache_folder() == Path("/home/someone/.cache/graspnet")
 
 
-def test_a_box_fits_itself_and_a_larger_box_by_what_it_is_larger():
-    box = solid_from_mesh(trimesh.creation.box([0.04, 0.04, 0.04]), "box")
-    exact = fit_of(box, [box.mesh])
-    assert exact.volume_error == pytest.approx(0, abs=1e-5)
-    assert exact.hausdorff == pytest.approx(0, abs=1e-6)
-    assert exact.far_share == 0
-    larger = fit_of(box, [trimesh.creation.box([0.044, 0.04, 0.04])])  # 2 mm on two of six sides
-    assert larger.volume_error == pytest.approx(0.1, abs=1e-4)
-    assert larger.hausdorff == pytest.approx(0.002, abs=1e-4)
-    assert larger.far_share == pytest.approx(2 / 6, abs=0.05)
-
-
-def test_a_filled_hole_counts_as_far_and_the_gap_between_pieces_does_not():
-    ring = solid_from_mesh(trimesh.creation.annulus(0.01, 0.03, 0.01), "ring")
-    assert fit_of(ring, [ring.mesh.convex_hull]).far_share > 0.05
-    halves = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 0.02, 0.03, 0.03]]) for x in (0.0, 0.0201)]
-    split = solid_from_mesh(trimesh.creation.box(bounds=[[0, 0, 0], [0.0401, 0.03, 0.03]]), "split")
-    shift = trimesh.transformations.translation_matrix(-np.mean([[0, 0, 0], [0.0401, 0.03, 0.03]], axis=0))
-    assert fit_of(split, [half.apply_transform(shift) for half in halves]).far_share == 0
-
-
 def test_pieces_are_refined_until_they_fit(tmp_path):
     coarse, fine = DecompositionConfig(thresholds=(1.0,)), DecompositionConfig(thresholds=(1.0, 0.04))
     bracket = _bracket()
@@ -146,3 +127,30 @@ def test_a_coacd_whose_parent_is_gone_ends(tmp_path):
         process.wait(2)
     process.stdin.close()  # as when its parent is killed
     assert process.wait(10) == 1
+
+
+def test_pieces_that_do_not_fit_are_kept_with_one_warning_that_names_the_object(tmp_path, capsys):
+    ring = Solid("thin ring", trimesh.creation.annulus(0.027, 0.03, 0.01))
+    one_piece = DecompositionConfig(thresholds=(1.0,))
+    convex_parts(ring, tmp_path, one_piece)
+    convex_parts(ring, tmp_path, one_piece)
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: thin ring: its collision pieces are more than 1 mm off over ")
+    convex_parts(_bracket(), tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_fit_is_measured_once_for_a_shape_in_all_its_sizes(tmp_path, monkeypatch):
+    bracket = _bracket()
+    solid = replace(bracket, parts=convex_parts(bracket, tmp_path))
+    first, expected = piece_fit(bracket, tmp_path), fit_of(bracket, solid.parts)
+    assert first.volume_error == pytest.approx(expected.volume_error, abs=1e-5)
+    assert first.hausdorff == pytest.approx(expected.hausdorff, abs=2e-6)
+    assert first.far_share == pytest.approx(expected.far_share, abs=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(decomposition, "gaps_of", lambda *_: pytest.fail("measured again"))
+        larger = piece_fit(solid.scaled(1.7), tmp_path)
+    assert larger.hausdorff == pytest.approx(1.7 * first.hausdorff, rel=1e-6)
+    assert larger.far_share >= first.far_share
+    hull = replace(bracket, parts=(bracket.mesh.convex_hull,))
+    assert piece_fit(hull, tmp_path).far_share > 0.05, "other pieces are measured anew"
