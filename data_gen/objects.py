@@ -67,15 +67,22 @@ class ObjectConfig:
             check_family(family)
 
 
-def only_meshes_of(folders: Sequence[Path], key: str) -> tuple[str, ...]:
-    """Overrides of the config under `key` for a command's --objects DIR: these instead of what a preset names."""
+def only_meshes_of(folders: Sequence[Path], key: str, pattern: str = "*") -> tuple[str, ...]:
+    """Overrides of the config under `key` for a command's --objects DIR: these instead of what a preset names.
+
+    pattern: the preset's, of file names; if none of the folders holds such a file, it is dropped. InputError: a folder
+    without meshes.
+    """
+    if not folders:
+        return ()
     names = json.dumps([str(folder) for folder in folders])
-    return (f"{key}.folders={names}", f"{key}.count=null") if folders else ()
+    fits = any(fnmatch(path.name, pattern) for folder in folders for path in find_meshes(folder))
+    return (f"{key}.folders={names}", f"{key}.count=null", *(() if fits else (f'{key}.pattern="*"',)))
 
 
 def object_names(config: ObjectConfig) -> list[str]:
     """A name for every object: its path within its folder (which leads it where there are several), or its family and
-    number. InputError: a folder without meshes, or a mesh that two folders name alike or share."""
+    number. InputError: a folder without meshes of that pattern, or a mesh that two folders name alike or share."""
     families = config.families or tuple(FAMILIES)
     count = config.count if config.count is not None else 0 if config.folders else 20
     return sorted(mesh_files(config)) + [f"{families[i % len(families)]}_{i:05d}" for i in range(count)]
@@ -86,6 +93,7 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
     files: dict[str, Path] = {}
     seen: set[Path] = set()
     for folder in _folders(config):
+        known = len(files)
         for path in find_meshes(folder):
             name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
             if name in files or path.resolve() in seen:
@@ -93,8 +101,8 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
             seen.add(path.resolve())
             if fnmatch(path.name, config.pattern):
                 files[name] = path
-    if config.folders and not files:
-        raise InputError(f"{', '.join(config.folders)}: no mesh file has a name like pattern {config.pattern!r}")
+        if len(files) == known:
+            raise InputError(f"{folder}: no mesh file has a name like pattern {config.pattern!r}")
     return files
 
 

@@ -68,7 +68,8 @@ DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A folder of meshes, nested, repeatable; without it, procedural objects.",
+    help="A folder of meshes, nested, repeatable; without it, procedural objects. Where the protocol has a pattern for"
+    " file names (vgn_*), meshes named so alone, if the folders hold any.",
 )
 @click.option("--trials", type=int, metavar="N", help="How many; the protocol says, if this does not.")
 @run_options
@@ -115,28 +116,29 @@ def simulate(
         sys.exit(not replay_unit(output, replay, view))
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
-    from data_gen.objects import only_meshes_of
     from sim_eval.effects_report import write_effects_report
     from sim_eval.identity import identified
     from sim_eval.kinds import kind_named
     from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import BASE, ProtocolConfig, check_planners
+    from sim_eval.protocols import BASE, check_planners
     from sim_eval.records import as_json
     from sim_eval.variants import effects, format_effects
 
-    overrides = (*only_meshes_of(objects, "trial.objects"), *overrides)
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
-    config = load_config(ProtocolConfig, "simulate", config_name, overrides)
+    config = _protocol(config_name, objects, overrides)
     if not policies and not commands:
         policies = (DEFAULT_POLICIES[config.kind],)
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     check_planners(choices)  # before a folder is made
     runs = {
-        name: _run(variant, choices, seed, engine, resume, output / name if config.variants else output, report)
+        name: _run(
+            variant, f"{config_name}, {name}" if config.variants else config_name, choices, seed, engine, resume,
+            output / name if config.variants else output, report,
+        )
         for name, variant in config.runs().items()
-    }
+    }  # fmt: skip
     if all(record.problem for records in runs.values() for record in records):
         raise InputError(f"no {kind_named(config.kind).unit} could start; the first: {runs[BASE][0].problem}")
     if config.variants:
@@ -144,12 +146,23 @@ def simulate(
         write_json(output / "effects.json", [as_json(effect) for effect in found])
         click.echo(format_effects(found))
         if report:
-            write_effects_report(output / "report.html", found)
+            write_effects_report(output / "report.html", f"{config_name}, variants", found)
+
+
+def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
+    """The config, with the meshes of --objects: those that the preset's pattern names, or all where it names none."""
+    from data_gen.objects import only_meshes_of
+    from sim_eval.protocols import ProtocolConfig
+
+    key = "trial.objects"
+    config = load_config(ProtocolConfig, "simulate", config_name, (*only_meshes_of(objects, key), *overrides))
+    meshes = only_meshes_of(objects, key, config.trial.objects.pattern)
+    return load_config(ProtocolConfig, "simulate", config_name, (*meshes, *overrides))
 
 
 def _run(
-    config: "ProtocolConfig", choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool, output: Path,
-    report: bool,
+    config: "ProtocolConfig", name: str, choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool,
+    output: Path, report: bool,
 ) -> list[Any]:  # fmt: skip
     """One protocol's records, written and summed up in a folder of its own."""
     from sim_eval.identity import run_identity
@@ -172,14 +185,14 @@ def _run(
             log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
     session = Session(time.time() - started, engine.workers, resumed)
-    write_json(output / "results.json", results_as_json(config, choices, seed, records, session))
+    write_json(output / "results.json", results_as_json(config, name, choices, seed, records, session))
     if not all(record.problem for record in records):
         taken = run_time(records, session)
         lines = [kind.table(config, records), format_fits(records), format_time(taken)]
         click.echo("\n".join([*filter(None, lines), f"protocol {run['protocol']}, seed {seed}"]))
-        made = {"results": "results.json", f"{kind.unit}s": len(records), "time": as_json(taken)}
+        made = {"protocol_name": name, "results": "results.json", f"{kind.unit}s": len(records), "time": as_json(taken)}
         if report:
-            finished = FinishedRun(config, tuple(choices), seed, tuple(records), session)
+            finished = FinishedRun(config, tuple(choices), seed, tuple(records), name, session)
             write_simulation_report(output / "report.html", finished)
             made["report"] = "report.html"
         write_run_record(output, "simulate", config_to_dict(config), seed, started, made)

@@ -87,13 +87,13 @@ def run_demo(output: Path, seed: int, engine: Engine) -> None:
     choices = [ranking, PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
     trials = run_protocol(protocol, choices, seed, engine)
     records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
-    write_json(output / "results.json", results_as_json(protocol, choices, seed, records))
+    write_json(output / "results.json", results_as_json(protocol, "demo", choices, seed, records))
     click.echo(format_results(records))
     click.echo(_findings(records))
     clock.lap("simulate")
 
     _announce("7: the report")
-    run = FinishedRun(protocol, tuple(choices), seed, tuple(records))
+    run = FinishedRun(protocol, tuple(choices), seed, tuple(records), "demo")
     loop = _Loop(dataset, training, run, clock.seconds)
     write_report(output / "report.html", "graspnet demo", _sections(loop, seed))
     clock.lap("report")

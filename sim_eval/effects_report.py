@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["write_effects_report"]
 
 
-def write_effects_report(path: Path, effects: Sequence[Effect]) -> None:
-    """Write the page: a plot and a table of all effects. Each variant has a report of its own in its folder."""
+def write_effects_report(path: Path, name: str, effects: Sequence[Effect]) -> None:
+    """Write the page: a plot and a table of all effects; `name`: of the protocol. Each variant has a report of its own
+    in its folder."""
     ceilings = list(dict.fromkeys(name for one in effects for name in one.shares_of_ceilings))
     rows = [
         [
@@ -43,7 +44,7 @@ def write_effects_report(path: Path, effects: Sequence[Effect]) -> None:
     if effects:
         caption = "Points gained or lost under each variant, with Newcombe's 95 % intervals."
         blocks.insert(1, figure_html(_figure(effects), caption))
-    write_report(path, "Simulation: variants", [Section("Effects", tuple(blocks))])
+    write_report(path, f"Simulation: {name}", [Section("Effects", tuple(blocks))])
 
 
 def _figure(effects: Sequence[Effect]) -> "Figure":

@@ -58,6 +58,7 @@ class FinishedRun:
     planners: tuple[PlannerChoice, ...]
     seed: int
     records: tuple[Any, ...]  # Kind.record, in the order of their numbers
+    name: str = ""  # of the protocol, as --config gave it
     session: Session | None = None  # in which it was finished, where that is known
 
 
@@ -116,6 +117,7 @@ def read_run(folder: Path) -> FinishedRun:
         return FinishedRun(
             config, tuple(from_json(PlannerChoice, planner, str(path)) for planner in data["planners"]), data["seed"],
             tuple(from_json(kind.record, record, str(path)) for record in data[f"{kind.unit}s"]),
+            data.get("protocol_name", ""),
         )  # fmt: skip
     except InputError:
         raise

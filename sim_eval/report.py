@@ -54,9 +54,8 @@ MEANING: dict[Outcome, str] = {
 
 def write_simulation_report(path: Path, run: FinishedRun) -> None:
     """Write the page of a run. A few of its trials are made again, to be pictured."""
-    write_report(
-        path, f"Simulation: {run.config.kind}", [*simulation_sections(run), _time_section(run), _protocol_section(run)]
-    )
+    sections = [*simulation_sections(run), _time_section(run), _protocol_section(run)]
+    write_report(path, f"Simulation: {run.name or run.config.kind}", sections)
 
 
 def simulation_sections(run: FinishedRun) -> list[Section]:
@@ -206,7 +205,7 @@ def _protocol_section(run: FinishedRun) -> Section:
     unit = kind_named(run.config.kind).unit
     unstarted = [[record.index, record.problem] for record in run.records if record.problem]
     facts = [
-        ["protocol, hash", f"{run.config.kind}, {protocol_hash(run.config)}"],
+        ["protocol, hash", f"{run.name or run.config.kind}, {protocol_hash(run.config)}"],
         ["seed", str(run.seed)],
         [f"{unit}s", f"{len(run.records)}, of which {len(unstarted)} could not start"],
         *[["planner", _planner_text(planner)] for planner in run.planners],

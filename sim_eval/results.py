@@ -135,17 +135,19 @@ def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
 
 def results_as_json(
     config: ProtocolConfig,
+    name: str,
     planners: Sequence[PlannerChoice],
     seed: int,
     records: Sequence[Any],
     session: Session | None = None,
 ) -> dict[str, Any]:
     """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; times, summaries,
-    paired differences and every trial, in the order of their numbers."""
+    paired differences and every trial, in the order of their numbers. name: of the protocol."""
     ordered = sorted(records, key=lambda record: record.index)
     return {
-        "version": 2, "protocol": config_to_dict(config), "hash": protocol_hash(config), "seed": seed,
-        "planners": [asdict(choice) for choice in planners], "time": as_json(run_time(ordered, session)),
+        "version": 2, "protocol_name": name, "protocol": config_to_dict(config), "hash": protocol_hash(config),
+        "seed": seed, "planners": [asdict(choice) for choice in planners],
+        "time": as_json(run_time(ordered, session)),
         "pieces": fits_as_json(ordered),
     } | kind_named(config.kind).figures(config, ordered)  # fmt: skip
 

@@ -185,8 +185,23 @@ def test_wall_and_face_limit_reach_the_loader(tmp_path):
 
 def test_a_command_that_is_given_folders_makes_no_procedural_objects_unless_it_is_told_to(tmp_path):
     assert only_meshes_of((), "objects") == ()
+    (tmp_path / "a, b").mkdir()
+    trimesh.creation.box([0.02, 0.03, 0.04]).export(tmp_path / "a, b" / "box_visual.obj")
     given = only_meshes_of((tmp_path / "a, b",), "trial.objects")
     assert given == (f'trial.objects.folders=["{tmp_path}/a, b"]', "trial.objects.count=null")
+    assert only_meshes_of((tmp_path / "a, b",), "trial.objects", "*_visual.obj") == given
+
+
+def test_a_presets_pattern_is_dropped_where_no_folder_holds_such_a_file_and_never_leaves_one_folder_out(tmp_path):
+    for name in ("plain/box.stl", "dressed/box_visual.stl", "dressed/box_collision.stl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        trimesh.creation.box([0.02, 0.03, 0.04]).export(tmp_path / name)
+    folders = plain, dressed = tmp_path / "plain", tmp_path / "dressed"
+    assert only_meshes_of((plain,), "objects", "*_visual.stl")[2:] == ('objects.pattern="*"',)
+    assert only_meshes_of((dressed,), "objects", "*_visual.stl")[2:] == ()
+    assert only_meshes_of(folders, "objects", "*_visual.stl")[2:] == ()
+    with pytest.raises(InputError, match="plain: no mesh file has a name like pattern"):
+        object_names(ObjectConfig(folders=tuple(map(str, folders)), pattern="*_visual.stl"))
 
 
 def egg(rng: np.random.Generator) -> trimesh.Trimesh:

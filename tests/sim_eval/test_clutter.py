@@ -1,5 +1,6 @@
 """Rounds in clutter: when they end, what counts, and that they are the same for everyone."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -388,6 +389,20 @@ def test_a_section_of_another_kind_is_refused():
         ProtocolConfig(clutter=PILE)
     with pytest.raises(InputError, match="belongs to kind 'clutter'"):
         ProtocolConfig(kind="clutter")
+
+
+def test_objects_of_the_command_line_need_no_name_like_the_presets_pattern(eight_boxes, tmp_path):
+    arguments = ["simulate", "--config", "vgn_packed", "--no-report", "--policy", "antipodal", "--trials", "1"]
+    arguments += ["--workers", "1", "--objects", str(eight_boxes), "clutter.objects=1"]
+    arguments += ["--output", str(tmp_path / "run")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["rounds"][0]["objects"][0].startswith("box_")
+    assert results["protocol_name"] == "vgn_packed"
+    said = CliRunner().invoke(main, [*arguments, "trial.objects.pattern=*_visual.obj"])
+    assert said.exit_code == 2
+    assert "no mesh file has a name like pattern '*_visual.obj'" in said.stderr
 
 
 def test_a_simulation_of_clutter_writes_results_and_prints_its_table(tmp_path):

@@ -163,7 +163,7 @@ def test_a_planner_that_raises_has_failed_and_the_others_go_on():
 
 def test_results_are_json_that_any_parser_reads():
     records = [_record(0, a="success"), _record(1, a="no_plan"), TrialRecord(2, problem="x")]
-    text = json.dumps(results_as_json(SMALL, POLICIES, 0, records), allow_nan=False)
+    text = json.dumps(results_as_json(SMALL, "quick", POLICIES, 0, records), allow_nan=False)
     data = json.loads(text)
     assert data["policies"][0]["rate"] == 0.5
     assert [trial["index"] for trial in data["trials"]] == [0, 1, 2]

@@ -87,8 +87,14 @@ def test_its_tables_say_what_the_records_say(finished_run, page):
         ]
         rows = [row[1:3] for row in page.rows if row[:1] == [outcome.replace("_", " ")]]
         assert rows == ([counts] if counts != ["0", "0"] else [])
-    assert ["protocol, hash", f"single, {results['hash']}"] in page.rows
+    assert ["protocol, hash", f"quick, {results['hash']}"] in page.rows
     assert ["trial.pick.force_limit", "10.0"] in page.rows
+
+
+def test_its_title_and_its_run_name_the_preset(finished_run, text):
+    assert "<h1>Simulation: quick</h1>" in text
+    assert read_run(finished_run).name == "quick"
+    assert json.loads((finished_run / "run.json").read_text())["made"]["protocol_name"] == "quick"
 
 
 def test_every_kind_of_outcome_has_its_picture(finished_run):
@@ -144,7 +150,7 @@ def test_variants_have_a_page_that_says_what_each_costs(tmp_path):
 
     base = [record(k, a="success", b="missed") for k in range(4)]
     noisy = [record(k, a="success" if k else "missed", b="missed") for k in range(4)]
-    write_effects_report(tmp_path / "r.html", effects({BASE: base, "noise <x2>": noisy}))
+    write_effects_report(tmp_path / "r.html", "robustness, variants", effects({BASE: base, "noise <x2>": noisy}))
     page = _Page((tmp_path / "r.html").read_text())
     assert [row[:4] for row in page.rows[1:]] == [
         ["a", "noise <x2>", "4", "75.0% [30.1, 95.4]"],  # Wilson's interval of 3 in 4
