@@ -1,6 +1,7 @@
 """Does the judge's verdict hang on its own settings? `python -m sim_eval.fidelity verdicts step --objects 100`
 
 And does it judge the objects that are rendered? `python -m sim_eval.fidelity geometry --objects DIR`
+Could signed distance fields judge in place of convex pieces? sdf_study.py
 
 The same grasps, on the same objects at rest, are executed under each variant of a study, and the shares of lifted ones
 are compared as pairs. Grasps are drawn as in generation, most of them near the edge between lifting and not, where a
@@ -8,6 +9,7 @@ verdict would change first.
 """
 
 import csv
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -161,7 +163,7 @@ def print_geometry(folder: str | None, count: int, unit: float, workers: int) ->
     config = ObjectConfig(folders=(folder,), unit=unit) if folder else ObjectConfig(count=count)
     names = object_names(config)
     found = track(LocalEngine(workers).run(partial(geometry, config), names), len(names), "geometry", "objects")
-    table = csv.writer(click.get_text_stream("stdout"), lineterminator="\n")
+    table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["object", "pieces", "volume_error", "hausdorff_mm", "share_over_1_mm_off", "problem"])
     fits = []
     for one in sorted(found, key=lambda one: one.name):
