@@ -116,9 +116,9 @@ def simulate(
         sys.exit(not replay_unit(output, replay, view))
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
-    from sim_eval.effects_report import write_effects_report
     from sim_eval.identity import identified
     from sim_eval.kinds import kind_named
+    from sim_eval.pages.effects_report import write_effects_report
     from sim_eval.planners import PlannerChoice
     from sim_eval.protocols import BASE, check_planners
     from sim_eval.records import as_json
@@ -167,11 +167,11 @@ def _run(
     """One protocol's records, written and summed up in a folder of its own."""
     from sim_eval.identity import run_identity
     from sim_eval.kinds import kind_named
+    from sim_eval.pages.report import write_simulation_report
     from sim_eval.piece_fits import format_fits
     from sim_eval.protocols import run_protocol
     from sim_eval.records import RecordLog, as_json
     from sim_eval.replay import FinishedRun
-    from sim_eval.report import write_simulation_report
     from sim_eval.results import results_as_json
     from sim_eval.run_time import Session, format_time, run_time
 

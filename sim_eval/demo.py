@@ -32,10 +32,10 @@ from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from sim_eval.identity import identified
+from sim_eval.pages.report import simulation_sections
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay import FinishedRun
-from sim_eval.report import simulation_sections
 from sim_eval.results import compare, format_results, results_as_json
 
 if TYPE_CHECKING:

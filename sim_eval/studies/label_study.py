@@ -1,4 +1,6 @@
-"""How well does each label predict a lift? `python -m sim_eval.label_study --objects 150 --grasps 36 --table F.parquet`
+"""How well does each label predict a lift?
+
+`python -m sim_eval.studies.label_study --objects 150 --grasps 36 --table F.parquet`
 
 Grasps drawn as in generation, on each object for a hand of its own, get every metric, analytic and physical. Then the
 judge of trials executes them, with the pose error, friction and density of which labels know the distributions only.

@@ -6,9 +6,9 @@ from click.testing import CliRunner
 from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig
 from data_gen.physics.bodies import load_mujoco
-from sim_eval.fidelity import main
-from sim_eval.judge_cases import CREEP_SOLIDS, Share
-from sim_eval.sdf_study import FIELDS, PIECES, FieldConfig, SdfVariant, judged, largest_creep, wedge, world_of
+from sim_eval.studies.fidelity import main
+from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share
+from sim_eval.studies.sdf_study import FIELDS, PIECES, FieldConfig, SdfVariant, judged, largest_creep, wedge, world_of
 
 DEFAULT = FIELDS[0]
 
@@ -45,7 +45,9 @@ def test_the_wedge_tapers_by_ten_degrees_and_its_exact_pieces_do_not_slide():
 
 
 def test_the_table_has_a_row_for_each_variant_asked_for_and_says_where_a_grip_was_lost(monkeypatch):
-    monkeypatch.setattr("sim_eval.sdf_study.largest_creep", lambda name, variant: np.nan if name == "wedge" else 0.01)
+    monkeypatch.setattr(
+        "sim_eval.studies.sdf_study.largest_creep", lambda name, variant: np.nan if name == "wedge" else 0.01
+    )
     done = CliRunner().invoke(main, ["sdf", "--objects", "1", "--grasps", "2", "--only", "as MuJoCo"])
     assert done.exit_code == 0, done.output
     rows = [line for line in done.output.splitlines() if line.startswith("| ")]

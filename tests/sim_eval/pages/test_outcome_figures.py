@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim_eval.outcome_figures import (
+from sim_eval.pages.outcome_figures import (
     SizedOutcome,
     family_of,
     outcome_figure,

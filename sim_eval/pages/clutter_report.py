@@ -11,7 +11,7 @@ from graspnet.gripper import load_gripper
 from graspnet.report_page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
 from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
-from sim_eval.outcome_figures import SizedOutcome, family_of, short, size_figure
+from sim_eval.pages.outcome_figures import SizedOutcome, family_of, short, size_figure
 from sim_eval.replay import FinishedRun
 from sim_eval.results import CeilingShare, format_share
 

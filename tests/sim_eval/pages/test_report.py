@@ -11,12 +11,12 @@ import pytest
 from data_gen.engines import LocalEngine
 from data_gen.physics.picking import OUTCOMES
 from graspnet.config import load_config
-from sim_eval.effects_report import write_effects_report
-from sim_eval.gallery import example_blocks
+from sim_eval.pages.effects_report import write_effects_report
+from sim_eval.pages.gallery import example_blocks
+from sim_eval.pages.report import write_simulation_report
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay import FinishedRun, Replays, picks_of, read_run
-from sim_eval.report import write_simulation_report
 from sim_eval.trial import TrialResult
 from sim_eval.variants import effects
 

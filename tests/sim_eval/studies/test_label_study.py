@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from data_gen.metrics import MetricConfig
 from data_gen.physics.tugs import TugConfig
 from data_gen.uncertainty import UncertaintyConfig
-from sim_eval.label_study import LABELLED, StudyConfig, calibration, labels_of, main, scores, study_object
+from sim_eval.studies.label_study import LABELLED, StudyConfig, calibration, labels_of, main, scores, study_object
 
 FEW = MetricConfig(uncertainty=UncertaintyConfig(samples=4), tugs=TugConfig(executions=1))
 STUDY = StudyConfig(grasps=8, assumed=FEW)

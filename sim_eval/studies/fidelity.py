@@ -1,6 +1,6 @@
-"""Does the judge's verdict hang on its own settings? `python -m sim_eval.fidelity verdicts step --objects 100`
+"""Does the judge's verdict hang on its own settings? `python -m sim_eval.studies.fidelity verdicts step --objects 100`
 
-And does it judge the objects that are rendered? `python -m sim_eval.fidelity geometry --objects DIR`
+And does it judge the objects that are rendered? `python -m sim_eval.studies.fidelity geometry --objects DIR`
 Could signed distance fields judge in place of convex pieces? sdf_study.py
 
 The same grasps, on the same objects at rest, are executed under each variant of a study, and the shares of lifted ones
@@ -26,9 +26,9 @@ from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from data_gen.physics.piece_fit import Fit, fit_of
 from graspnet.errors import InputError
 from graspnet.progress import track
-from sim_eval.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
-from sim_eval.sdf_study import print_loading, print_sdf
 from sim_eval.statistics import paired_difference
+from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
+from sim_eval.studies.sdf_study import print_loading, print_sdf
 
 __all__ = ["SECOND_JUDGE", "STUDIES", "ObjectFit", "Variant", "geometry", "verdicts"]
 

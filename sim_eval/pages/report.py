@@ -14,11 +14,11 @@ from graspnet.gripper import load_gripper
 from graspnet.report_page import Section, details_html, figure_html, paragraph, table_html, write_report
 from graspnet.run_record import package_versions
 from policies.policy import policy_class
-from sim_eval.clutter_report import cleared_blocks, round_blocks
-from sim_eval.gallery import example_blocks, film_blocks, gallery_blocks
 from sim_eval.identity import protocol_hash
 from sim_eval.kinds import kind_named
-from sim_eval.outcome_figures import (
+from sim_eval.pages.clutter_report import cleared_blocks, round_blocks
+from sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
+from sim_eval.pages.outcome_figures import (
     SizedOutcome,
     family_of,
     outcome_figure,

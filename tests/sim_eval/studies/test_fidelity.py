@@ -12,9 +12,9 @@ from graspnet.config import load_config
 from graspnet.grasps import Grasps
 from graspnet.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
-from sim_eval.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
-from sim_eval.judge_cases import CREEP_SOLIDS, Share, creep
 from sim_eval.protocols import ProtocolConfig
+from sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
+from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share, creep
 
 
 def test_every_variant_judges_every_grasp_and_the_same_share_gives_the_same_verdicts():
