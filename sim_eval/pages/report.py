@@ -116,9 +116,12 @@ def outcome_blocks(picks: Sequence[PickRecord]) -> tuple[str, ...]:
     planners = list(dict.fromkeys(pick.planner for pick in picks))
     counts = {p: Counter(pick.result.outcome for pick in picks if pick.planner == p) for p in planners}
     occurred = [outcome for outcome in OUTCOMES if any(count[outcome] for count in counts.values())]
-    rows = [[o.replace("_", " "), *(str(counts[p][o]) for p in planners), MEANING[o]] for o in occurred]
+    names = [outcome.replace("_", " ") for outcome in occurred]
+    rows = [[name, *(str(counts[p][o]) for p in planners)] for name, o in zip(names, occurred, strict=True)]
+    meanings = [[name, MEANING[o]] for name, o in zip(names, occurred, strict=True)]
     caption = f"How the attempts of {', '.join(planners)} ended."
-    return figure_html(outcome_figure(picks), caption), table_html(["outcome", *planners, ""], rows)
+    counted = table_html(["outcome", *planners], rows)
+    return figure_html(outcome_figure(picks), caption), counted, table_html(["outcome", "what it means"], meanings)
 
 
 def quality_blocks(picks: Sequence[PickRecord]) -> tuple[str, ...]:

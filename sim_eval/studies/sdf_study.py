@@ -4,7 +4,8 @@
 
 The objects are procedural, so their pieces are exact: they are the truth. A field is made of the same mesh; between a
 box (a pad) and a field, MuJoCo descends from `points` starting points towards where the two overlap most, and each
-that arrives inside both is a contact. Between a mesh and a field each triangle of the mesh gives one contact at most.
+that arrives inside both is a contact, its normal halfway between those of the two surfaces. Between a mesh and a field
+each triangle of the mesh gives one contact at most, with the field's normal.
 """
 
 import os
@@ -216,8 +217,8 @@ def print_loading(folder: str, count: int, unit: float) -> None:
         taken = _cpu_time() - start
         fields = [_field_time(solid, FieldConfig(depth=depth)) for depth in (6, 8)]
         click.echo(
-            f"| {solid.name} | {len(solid.mesh.faces)} | {len(parts)} | {taken:.1f} | {fit_of(solid, parts).far_share:.1%} |"
-            f" {fields[0]:.1f} | {fields[1]:.1f} |"
+            f"| {solid.name} | {len(solid.mesh.faces)} | {len(parts)} | {taken:.1f} |"
+            f" {fit_of(solid, parts).far_share:.1%} | {fields[0]:.1f} | {fields[1]:.1f} |"
         )
 
 
