@@ -1,6 +1,7 @@
 """The study of signed distance fields: the same grasps, the same contacts; only what an object is to MuJoCo differs."""
 
 import numpy as np
+import trimesh
 from click.testing import CliRunner
 
 from data_gen.meshes import solid_from_mesh
@@ -59,3 +60,14 @@ def test_an_unknown_variant_is_refused_with_the_known_ones():
     done = CliRunner().invoke(main, ["sdf", "--only", "pieces of eight"])
     assert done.exit_code != 0
     assert "50 iterations" in str(done.exception)
+
+
+def test_loading_compares_a_mesh_that_closes_and_passes_over_one_that_does_not(tmp_path):
+    trimesh.creation.annulus(0.01, 0.02, 0.01).export(tmp_path / "ring.stl")
+    ball = trimesh.creation.icosphere(4, 0.02)
+    ball.update_faces(ball.triangles_center[:, 2] < 0)
+    ball.export(tmp_path / "larger_bowl.stl")
+    done = CliRunner().invoke(main, ["sdf-loading", "--objects", str(tmp_path), "--count", "1"])
+    assert done.exit_code == 0, done.output
+    assert "larger_bowl.stl: the surface is open" in done.stderr
+    assert "| ring | 256 |" in done.stdout
