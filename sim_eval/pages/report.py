@@ -34,7 +34,7 @@ from sim_eval.results import PolicySummary, compare, format_share, summarise
 from sim_eval.run_time import run_time
 from sim_eval.statistics import wilson_interval
 
-__all__ = ["simulation_sections", "write_simulation_report"]
+__all__ = ["MEANING", "simulation_sections", "write_simulation_report"]
 
 PICTURED_ROUNDS = 4  # the first ones: to picture one attempt, all those before it in its round are made again
 UNSTARTED = 50  # that are listed one by one

@@ -13,7 +13,7 @@ from data_gen.physics.picking import OUTCOMES
 from graspnet.config import load_config
 from sim_eval.pages.effects_report import write_effects_report
 from sim_eval.pages.gallery import example_blocks
-from sim_eval.pages.report import write_simulation_report
+from sim_eval.pages.report import MEANING, write_simulation_report
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay import FinishedRun, Replays, picks_of, read_run
@@ -85,8 +85,8 @@ def test_its_tables_say_what_the_records_say(finished_run, page):
             str(sum(trial["results"][planner]["outcome"] == outcome for trial in results["trials"]))
             for planner in header[1:3]
         ]
-        rows = [row[1:3] for row in page.rows if row[:1] == [outcome.replace("_", " ")]]
-        assert rows == ([counts] if counts != ["0", "0"] else [])
+        rows = [row[1:] for row in page.rows if row[:1] == [outcome.replace("_", " ")]]
+        assert rows == ([counts, [MEANING[outcome]]] if counts != ["0", "0"] else [])
     assert ["protocol, hash", f"quick, {results['hash']}"] in page.rows
     assert ["trial.pick.force_limit", "10.0"] in page.rows
 
