@@ -75,7 +75,8 @@ def _planner(choice: PlannerChoice) -> dict[str, Any]:
     if choice.name in CEILINGS:
         return {"name": choice.label}
     settings: Any = load_config(policy_class(choice.name).config_type, "policy", choice.config or choice.name)
-    return {"name": choice.label, "settings": config_to_dict(settings), "weights": identified(choice).weights}
+    weights = choice.weights or identified(choice).weights  # those that planner_of holds it to
+    return {"name": choice.label, "settings": config_to_dict(settings), "weights": weights}
 
 
 def _ranks(choice: PlannerChoice) -> bool:

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 PLACEHOLDERS = ("depth", "camera", "segmask", "gripper", "output", "seed")
-# planners that see the truth; each is a Planner made from a quality, or from none
+# planners that see the truth; each is a Planner, made without arguments
 CEILINGS: dict[str, str] = {
     "oracle": "sim_eval.ceilings:Oracle",
     "oracle_calibrated": "sim_eval.ceilings:CalibratedOracle",

@@ -32,7 +32,7 @@ class RunTime:
 
     planning: dict[str, float]  # of each planner
     all_else: float
-    picks: int  # grasps that were executed
+    picks: int  # grasps that were executed; none that were refused
     picks_per_worker_second: float
     workers: int | None = None
     wall: float | None = None  # of the last command, which may have resumed the run
@@ -73,5 +73,5 @@ def _summed(records: Sequence[Any]) -> tuple[dict[str, float], float, int]:
         for label, result in record.results.items():
             attempts = [a.result for a in result.attempts] if isinstance(result, RoundResult) else [result]
             planning[label] = planning.get(label, 0.0) + sum(attempt.seconds for attempt in attempts)
-            picks += sum(bool(attempt.world_from_grasp) for attempt in attempts)
+            picks += sum(bool(a.world_from_grasp) and a.outcome != "below_table" for a in attempts)
     return planning, float(sum(record.seconds for record in records) - sum(planning.values())), picks

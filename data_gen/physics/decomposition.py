@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 import trimesh
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from data_gen.meshes import Solid
 from data_gen.physics.piece_fit import FAR, TOLERATED, Fit, Gaps, fit_of, gaps_of
@@ -158,7 +158,7 @@ def _run_coacd(arguments: list[str], errors: Path) -> str:
 
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:
     """All pieces' vertices, one after another."""
-    counts: Int64[np.ndarray, parts] = np.array([len(part.vertices) for part in parts], dtype=np.int64)
+    counts = np.array([len(part.vertices) for part in parts], dtype=np.int64)
     vertices: Float64[np.ndarray, "P 3"] = np.concatenate([part.vertices for part in parts])
     _write(path, vertices=vertices, counts=counts)
 

@@ -12,6 +12,7 @@ from graspnet.report_page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
 from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
 from sim_eval.pages.outcome_figures import SizedOutcome, family_of, short, size_figure
+from sim_eval.records import started
 from sim_eval.replay import FinishedRun
 from sim_eval.results import CeilingShare, format_share
 
@@ -70,16 +71,15 @@ def round_blocks(run: FinishedRun) -> tuple[str, ...]:
         blocks.append(table_html(["object that cannot be used, others stood in", "rounds", "why"], bad[:MOST_ROWS]))
     if len(bad) > MOST_ROWS:
         blocks.append(paragraph(f"and {len(bad) - MOST_ROWS} more, in results.json."))
-    started = [record for record in run.records if not record.problem]
     caption = "Share of the objects that was cleared after so many attempts, mean over all rounds."
-    return (*blocks, figure_html(_clearing_figure(started), caption))
+    return (*blocks, figure_html(_clearing_figure(started(run.records)), caption))
 
 
 def cleared_blocks(run: FinishedRun) -> tuple[str, ...]:
     """Cleared by size; which objects, and which families of them, are left behind most often."""
-    started = [record for record in run.records if not record.problem]
-    planners = list(started[0].results)
-    tables = {"family": _least_cleared(started, family_of), "object": _least_cleared(started, str)}
+    ran = started(run.records)
+    planners = list(ran[0].results)
+    tables = {"family": _least_cleared(ran, family_of), "object": _least_cleared(ran, str)}
     if tables["family"] == tables["object"]:
         del tables["family"]
     blocks = [
@@ -88,7 +88,7 @@ def cleared_blocks(run: FinishedRun) -> tuple[str, ...]:
     blocks.append(paragraph("Cleared, of the times that it was there when a round began."))
     sized = [
         SizedOutcome(planner, size, k in {a.which for a in record.results[planner].attempts if a.result.success})
-        for record in started
+        for record in ran
         for planner in planners
         for k, size in enumerate(record.sizes)
     ]

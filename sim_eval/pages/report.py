@@ -42,7 +42,7 @@ UNSTARTED = 50  # that are listed one by one
 MEANING: dict[Outcome, str] = {
     "success": "The object was still between both pads after lifting and shaking.",
     "no_plan": "The planner proposed nothing.",
-    "planner_failed": "An outside planner crashed, took too long, or answered with what is no plan.",
+    "planner_failed": "The planner raised an error, crashed, took too long, or answered with what is no plan.",
     "below_table": "The grasp would have sent a fingertip deeper below the table than is tolerated; it was refused.",
     "approach_collision": "The hand hit something on its way, with more than the force limit.",
     "pushed": "The object was moved by more than is tolerated before both pads touched it.",

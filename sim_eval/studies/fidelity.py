@@ -23,7 +23,7 @@ from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
-from data_gen.physics.piece_fit import Fit, fit_of
+from data_gen.physics.piece_fit import FAR, TOLERATED, Fit, fit_of
 from graspnet.errors import InputError
 from graspnet.progress import track
 from sim_eval.statistics import paired_difference
@@ -171,11 +171,13 @@ def print_geometry(folder: str | None, count: int, unit: float, workers: int) ->
         values = [fit.volume_error, 1000 * fit.hausdorff, fit.far_share] if fit else [""] * 3
         table.writerow([one.name, one.pieces, *(f"{v:.4f}" if fit else v for v in values), one.problem])
         fits += [] if fit is None else [fit.far_share]
-    click.echo(
-        f"{len(fits)} of {len(names)} objects; share over 1 mm off: median {np.median(fits):.2%}, largest"
-        f" {np.max(fits):.2%}, above 5 % in {np.sum(np.array(fits) > 0.05)}",
-        err=True,
-    )
+    summary = f"{len(fits)} of {len(names)} objects"
+    if fits:
+        summary += (
+            f"; share over {1000 * FAR:g} mm off: median {np.median(fits):.2%}, largest {np.max(fits):.2%},"
+            f" above {TOLERATED:.0%} in {np.sum(np.array(fits) > TOLERATED)}"
+        )
+    click.echo(summary, err=True)
 
 
 if __name__ == "__main__":

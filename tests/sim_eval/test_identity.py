@@ -152,6 +152,7 @@ def test_a_model_that_was_trained_again_is_not_taken_for_the_one_of_the_run(tmp_
     choice = identified(PlannerChoice("ranking", model=str(tmp_path / "model")))
     planner_of(choice)
     _retrained(tmp_path / "model")
+    assert run_identity(SINGLE, [choice], 0)["planners"][0]["weights"] == choice.weights  # what was begun, not what is
     planner_of.cache_clear()
     with pytest.raises(InputError, match="holds other weights than the run was begun with"):
         planner_of(choice)

@@ -44,6 +44,11 @@ def test_rounds_have_many_attempts():
     assert (time.all_else, time.picks) == (pytest.approx(3.5), 2)
 
 
+def test_a_refused_grasp_is_no_pick():
+    refused = TrialResult("below_table", 0.5, 0.2, world_from_grasp=POSE)
+    assert run_time([TrialRecord(0, "a", results={"p": PICKED, "q": refused}, seconds=1.0)]).picks == 1
+
+
 def test_records_of_an_older_run_tell_no_time():
     assert format_time(run_time([TrialRecord(0, "a", results={"p": PICKED})])) == "time: some records do not tell it"
     assert run_time([]).picks == 0

@@ -72,3 +72,7 @@ def test_the_geometry_of_a_folder_is_a_table_with_the_problems_in_it(tmp_path):
     assert done.exit_code == 0, done.output
     assert "brick.stl,1,0.0000,0.0000,0.0000," in done.output
     assert "broken.stl,0,," in done.output
+    (tmp_path / "brick.stl").unlink()
+    done = CliRunner().invoke(main, ["geometry", "--objects", str(tmp_path), "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert "0 of 1 objects" in done.output
