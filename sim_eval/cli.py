@@ -76,7 +76,8 @@ DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a run that was stopped, or extend it with more --trials; finished trials are kept.",
+    help="Continue a run that was stopped, or extend it with more --trials; what ended is kept, what could "
+    "not start is tried again.",
 )
 @click.option(
     "--output",

@@ -70,7 +70,10 @@ def from_json(cls: type[T], data: dict[str, Any], where: str) -> T:
 
 
 class RecordLog(Generic[T]):
-    """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the key of a record."""
+    """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the key of a record.
+
+    Records with a problem are dropped, so that a resumed run tries them again.
+    """
 
     def __init__(
         self, folder: Path, run: dict[str, Any], kind: type[T], key: Callable[[T], int], resume: bool, count: int
@@ -90,6 +93,7 @@ class RecordLog(Generic[T]):
         if lines and lines[0] != run:
             changed = "; ".join(_changes(lines[0], run))
             raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
+        lines = [line for line in lines if not line.get("problem")]  # what it met may have been mended since
         self.done = {key(record): record for record in (from_json(kind, line, str(path)) for line in lines[1:])}
         if self.done and max(self.done) >= count:
             raise InputError(

@@ -53,6 +53,15 @@ def test_a_resumed_log_has_all_whole_lines(tmp_path):
         assert sorted(log.done) == [0, 1, 2]
 
 
+def test_what_could_not_start_is_tried_again_by_a_resumed_run(tmp_path):
+    with _log(tmp_path, resume=False) as log:
+        log.add(_record(0))
+        log.add(TrialRecord(1, problem="cup.obj: CoACD found no end within 300 s"))
+    for _ in range(2):
+        with _log(tmp_path, resume=True) as log:
+            assert sorted(log.done) == [0]
+
+
 def test_trials_of_another_run_are_not_mixed_in(tmp_path):
     with _log(tmp_path, resume=False) as log:
         log.add(_record(0))
