@@ -212,7 +212,8 @@ def test_what_a_policy_proposes_is_meant_for_the_object_that_it_was_shown(tmp_pa
 
 def test_the_training_loader_reads_heaps_as_it_reads_single_objects(dataset, shards):
     opened = Dataset.open(dataset)
-    examples = load_examples(opened, "train", MetricCropConfig(), LabelConfig(metric="robust_pad_closure"))
+    label = LabelConfig(metric="robust_pad_closure", clearance_sigma=0.0)
+    examples = load_examples(opened, "train", MetricCropConfig(), label)
     of_train = [shard for shard in shards if set(shard.objects.object) <= set(opened.split("train"))]
     assert sum(map(len, examples)) == sum(len(shard.grasps) for shard in of_train)
     robustness = np.concatenate([shard.grasps.robustness("robust_pad_closure") for shard in of_train])
