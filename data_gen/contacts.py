@@ -50,7 +50,7 @@ class ContactFinder:
         self._threads = threads
         missed = np.full((1, 3), np.nan)  # the normal of no face
         self.face_normals = np.concatenate([solid.mesh.face_normals, missed])
-        self._scene = raycasting_scene(solid.mesh, threads)
+        self._scene = raycasting_scene(solid.mesh, threads=threads)
         self._tensor = o3d.core.Tensor.from_numpy
 
     def __call__(self, grasps_in_object: Grasps) -> Contacts:

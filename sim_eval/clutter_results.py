@@ -17,9 +17,9 @@ from jaxtyping import Float64, Int64
 from data_gen.rendering import Renderer
 from sim_eval.clutter import RoundRecord, RoundResult, record_round
 from sim_eval.kinds import Kind
-from sim_eval.planners import CEILINGS, Planner
+from sim_eval.planners import Planner
 from sim_eval.records import as_json, rows_as_json, started
-from sim_eval.results import CeilingShare, format_share
+from sim_eval.results import CeilingShare, format_share, shares_of_ceilings
 from sim_eval.statistics import bootstrap_over_objects, holm_adjusted, swap_p_value, wilson_interval
 
 if TYPE_CHECKING:
@@ -92,10 +92,14 @@ def summarise_rounds(records: Sequence[RoundRecord], motion_time: float) -> list
     ran = started(records)
     labels = list(ran[0].results) if ran else []
     counts = {label: _counts(ran, label) for label in labels}
+    cleared = {label: counts[label][:, 0] for label in labels}
     return [
-        _summary(label, [r.results[label] for r in ran], counts[label], _shares_of_ceilings(label, counts), motion_time)
+        _summary(
+            label, [r.results[label] for r in ran], counts[label],
+            shares_of_ceilings(label, cleared, _rounds(len(ran))), motion_time,
+        )
         for label in labels
-    ]
+    ]  # fmt: skip
 
 
 def compare_rounds(records: Sequence[RoundRecord]) -> list[RoundComparison]:
@@ -215,7 +219,12 @@ def _gain(
 
 
 def _over_rounds(figure: Callable[[Int64[np.ndarray, "K"]], float], rounds: int) -> tuple[float, float]:
-    return bootstrap_over_objects(figure, [str(index) for index in range(rounds)])
+    return bootstrap_over_objects(figure, _rounds(rounds))
+
+
+def _rounds(count: int) -> list[str]:
+    """What is resampled: every round by itself."""
+    return [str(index) for index in range(count)]
 
 
 def _summary(
@@ -243,16 +252,6 @@ def _summary(
         _average_precision(np.array([r.quality for r in tried]), np.array([r.success for r in tried], dtype=bool)),
         successes / hours if hours else float("nan"),
     )  # fmt: skip
-
-
-def _shares_of_ceilings(label: str, counts: Mapping[str, Float64[np.ndarray, "R 3"]]) -> dict[str, CeilingShare]:
-    shares = {}
-    for ceiling in CEILINGS:
-        if ceiling != label and ceiling in counts and counts[ceiling][:, 0].any():
-            share = _ratio(np.column_stack([counts[label][:, 0], counts[ceiling][:, 0]]), 1)
-            rounds = len(counts[label])
-            shares[ceiling] = CeilingShare(share(np.arange(rounds)), *_over_rounds(share, rounds))
-    return shares
 
 
 def _average_precision(quality: Float64[np.ndarray, "N"], success: np.ndarray) -> float:

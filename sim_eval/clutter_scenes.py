@@ -10,7 +10,7 @@ taken.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -18,8 +18,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import binary_opening, label
 
 from data_gen.meshes import Solid
-from data_gen.objects import load_object, object_names, posed_for_hand
-from data_gen.physics.decomposition import convex_parts
+from data_gen.objects import object_names, posed_for_hand
 from data_gen.physics.heaps import HeapConfig, draw_bin, drop_heap
 from data_gen.physics.picking import ClutterWorld
 from data_gen.rendering import Renderer
@@ -32,7 +31,7 @@ from graspnet.sensors import Sensor, load_sensor
 from graspnet.transforms import rigid, rotation_about, transform_points
 from sim_eval.fused_views import FusionConfig, fused_depth
 from sim_eval.planners import Situation
-from sim_eval.trial import NOISE, PLANNING, SHAPES, TrialConfig, calibration_error, friction_coefficient
+from sim_eval.trial import NOISE, PLANNING, TrialConfig, calibration_error, friction_coefficient, solid_of
 
 __all__ = ["ClutterConfig", "ClutterScene", "draw_clutter", "situation_of"]
 
@@ -194,7 +193,7 @@ def _draw_solids(
         while True:
             name = names[chosen[place]]
             try:
-                solid = _solid_of(trial, chosen[place], name)
+                solid = solid_of(trial, chosen[place], name)
                 break
             except InputError as error:
                 passed_over[name] = str(error)
@@ -202,12 +201,6 @@ def _draw_solids(
         scale, _ = posed_for_hand(solid, np.eye(4), trial.objects, gripper, rng)
         solids.append(solid.scaled(scale * float(rng.uniform(*config.scale))))
     return [names[shape] for shape in chosen], solids, passed_over
-
-
-def _solid_of(trial: TrialConfig, shape: int, name: str) -> Solid:
-    """An object at its own size, with its convex pieces: one decomposition serves every scale."""
-    solid = load_object(trial.objects, name, np.random.default_rng([trial.shape_seed, shape, SHAPES]))
-    return replace(solid, parts=convex_parts(solid))
 
 
 def _stand_in(

@@ -20,7 +20,7 @@ from graspnet.gripper import load_gripper
 from graspnet.sensors import SensorConfig
 from policies.policy import policy_class
 from sim_eval.object_sets import load_object_set
-from sim_eval.planners import CEILINGS, PlannerChoice, planning_policy
+from sim_eval.planners import CEILINGS, PlannerChoice
 
 if TYPE_CHECKING:
     from sim_eval.protocols import ProtocolConfig
@@ -59,7 +59,7 @@ def identified(choice: PlannerChoice) -> PlannerChoice:
 
     InputError: no such policy or model.
     """
-    if not _ranks(choice):
+    if not choice.ranks:
         return replace(choice, model=None, weights=None)
     if choice.model is None:
         return choice
@@ -77,10 +77,6 @@ def _planner(choice: PlannerChoice) -> dict[str, Any]:
     settings: Any = load_config(policy_class(choice.name).config_type, "policy", choice.config or choice.name)
     weights = choice.weights or identified(choice).weights  # those that planner_of holds it to
     return {"name": choice.label, "settings": config_to_dict(settings), "weights": weights}
-
-
-def _ranks(choice: PlannerChoice) -> bool:
-    return choice.command is None and choice.name not in CEILINGS and planning_policy(choice.name).needs_quality
 
 
 def _sensor(source: str) -> Any:

@@ -165,6 +165,11 @@ class PlannerChoice:
         """How results name it."""
         return self.name if self.config is None else f"{self.name} ({self.config})"
 
+    @property
+    def ranks(self) -> bool:
+        """Whether it is a policy that ranks grasps by a model. InputError: no such policy."""
+        return self.command is None and self.name not in CEILINGS and planning_policy(self.name).needs_quality
+
 
 def make_planner(choice: PlannerChoice, quality: Callable[[str], NetworkQuality]) -> Planner:
     """The planner of a choice; `quality` loads a model by name. InputError: an unknown name, setting or model."""
@@ -174,7 +179,7 @@ def make_planner(choice: PlannerChoice, quality: Callable[[str], NetworkQuality]
         module, _, kind = CEILINGS[choice.name].partition(":")
         planner: Planner = getattr(import_module(module), kind)()
         return planner
-    if not planning_policy(choice.name).needs_quality:
+    if not choice.ranks:
         return PolicyPlanner(make_policy(choice.name, choice.config))
     if choice.model is None:
         raise InputError(f"policy {choice.name!r} ranks grasps by a quality and got none: give it a model (--model)")

@@ -6,12 +6,13 @@ trials with one object are not independent.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Shaped
 
 from graspnet.config import config_to_dict
 from sim_eval.identity import protocol_hash
@@ -40,6 +41,7 @@ __all__ = [
     "format_share",
     "results_as_json",
     "shares_of_ceilings",
+    "successes_of",
     "summarise",
 ]
 
@@ -48,7 +50,8 @@ CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, sec
 
 @dataclass(frozen=True)
 class CeilingShare:
-    """A success rate over that of a ceiling on the same trials. low, high: 95 %, from resampled objects."""
+    """A success rate over that of a ceiling on the same trials. low, high: 95 %, from resampled objects, or
+    rounds."""
 
     share: float
     low: float
@@ -92,24 +95,32 @@ class Comparison:
 def summarise(records: Sequence[TrialRecord]) -> list[PolicySummary]:
     """One summary for each policy, in the order in which they were asked for."""
     ran = started(records)
+    lifted, objects = successes_of(ran), [record.object for record in ran]
     return [
-        _summary(label, [record.results[label] for record in ran], shares_of_ceilings(label, ran))
-        for label in (ran[0].results if ran else ())
+        _summary(label, [record.results[label] for record in ran], shares_of_ceilings(label, lifted, objects))
+        for label in lifted
     ]
 
 
-def shares_of_ceilings(label: str, ran: Sequence[TrialRecord]) -> dict[str, CeilingShare]:
-    """What share of each ceiling's successes a planner has, over trials that started."""
-    objects = [record.object for record in ran]
-    mine = np.array([record.results[label].success for record in ran])
-    shares = {}
+def successes_of(ran: Sequence[TrialRecord]) -> dict[str, Bool[np.ndarray, "N"]]:
+    """Of each policy: in which of N trials that started it succeeded."""
+    labels = ran[0].results if ran else ()
+    return {label: np.array([record.results[label].success for record in ran]) for label in labels}
+
+
+def shares_of_ceilings(
+    label: str, successes: Mapping[str, Shaped[np.ndarray, "N"]], units: Sequence[str]
+) -> dict[str, CeilingShare]:
+    """What share of each other ceiling's successes a planner has; none where a ceiling has none.
+
+    successes: of each planner, in N trials or rounds; units: what each belongs to, and is resampled with.
+    """
+    mine, shares = successes[label], {}
     for ceiling in CEILINGS:
-        if ceiling == label or not ran or ceiling not in ran[0].results:
-            continue
-        its = np.array([record.results[ceiling].success for record in ran])
-        if its.any():
+        if ceiling != label and ceiling in successes and successes[ceiling].any():
+            its = successes[ceiling]
             bounds = bootstrap_over_objects(
-                lambda trials, its=its: float(mine[trials].sum() / (its[trials].sum() or np.nan)), objects
+                lambda chosen, its=its: float(mine[chosen].sum() / (its[chosen].sum() or np.nan)), units
             )
             shares[ceiling] = CeilingShare(float(mine.sum() / its.sum()), *bounds)
     return shares
@@ -119,9 +130,7 @@ def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
     """Every pair of policies on the trials that started: success of the first minus success of the second."""
     ran = started(records)
     objects = [record.object for record in ran]
-    lifted = {
-        label: np.array([record.results[label].success for record in ran]) for label in (ran[0].results if ran else [])
-    }
+    lifted = successes_of(ran)
     pairs = list(combinations(lifted, 2))
     paired = [paired_difference(lifted[one], lifted[other]) for one, other in pairs]
     adjusted = holm_adjusted([found.p_value for found in paired])

@@ -41,6 +41,7 @@ __all__ = [
     "object_of",
     "run_attempt",
     "run_trial",
+    "solid_of",
     "trial_of",
 ]
 
@@ -254,10 +255,15 @@ def _draw_solid(
         return _frozen_solid(config.object_set, index, gripper)
     names = object_names(config.objects)
     shape = index % len(names)
-    solid = load_object(config.objects, names[shape], np.random.default_rng([config.shape_seed, shape, SHAPES]))
-    solid = replace(solid, parts=convex_parts(solid))  # at its own size: one decomposition serves every scale
+    solid = solid_of(config, shape, names[shape])
     scale, scaled_pose = posed_at_random(solid, config.stable_pose_probability, config.objects, gripper, rng)
     return solid.scaled(scale), scaled_pose
+
+
+def solid_of(config: TrialConfig, shape: int, name: str) -> Solid:
+    """An object at its own size, with its convex pieces: one decomposition serves every scale."""
+    solid = load_object(config.objects, name, np.random.default_rng([config.shape_seed, shape, SHAPES]))
+    return replace(solid, parts=convex_parts(solid))
 
 
 def _frozen_solid(source: str, index: int, gripper: ParallelJawGripper) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:

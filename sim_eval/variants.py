@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim_eval.protocols import BASE, TrialRecord
-from sim_eval.results import CeilingShare, shares_of_ceilings
+from sim_eval.results import CeilingShare, shares_of_ceilings, successes_of
 from sim_eval.statistics import (
     PairedDifference,
     bootstrap_over_objects,
@@ -76,9 +76,10 @@ def _effect(planner: str, variant: str, base: Sequence[TrialRecord], changed: Se
     """Not yet corrected for the others."""
     before, after = (np.array([r.results[planner].success for r in records]) for records in (base, changed))
     pair = paired_difference(after, before)
+    objects = [record.object for record in changed]
     gain = after.astype(np.float64) - before
-    over_objects = bootstrap_over_objects(lambda trials: float(gain[trials].mean()), [r.object for r in base])
+    over_objects = bootstrap_over_objects(lambda trials: float(gain[trials].mean()), objects)
     return Effect(
         planner, variant, len(after), int(after.sum()), *wilson_interval(int(after.sum()), len(after)), pair,
-        pair.p_value, *over_objects, shares_of_ceilings(planner, changed),
+        pair.p_value, *over_objects, shares_of_ceilings(planner, successes_of(changed), objects),
     )  # fmt: skip

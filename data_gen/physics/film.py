@@ -9,6 +9,7 @@ from jaxtyping import Float64, UInt8
 
 from data_gen.meshes import Solid
 from data_gen.physics.picking import ClutterWorld, PickFrame
+from data_gen.raycasting import raycasting_scene
 from data_gen.scenes import Bin
 from data_gen.stable_poses import stable_poses
 from graspnet.camera import Camera
@@ -96,7 +97,7 @@ def shaded(
     import open3d
 
     to_tensor = open3d.core.Tensor.from_numpy
-    scene = _raycasting_scene(meshes)
+    scene = raycasting_scene(*(mesh for mesh, _ in meshes))
     origins, directions = _rays(camera, world_from_camera)
     rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
     hit = scene.cast_rays(to_tensor(rays), nthreads=1)
@@ -140,19 +141,9 @@ def _fingers_seen(frame: PickFrame, world: ClutterWorld, eye: Float64[np.ndarray
     meshes = _meshes(frame, world, eye[:3, 3])
     origins, directions = _rays(square_camera(1.1, PROBE), eye)
     rays = open3d.core.Tensor.from_numpy(np.concatenate([origins, directions], axis=1).astype(np.float32))
-    seen = _raycasting_scene(meshes).cast_rays(rays, nthreads=1)["geometry_ids"].numpy()
+    seen = raycasting_scene(*(mesh for mesh, _ in meshes)).cast_rays(rays, nthreads=1)["geometry_ids"].numpy()
     left = len(meshes) - 3
     return int(min(np.sum(seen == left), np.sum(seen == left + 1)))
-
-
-def _raycasting_scene(meshes: Sequence[tuple[trimesh.Trimesh, Colour]]) -> Any:
-    import open3d
-
-    to_tensor = open3d.core.Tensor.from_numpy
-    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    for mesh, _ in meshes:
-        scene.add_triangles(to_tensor(mesh.vertices.astype(np.float32)), to_tensor(mesh.faces.astype(np.uint32)))
-    return scene
 
 
 def _rays(

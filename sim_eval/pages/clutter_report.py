@@ -11,10 +11,10 @@ from graspnet.gripper import load_gripper
 from graspnet.report_page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
 from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
+from sim_eval.pages.cells import points_cell, share_cell
 from sim_eval.pages.outcome_figures import SizedOutcome, family_of, short, size_figure
 from sim_eval.records import started
 from sim_eval.replay import FinishedRun
-from sim_eval.results import CeilingShare, format_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def round_blocks(run: FinishedRun) -> tuple[str, ...]:
             s.policy, s.rounds, s.attempts, _rate(s.rate, s.low_over_rounds, s.high_over_rounds),
             f"[{100 * s.low:.1f}, {100 * s.high:.1f}]", _rate(s.cleared, s.cleared_low, s.cleared_high),
             _rate(s.emptied / s.rounds, s.emptied_low, s.emptied_high),
-            *(_share(s.shares_of_ceilings.get(name)) for name in ceilings), s.lost,
+            *(share_cell(s.shares_of_ceilings, name) for name in ceilings), s.lost,
             ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(s.endings.items())),
             f"{s.average_precision:.3f}" if np.isfinite(s.average_precision) else "–", f"{s.picks_per_hour:.0f}",
             f"{s.planning_seconds:.3f}",
@@ -47,8 +47,8 @@ def round_blocks(run: FinishedRun) -> tuple[str, ...]:
     blocks = [table_html(header, rows)]
     differences = [
         [
-            f"{c.first} − {c.second}", _points(c.rate, c.rate_low, c.rate_high), _p(c.rate_holm_p_value),
-            _points(c.cleared, c.cleared_low, c.cleared_high), _p(c.cleared_holm_p_value),
+            f"{c.first} − {c.second}", points_cell(c.rate, c.rate_low, c.rate_high), _p(c.rate_holm_p_value),
+            points_cell(c.cleared, c.cleared_low, c.cleared_high), _p(c.cleared_holm_p_value),
         ]
         for c in compare_rounds(run.records)
     ]  # fmt: skip
@@ -144,13 +144,5 @@ def _rate(rate: float, low: float, high: float) -> str:
     return f"{rate:.1%} [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(rate) else "–"
 
 
-def _share(one: CeilingShare | None) -> str:
-    return "–" if one is None else format_share(one)
-
-
 def _p(value: float) -> str:
     return f"{value:.2g}" if np.isfinite(value) else "–"
-
-
-def _points(difference: float, low: float, high: float) -> str:
-    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")

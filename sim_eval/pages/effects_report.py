@@ -8,7 +8,7 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
-from sim_eval.results import format_share
+from sim_eval.pages.cells import points_cell, share_cell
 from sim_eval.variants import Effect
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ def write_effects_report(path: Path, name: str, effects: Sequence[Effect]) -> No
         [
             one.planner, one.variant, one.trials,
             f"{one.successes / one.trials:.1%} [{100 * one.low:.1f}, {100 * one.high:.1f}]",
-            _points(one.paired.difference, one.paired.low, one.paired.high),
-            _points(one.paired.difference, one.low_over_objects, one.high_over_objects), f"{one.holm_p_value:.2g}",
-            *(format_share(shares[name]) if name in shares else "–" for name in ceilings),
+            points_cell(one.paired.difference, one.paired.low, one.paired.high),
+            points_cell(one.paired.difference, one.low_over_objects, one.high_over_objects), f"{one.holm_p_value:.2g}",
+            *(share_cell(one.shares_of_ceilings, name) for name in ceilings),
         ]
         for one in effects
-        for shares in [one.shares_of_ceilings]
     ]  # fmt: skip
     header = ["planner", "variant", "trials", "success", "points more than base", "over objects", "p (McNemar, Holm)",
               *(f"of {ceiling} there" for ceiling in ceilings)]  # fmt: skip
@@ -64,7 +63,3 @@ def _figure(effects: Sequence[Effect]) -> "Figure":
     axes[0, 0].set_xlabel("points more than base")
     figure.legend(loc="outside right upper", fontsize=8)
     return figure
-
-
-def _points(difference: float, low: float, high: float) -> str:
-    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")

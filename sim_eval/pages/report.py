@@ -13,9 +13,9 @@ from graspnet.config import config_to_dict
 from graspnet.gripper import load_gripper
 from graspnet.report_page import Section, details_html, figure_html, paragraph, table_html, write_report
 from graspnet.run_record import package_versions
-from policies.policy import policy_class
 from sim_eval.identity import protocol_hash
 from sim_eval.kinds import kind_named
+from sim_eval.pages.cells import share_cell
 from sim_eval.pages.clutter_report import cleared_blocks, round_blocks
 from sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
 from sim_eval.pages.outcome_figures import (
@@ -28,9 +28,9 @@ from sim_eval.pages.outcome_figures import (
     worst_rows,
 )
 from sim_eval.piece_fits import fit_blocks
-from sim_eval.planners import CEILINGS, PlannerChoice
+from sim_eval.planners import PlannerChoice
 from sim_eval.replay import FinishedRun, PickRecord, Replays, picks_of
-from sim_eval.results import PolicySummary, compare, format_share, summarise
+from sim_eval.results import PolicySummary, compare, summarise
 from sim_eval.run_time import run_time
 from sim_eval.statistics import wilson_interval
 
@@ -167,7 +167,7 @@ def _summary_row(summary: PolicySummary, ceilings: Sequence[str]) -> list[str]:
         _rate(summary.rate, (summary.low, summary.high)),
         _rate(summary.robust_plans / summary.trials, robust),
         _rate(summary.precision, precise) if summary.robust_plans else "–",
-        *(format_share(shares[name]) if name in shares else "–" for name in ceilings),
+        *(share_cell(shares, name) for name in ceilings),
         f"{summary.planning_seconds:.3f}",
     ]
 
@@ -227,8 +227,7 @@ def _protocol_section(run: FinishedRun) -> Section:
 def _planner_text(planner: PlannerChoice) -> str:
     if planner.command is not None:
         return f"{planner.label}, at most {planner.timeout:g} s"
-    ranks = planner.name not in CEILINGS and policy_class(planner.name).needs_quality
-    if not ranks:
+    if not planner.ranks:
         return planner.label
     weights = f", weights {planner.weights[:16]}" if planner.weights else ""
     return f"{planner.label}, model {planner.model}{weights}"
