@@ -19,8 +19,8 @@ from data_gen.procedural import make_solid
 from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import rigid
 
 __all__ = ["run"]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import load_camera
-from graspnet.gripper import load_gripper
-from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 CAMERA, HAND = load_camera("primesense"), load_gripper("yumi")

@@ -22,7 +22,6 @@ import numpy as np
 
 from data_gen.candidates import sample_candidates, sample_from_sources
 from data_gen.collision import clearance
-from data_gen.engines import Engine, LocalEngine
 from data_gen.generate import UnitSummary, generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.labelling import hold_labels, seen_in_image
@@ -33,7 +32,8 @@ from data_gen.stable_poses import stable_poses
 from graspnet.benchmarks.measure import BenchmarkResult
 from graspnet.config import load_config
 from graspnet.dataset.shard_files import shard_to_files
-from graspnet.folder import Folder
+from graspnet.run.engines import Engine, LocalEngine
+from graspnet.run.storage import Folder
 
 __all__ = ["run"]
 

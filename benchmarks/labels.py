@@ -13,8 +13,8 @@ from data_gen.metrics import METRICS, MetricConfig
 from data_gen.robustness import estimate
 from data_gen.uncertainty import UncertaintyConfig, perturbed
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import invert, rigid
 
 __all__ = ["run"]

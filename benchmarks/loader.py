@@ -11,11 +11,11 @@ import numpy as np
 
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.training.batches import Batch, BatchConfig, Batches, ImageExamples, LabelConfig
+from graspnet.training.device_probe import Computing, loss_of, placed, using_threads
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
-from graspnet.training.speed import Computing, loss_of, placed, using_threads
 from graspnet.transforms import frame_from_axes, rigid
 
 __all__ = ["run"]

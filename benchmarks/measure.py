@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graspnet.run_record import machine
+from graspnet.run.record import machine
 
 __all__ = ["BenchmarkResult", "interleaved"]
 

@@ -10,7 +10,7 @@ from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.picking import PickResult, PickWorld
 from data_gen.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from policies.policy import make_policy
 from sim_eval.trial import Trial, TrialConfig, draw_trial
 

@@ -11,8 +11,8 @@ from scipy.ndimage import distance_transform_edt
 from data_gen.antipodal import grasps_from_above, lowest_origin
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, rotate_directions, transform_points
 
 __all__ = ["sample_action_space"]

@@ -13,8 +13,8 @@ from jaxtyping import Float64, Int64
 from data_gen.contacts import ContactFinder, contact_finder
 from data_gen.meshes import Solid
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotate_directions, rotation_about, transform_points
 
 __all__ = [

@@ -18,8 +18,8 @@ from data_gen.scenes import Bin, Scene
 from graspnet.config import parse_config
 from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["KINDS", "AuditedGrasp", "audited_grasps", "labelling_config"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from graspnet.progress import track
-from graspnet.run_record import write_run_record
+from graspnet.run.progress import track
+from graspnet.run.record import write_run_record
 
 __all__ = ["audit"]
 

@@ -17,7 +17,7 @@ from data_gen.generate_config import GenerateConfig
 from data_gen.physics.film import OBJECT_COLOURS, looking, shaded, square_camera
 from data_gen.raycasting import raycasting_scene
 from graspnet.camera import Camera
-from graspnet.report_page import Section, figure_html, paragraph, write_report
+from graspnet.report.page import Section, figure_html, paragraph, write_report
 from graspnet.transforms import invert, perpendicular_to, transform_points
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from data_gen.action_space import sample_action_space
 from data_gen.antipodal import AntipodalConfig, NearMissConfig, sample_antipodal, sample_near_misses
 from data_gen.meshes import Solid
 from graspnet.errors import InputError, unknown_name
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 
 __all__ = [

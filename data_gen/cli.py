@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config, preset_path
-from graspnet.progress import track
-from graspnet.run_record import write_run_record
+from graspnet.run.options import run_options
+from graspnet.run.progress import track
+from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
-    from data_gen.engines import Engine
     from data_gen.generate import UnitSummary
     from data_gen.generate_config import GenerateConfig
+    from graspnet.run.engines import Engine
 
 __all__ = ["generate"]
 

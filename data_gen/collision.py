@@ -15,8 +15,8 @@ from data_gen.meshes import Solid
 from data_gen.scenes import Scene
 from data_gen.signed_distance import FAR, TOLERANCE, signed_distances
 from data_gen.surface_tree import SPACING, surface_tree
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["APPROACH", "SLACK", "Clearance", "clearance", "swept_boxes"]

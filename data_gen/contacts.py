@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64, UInt32
 
 from data_gen.meshes import Solid
 from data_gen.raycasting import raycasting_scene
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 
 __all__ = ["ContactFinder", "Contacts", "contact_finder"]
 

@@ -15,7 +15,7 @@ from data_gen.contacts import ContactFinder
 from data_gen.meshes import Solid
 from data_gen.objects import sides
 from data_gen.stable_poses import stable_poses
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, unit
 
 __all__ = ["COLUMNS", "ShapeMeasures", "measure", "summary_rows"]

@@ -15,8 +15,8 @@ from data_gen.labelling import LabelledGrasps, label_grasps
 from data_gen.opening import fitted_opening
 from data_gen.scenes import Scene
 from data_gen.views import View
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 from graspnet.transforms import invert
 

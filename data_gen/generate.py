@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen.engines import Engine
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import sample_hands
 from data_gen.heap_unit import HeapMember, generate_heap
@@ -21,8 +20,9 @@ from data_gen.single_objects import generate_object
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper
-from graspnet.run_record import package_versions
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.run.engines import Engine
+from graspnet.run.record import package_versions
 
 __all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
 

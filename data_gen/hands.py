@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 
 __all__ = ["HandConfig", "sample_hands"]
 

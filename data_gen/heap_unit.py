@@ -22,8 +22,8 @@ from data_gen.scenes import Bin, Scene, SceneConfig, sample_camera
 from data_gen.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
-from graspnet.grasps import image_from_grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert
 
 __all__ = ["HeapMember", "generate_heap"]

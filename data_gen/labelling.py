@@ -18,8 +18,8 @@ from data_gen.robustness import MetricEstimate, estimate
 from data_gen.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.dataset import GraspTable, MetricColumns
-from graspnet.grasps import Grasps, image_from_grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["HoldLabels", "LabelledGrasps", "hold_labels", "label_grasps", "seen_in_image"]

@@ -18,7 +18,7 @@ from data_gen.physics.tugs import TugConfig, Tugs, tug
 from data_gen.resistance import ResistanceConfig, least_force
 from data_gen.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
 from data_gen.wrenches import WrenchConfig
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 
 __all__ = ["METRICS", "ClosedGrasps", "GraspMetric", "MetricConfig"]
 

@@ -15,8 +15,8 @@ from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid
 from data_gen.scenes import Scene
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, rotation_about, unit
 
 __all__ = ["ObjectGraspConfig", "best_clearance", "sample_object_grasps", "turned_to_table"]

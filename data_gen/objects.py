@@ -15,7 +15,7 @@ from data_gen.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_
 from data_gen.procedural import FAMILIES, check_family, make_solid
 from data_gen.stable_poses import stable_poses
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import perpendicular_to
 
 __all__ = [

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
-from graspnet.progress import track
-from graspnet.run_record import write_run_record
+from graspnet.run.options import run_options
+from graspnet.run.progress import track
+from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
-    from data_gen.engines import Engine
     from data_gen.objects import ObjectConfig
     from data_gen.objects_page import ObjectReport
+    from graspnet.run.engines import Engine
 
 __all__ = ["objects"]
 

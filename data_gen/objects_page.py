@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from data_gen.diversity import COLUMNS, ShapeMeasures, summary_rows
 from graspnet.drawing import new_figure
-from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

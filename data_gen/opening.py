@@ -9,8 +9,8 @@ from jaxtyping import Float64
 
 from data_gen.contacts import contact_finder
 from data_gen.meshes import Solid
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 
 __all__ = ["fitted_opening"]
 

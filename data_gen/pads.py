@@ -14,7 +14,7 @@ from numba import njit
 
 from data_gen.contacts import ContactFinder
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 
 __all__ = ["PadConfig", "PadContacts", "close_pads"]
 

@@ -14,8 +14,8 @@ from data_gen.meshes import Solid
 from data_gen.metrics import METRICS, ClosedGrasps, MetricConfig
 from data_gen.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
 from graspnet.errors import InputError, unknown_name
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 
 __all__ = ["MetricEstimate", "estimate"]
 

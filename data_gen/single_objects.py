@@ -24,8 +24,8 @@ from data_gen.stable_poses import StablePoses, stable_poses
 from data_gen.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert
 
 __all__ = ["generate_object"]

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 
 from data_gen.meshes import Solid
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 
 __all__ = [
     "SHIFTS",

@@ -18,7 +18,7 @@ from data_gen.robustness import estimate
 from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.drawing import new_figure, save_png
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import invert, transform_points
 
 rng = np.random.default_rng(2)

@@ -13,9 +13,9 @@ from data_gen.meshes import solid_from_mesh
 from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import Scene
 from graspnet.camera import Camera
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
-from graspnet.ops.grasp_crops import MetricCropConfig, grasp_crops
+from graspnet.crops.crops import MetricCropConfig, grasp_crops
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid
 
 solid = solid_from_mesh(trimesh.creation.box((0.08, 0.03, 0.04)), "box")

@@ -13,8 +13,8 @@ from data_gen.scenes import Scene
 from data_gen.stable_poses import stable_poses
 from graspnet.camera import load_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid

@@ -11,8 +11,8 @@ from data_gen.generate_config import GenerateConfig
 from data_gen.scenes import SceneConfig
 from data_gen.single_objects import generate_object
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 
 hand = load_gripper("yumi")
 NONE = {"antipodal": 0.0, "near_miss": 0.0, "action_space": 0.0}

@@ -10,8 +10,8 @@ from jaxtyping import Float, Float32, Float64, UInt8
 from PIL import Image
 
 from graspnet.camera import Camera
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import transform_points
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def draw_crops(
     titles: Sequence[str] = (),
     color: Color = "tab:orange",
 ) -> None:
-    """What a network sees of each grasp (`ops.grasp_crops`), one crop for each of the figure's axes, in their order.
+    """What a network sees of each grasp (`graspnet.crops`), one crop for each of the figure's axes, in their order.
 
     Metric crops (C = 2): bright = nearer to the palm than the grasp's origin, grey = level with it, dark = behind it;
     black and white are one max_width away. Pixel crops (C = 1): depth. Missing is violet. `opening`: the distance

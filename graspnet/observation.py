@@ -10,7 +10,7 @@ from PIL import Image
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, is_rigid, unit
 
 __all__ = ["Observation", "Plane", "fit_plane", "read_depth", "read_mask"]

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 from policies.approach_plane import ApproachPlane
 

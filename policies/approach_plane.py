@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid
 

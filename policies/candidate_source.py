@@ -11,7 +11,7 @@ import numpy as np
 
 from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation
 from graspnet.sensors import Sensor, load_sensor

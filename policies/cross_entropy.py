@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from policies.antipodal_sampler import AntipodalSamplerConfig
 from policies.approach_plane import ApproachPlane

@@ -13,11 +13,11 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from graspnet.config import load_config
+from graspnet.crops.crops import grasp_crops
 from graspnet.errors import InputError, unknown_name
-from graspnet.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps, image_from_grasps
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation
-from graspnet.ops.grasp_crops import grasp_crops
 
 __all__ = [
     "POLICIES",
@@ -219,7 +219,7 @@ def make_policy(
 
 
 class NetworkQuality:
-    """A trained network as a Quality: crops as in training (`graspnet.ops.grasp_crops`), scored in batches.
+    """A trained network as a Quality: crops as in training (`graspnet.crops.crops`), scored in batches.
 
     The network stays on the device where it is. threads: how many of the CPU's to use; 1 for a worker among others;
     None tries one and two on the first full batches, after one to warm up, and takes two where that is a third faster

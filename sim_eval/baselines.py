@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 from policies.approach_plane import ApproachPlane
 from policies.policy import GraspPlan, Policy, Quality

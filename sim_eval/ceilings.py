@@ -22,8 +22,8 @@ from data_gen.metrics import MetricConfig
 from data_gen.scenes import Scene
 from data_gen.uncertainty import UncertaintyConfig
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 from graspnet.transforms import invert
 from policies.policy import GraspPlan, make_policy

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from data_gen.run_options import run_options
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
-from graspnet.progress import track
-from graspnet.run_record import write_json, write_run_record
+from graspnet.run.options import run_options
+from graspnet.run.progress import track
+from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
-    from data_gen.engines import Engine
+    from graspnet.run.engines import Engine
     from sim_eval.planners import PlannerChoice
     from sim_eval.protocols import ProtocolConfig
 

@@ -25,7 +25,7 @@ from data_gen.rendering import Renderer
 from data_gen.scenes import Bin, Scene, sample_camera
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.observation import MASK_HEIGHT, Observation
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.transforms import rigid, rotation_about, transform_points

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from data_gen.engines import Engine
 from data_gen.generate import UnitSummary, generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.objects import ObjectConfig, load_object, object_names
@@ -21,13 +20,14 @@ from data_gen.physics.film import object_picture
 from graspnet import drawing
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict, load_config
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.ops.grasp_crops import MetricCropConfig
-from graspnet.progress import track
-from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
-from graspnet.run_record import write_json, write_run_record
+from graspnet.grasps.grasps import Grasps
+from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.run.engines import Engine
+from graspnet.run.progress import track
+from graspnet.run.record import write_json, write_run_record
 from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train

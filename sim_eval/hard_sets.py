@@ -23,17 +23,17 @@ from jaxtyping import Float64, Int64
 
 from data_gen.antipodal import AntipodalConfig, sample_antipodal
 from data_gen.collision import clearance
-from data_gen.engines import Engine
 from data_gen.objects import ObjectConfig, posed_at_random
 from data_gen.procedural import FAMILIES, make_solid
 from data_gen.rendering import RaycastRenderer
-from data_gen.run_options import run_options
 from data_gen.scenes import Scene
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
-from graspnet.progress import track
-from graspnet.run_record import git_state
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.run.engines import Engine
+from graspnet.run.options import run_options
+from graspnet.run.progress import track
+from graspnet.run.record import git_state
 from policies.policy import make_policy
 from sim_eval.ceilings import LABEL, Oracle
 from sim_eval.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from data_gen.objects import ObjectConfig, mesh_files
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, load_config, preset_names
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.sensors import SensorConfig
 from policies.policy import policy_class
 from sim_eval.object_sets import load_object_set

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from data_gen.physics.piece_fit import FAR, TOLERATED, Fit
-from graspnet.report_page import paragraph, table_html
+from graspnet.report.page import paragraph, table_html
 from sim_eval.protocols import TrialRecord
 from sim_eval.records import started
 

@@ -12,12 +12,12 @@ from operator import attrgetter
 from time import perf_counter
 from typing import Any, Literal
 
-from data_gen.engines import Engine
 from data_gen.physics.decomposition import piece_fit
 from data_gen.physics.piece_fit import Fit
 from data_gen.rendering import RaycastRenderer, Renderer
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
+from graspnet.run.engines import Engine
 from policies.policy import NetworkQuality
 from sim_eval.clutter_scenes import ClutterConfig
 from sim_eval.identity import identified

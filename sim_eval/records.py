@@ -15,7 +15,7 @@ import numpy as np
 
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
-from graspnet.folder import clear_errors
+from graspnet.run.storage import clear_errors
 
 __all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "rows_as_json", "started"]
 

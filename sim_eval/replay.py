@@ -23,7 +23,7 @@ from data_gen.rendering import RaycastRenderer
 from graspnet.config import parse_config
 from graspnet.drawing import webp_bytes
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.transforms import invert
 from sim_eval.clutter import RoundRecord, clear_away

@@ -20,8 +20,8 @@ from data_gen.rendering import Renderer
 from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about

@@ -12,7 +12,7 @@ from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, PALM_COLOUR, TABLE_COLOURS, WALL_COLOUR
 from data_gen.physics.picking import ClutterWorld
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from sim_eval.replay import ReplayedPick
 
 __all__ = ["require_display", "show_picks"]

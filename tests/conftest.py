@@ -8,16 +8,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and torch load: tw
 import pytest
 from hypothesis import settings
 
+from tests.places import SHARED
+
 settings.register_profile("graspnet", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("graspnet")
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real images and meshes beside the checkout, which are not ours to ship."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    return SHARED

@@ -14,8 +14,8 @@ from graspnet.benchmarks import generate
 from graspnet.benchmarks.cli import benchmark_names
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.cli import main
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 
 PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "plan", "simulate"}
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.physics.bodies import HAND, OBJECT, load_mujoco
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import transform_points
 
 __all__ = ["CARRIAGE", "JAWS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]

@@ -21,8 +21,8 @@ from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
 from data_gen.scenes import Bin
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, rigid, transform_points
 
 __all__ = ["OUTCOMES", "ClutterWorld", "Outcome", "PickConfig", "PickFrame", "PickResult", "PickWorld", "SolverConfig"]

@@ -17,8 +17,8 @@ from data_gen.physics.hand import HandConfig
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from data_gen.uncertainty import PerturbedGrasps
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, transform_points
 
 __all__ = ["LABEL_PICK", "TugConfig", "Tugs", "tug"]

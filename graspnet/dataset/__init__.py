@@ -8,7 +8,7 @@
                         /instance.zarr   uint8, 0 = table, bin or nothing, k = object k
                         /shard.json      sizes and checksums of those; written last: with it, the shard is whole
 
-Crops are not stored: `graspnet.ops.grasp_crops` cuts them, so that noise, crop size and augmentation are chosen at
+Crops are not stored: `graspnet.crops.crops` cuts them, so that noise, crop size and augmentation are chosen at
 training time. Files are plain Parquet and Zarr 3, readable without us; docs/dataset.md tells every column.
 """
 

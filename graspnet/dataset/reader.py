@@ -18,8 +18,8 @@ from graspnet.dataset.records import (
 from graspnet.dataset.shard import Shard
 from graspnet.dataset.shard_files import shard_from_files
 from graspnet.errors import InputError
-from graspnet.folder import Folder, open_folder
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.run.storage import Folder, open_folder
 
 __all__ = ["Dataset"]
 

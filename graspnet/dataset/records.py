@@ -9,7 +9,7 @@ from typing import Any
 from graspnet.camera import Camera
 from graspnet.dataset.shard import Shard
 from graspnet.errors import InputError
-from graspnet.folder import Folder, json_bytes
+from graspnet.run.storage import Folder, json_bytes
 
 __all__ = [
     "HEADER",

@@ -27,7 +27,7 @@ from graspnet.dataset.records import (
 from graspnet.dataset.shard import Shard
 from graspnet.dataset.shard_files import shard_to_files
 from graspnet.errors import InputError
-from graspnet.folder import TEMPORARY, Folder, json_bytes, open_folder
+from graspnet.run.storage import TEMPORARY, Folder, json_bytes, open_folder
 
 __all__ = ["DatasetWriter"]
 

@@ -77,8 +77,8 @@ def import_dexnet(
     from graspnet.config import config_to_dict
     from graspnet.dataset import Dataset
     from graspnet.interchange.dexnet_import import DexNetImport, DexNetImportConfig
-    from graspnet.progress import track
-    from graspnet.run_record import write_run_record
+    from graspnet.run.progress import track
+    from graspnet.run.record import write_run_record
 
     started = time.time()
     config = DexNetImportConfig(
@@ -113,8 +113,8 @@ def export_dexnet(dataset: str, version: str, metric: str | None, output: Path) 
     """
     from graspnet.dataset import Dataset
     from graspnet.interchange.dexnet_export import export_dexnet as run
-    from graspnet.progress import track
-    from graspnet.run_record import write_run_record
+    from graspnet.run.progress import track
+    from graspnet.run.record import write_run_record
 
     started = time.time()
     opened = Dataset.open(dataset)

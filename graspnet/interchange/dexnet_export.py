@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
 
+from graspnet.crops.crops import PixelCropConfig, grasp_crops
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import unknown_name
 from graspnet.interchange.dexnet import (
@@ -24,8 +25,7 @@ from graspnet.interchange.dexnet import (
     columns_from_camera_poses,
 )
 from graspnet.interchange.tensors import Field, TensorWriter, write_split
-from graspnet.ops.grasp_crops import PixelCropConfig, grasp_crops
-from graspnet.run_record import write_json
+from graspnet.run.record import write_json
 
 __all__ = ["export_dexnet"]
 

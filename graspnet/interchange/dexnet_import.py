@@ -1,7 +1,7 @@
 """Dex-Net tensors to a dataset: every crop becomes an image of its own, with one grasp.
 
 A crop is what a camera sees that is turned about its optical axis and has pixels 96 / size times as large; so it is an
-image with intrinsics like any other, and `ops.grasp_crops` cuts from it what a network sees. What the tensors do not
+image with intrinsics like any other, and `graspnet.crops` cuts from it what a network sees. What the tensors do not
 tell is NaN: the camera's pose (then the approach is the optical axis), the object's, contacts, variances. Of the
 clearances the sign alone is known: they are +inf or -inf metres.
 """
@@ -27,8 +27,8 @@ from graspnet.dataset import (
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.interchange.dexnet import (
     LAYOUTS,
     OUR_METRICS,
@@ -39,7 +39,7 @@ from graspnet.interchange.dexnet import (
     grasp_index,
 )
 from graspnet.interchange.tensors import TensorFolder
-from graspnet.run_record import package_versions
+from graspnet.run.record import package_versions
 from graspnet.transforms import rigid, rotation_about
 
 __all__ = ["DexNetImport", "DexNetImportConfig"]

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from graspnet.errors import InputError
-from graspnet.run_record import write_json
+from graspnet.run.record import write_json
 
 __all__ = ["Field", "TensorFolder", "TensorWriter", "write_split"]
 

@@ -21,11 +21,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from graspnet.config import config_to_dict, parse_config
+from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError, unknown_name
 from graspnet.models import NETWORKS
 from graspnet.models.network import GraspNetwork
-from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
-from graspnet.run_record import write_json
+from graspnet.run.record import write_json
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "weights_checksum"]
 
@@ -52,7 +52,7 @@ class Checkpoint:
 
     @property
     def crop(self) -> MetricCropConfig | PixelCropConfig:
-        """What `graspnet.ops.grasp_crops` must cut for this network."""
+        """What `graspnet.crops.crops` must cut for this network."""
         return self.network.crop
 
     def quality(self, logits: Float32[Tensor, "N 2"]) -> Float32[Tensor, "N"]:

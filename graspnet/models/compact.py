@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
-from graspnet.ops.grasp_crops import MetricCropConfig
 
 __all__ = ["CompactConfig", "CompactNetwork"]
 

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from graspnet.crops.crops import PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
-from graspnet.ops.grasp_crops import PixelCropConfig
 
 __all__ = ["GQCNN", "GQCNN_2_0", "GQCNN_4_0_PARALLEL_JAW", "Convolution", "GQCNNConfig", "LocalResponseNorm"]
 

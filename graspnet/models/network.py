@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 
 __all__ = ["GraspNetwork", "he_initialise"]
 

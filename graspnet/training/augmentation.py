@@ -1,6 +1,6 @@
 """What leaves a grasp's label alone: interchanged jaws, mirrored scenes, and a little doubt about the grasp's depth.
 
-A crop's columns run along the closing axis y, its rows along −x (`graspnet.ops.grasp_crops`). Hence
+A crop's columns run along the closing axis y, its rows along −x (`graspnet.crops.crops`). Hence
 
     half a turn about the approach (the jaws swap)     = rows and columns reversed, slope → (−x, −y)
     the scene mirrored in the grasp's plane x = 0      = rows reversed,             slope → (−x,  y)
@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError
-from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig
 
 __all__ = ["AugmentationConfig", "draw_flips", "flipped", "shifted_along_approach"]
 

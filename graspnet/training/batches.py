@@ -1,7 +1,7 @@
 """Batches for training: noisy, augmented crops, cut on the fly from the dataset's clean depth images.
 
 Each image is cut once to the window that its grasps' crops look at, and kept in memory. In every epoch a sensor
-measures every window anew, the crops are cut by `graspnet.ops.grasp_crops` and mixed in a pool of several thousand.
+measures every window anew, the crops are cut by `graspnet.crops.crops` and mixed in a pool of several thousand.
 Threads do so while the optimiser works. Every random stream belongs to (seed, epoch, image), none to a thread: the
 same seed gives the same batches, however many threads there are and wherever a run was interrupted.
 """
@@ -21,10 +21,10 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
 from graspnet.camera import Camera
+from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
-from graspnet.progress import track
+from graspnet.run.progress import track
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 

@@ -29,7 +29,7 @@ def train(
     """
     from graspnet.config import config_to_dict, load_config
     from graspnet.dataset import Dataset
-    from graspnet.run_record import write_run_record
+    from graspnet.run.record import write_run_record
     from graspnet.training import trainer
 
     started = time.time()

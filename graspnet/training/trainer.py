@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Float64
 
 from graspnet.config import config_to_dict
+from graspnet.crops.crops import GraspCrops
 from graspnet.dataset import Dataset, DatasetHeader
 from graspnet.errors import InputError
 from graspnet.models import architecture
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
 from graspnet.models.network import GraspNetwork
-from graspnet.ops.grasp_crops import GraspCrops
-from graspnet.progress import track
-from graspnet.run_record import write_json
+from graspnet.run.progress import track
+from graspnet.run.record import write_json
 from graspnet.training.batches import (
     Batch,
     BatchConfig,
@@ -31,10 +31,10 @@ from graspnet.training.batches import (
     evaluation_crops,
     load_examples,
 )
+from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed, using_threads
 from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall, quality_of
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
-from graspnet.training.speed import Computing, find_fastest, loss_of, placed, using_threads
-from graspnet.training.state import EpochRecord, TrainingState, discard_states, load_state, save_state
+from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
 
 __all__ = ["TrainConfig", "TrainingResult", "predict", "train"]
 

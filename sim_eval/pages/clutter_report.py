@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graspnet.drawing import new_figure
-from graspnet.gripper import load_gripper
-from graspnet.report_page import figure_html, paragraph, table_html
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.report.page import figure_html, paragraph, table_html
 from sim_eval.clutter import RoundRecord
 from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
 from sim_eval.pages.cells import points_cell, share_cell

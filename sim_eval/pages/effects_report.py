@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graspnet.drawing import new_figure
-from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 from sim_eval.pages.cells import points_cell, share_cell
 from sim_eval.variants import Effect
 

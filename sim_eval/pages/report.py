@@ -10,9 +10,9 @@ import numpy as np
 
 from data_gen.physics.picking import OUTCOMES, Outcome
 from graspnet.config import config_to_dict
-from graspnet.gripper import load_gripper
-from graspnet.report_page import Section, details_html, figure_html, paragraph, table_html, write_report
-from graspnet.run_record import package_versions
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.report.page import Section, details_html, figure_html, paragraph, table_html, write_report
+from graspnet.run.record import package_versions
 from sim_eval.identity import protocol_hash
 from sim_eval.kinds import kind_named
 from sim_eval.pages.cells import share_cell

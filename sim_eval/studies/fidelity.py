@@ -18,14 +18,14 @@ import click
 import numpy as np
 from jaxtyping import Bool
 
-from data_gen.engines import LocalEngine
 from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from data_gen.physics.piece_fit import FAR, TOLERATED, Fit, fit_of
 from graspnet.errors import InputError
-from graspnet.progress import track
+from graspnet.run.engines import LocalEngine
+from graspnet.run.progress import track
 from sim_eval.statistics import paired_difference
 from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
 from sim_eval.studies.sdf_study import print_loading, print_sdf

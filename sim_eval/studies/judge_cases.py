@@ -13,8 +13,8 @@ from data_gen.meshes import Solid
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from data_gen.physics.tugs import GRAVITY
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 
 __all__ = ["CREEP_LOADS", "CREEP_SOLIDS", "Case", "Share", "creep", "drawn"]

@@ -22,7 +22,6 @@ from scipy.special import ndtr
 
 from data_gen.candidates import CandidateConfig, sample_candidates
 from data_gen.collision import clearance
-from data_gen.engines import LocalEngine
 from data_gen.hands import HandConfig, sample_hands
 from data_gen.metrics import METRICS, MetricConfig
 from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
@@ -32,8 +31,9 @@ from data_gen.physics.tugs import TugConfig
 from data_gen.robustness import estimate
 from data_gen.scenes import Scene
 from data_gen.uncertainty import UncertaintyConfig, perturbed
-from graspnet.grasps import Grasps
-from graspnet.progress import track
+from graspnet.grasps.grasps import Grasps
+from graspnet.run.engines import LocalEngine
+from graspnet.run.progress import track
 from graspnet.transforms import frame_from_axes, invert, rigid
 from sim_eval.statistics import bootstrap_over_objects
 

@@ -22,7 +22,6 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float64
 
-from data_gen.engines import LocalEngine
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.bodies import load_mujoco
@@ -30,8 +29,9 @@ from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from data_gen.physics.piece_fit import fit_of
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
-from graspnet.progress import track
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.run.engines import LocalEngine
+from graspnet.run.progress import track
 from sim_eval.statistics import bootstrap_over_objects, paired_difference
 from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
 

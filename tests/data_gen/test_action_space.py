@@ -8,8 +8,8 @@ from scipy import stats
 from data_gen.action_space import sample_action_space
 from data_gen.antipodal import lowest_origin
 from data_gen.meshes import solid_from_mesh
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import rigid
 
 

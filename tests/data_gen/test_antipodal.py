@@ -10,8 +10,8 @@ from data_gen.closure import lowest_friction
 from data_gen.contacts import ContactFinder
 from data_gen.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import invert, rigid
 
 CONFIG = AntipodalConfig()

@@ -9,7 +9,6 @@ import trimesh
 from click.testing import CliRunner
 
 from data_gen.audit import KINDS, AuditedGrasp, audited_grasps
-from data_gen.engines import Engine
 from data_gen.generate import generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import HandConfig
@@ -19,6 +18,7 @@ from data_gen.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
+from graspnet.run.engines import Engine
 from graspnet.transforms import invert, transform_points
 
 SIDES = np.array([0.06, 0.03, 0.02])

@@ -12,8 +12,8 @@ from data_gen.metrics import MetricConfig
 from data_gen.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.drawing import png_bytes
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")  # opening 50 mm; pads 20 mm broad and high

@@ -9,8 +9,8 @@ from data_gen.contacts import ContactFinder
 from data_gen.meshes import solid_from_mesh
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 

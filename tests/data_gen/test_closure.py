@@ -13,7 +13,7 @@ from data_gen.closure import antipodality, epsilon, epsilon_linf, force_closure,
 from data_gen.contacts import ContactFinder, Contacts
 from data_gen.meshes import solid_from_mesh
 from data_gen.wrenches import WrenchConfig, grasp_wrenches
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, unit
 
 CONFIG = WrenchConfig()

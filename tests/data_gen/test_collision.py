@@ -11,8 +11,8 @@ from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.scenes import Bin, Scene
 from data_gen.signed_distance import FAR
 from data_gen.unions import manifold_from_mesh
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
 
 

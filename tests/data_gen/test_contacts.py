@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from data_gen.contacts import ContactFinder, Contacts
 from data_gen.meshes import Solid, solid_from_mesh
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit
 
 RADIUS = 0.02

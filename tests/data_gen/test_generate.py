@@ -16,7 +16,6 @@ from data_gen.candidates import CandidateConfig
 from data_gen.cli import generate as command
 from data_gen.collision import clearance
 from data_gen.contacts import ContactFinder
-from data_gen.engines import LocalEngine
 from data_gen.generate import generate, generate_unit
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import HandConfig, sample_hands
@@ -28,7 +27,8 @@ from data_gen.scenes import Scene
 from graspnet.config import load_config
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.run.engines import LocalEngine
 from graspnet.transforms import invert, transform_points
 
 

@@ -9,7 +9,6 @@ import trimesh
 
 from data_gen.candidates import CandidateConfig
 from data_gen.collision import swept_boxes
-from data_gen.engines import Engine, LocalEngine
 from data_gen.generate import generate
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import HandConfig
@@ -18,10 +17,11 @@ from data_gen.objects import ObjectConfig, load_object, object_names
 from data_gen.physics.heaps import HeapConfig
 from data_gen.scenes import Bin, SceneConfig
 from graspnet.config import load_config
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
-from graspnet.ops.grasp_crops import MetricCropConfig
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.run.engines import Engine, LocalEngine
 from graspnet.training.batches import LabelConfig, load_examples
 from graspnet.transforms import invert, transform_points
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import yaml
 
-from data_gen.engines import Engine, LocalEngine, RayEngine
 from data_gen.generate import generate
 from data_gen.generate_config import GenerateConfig
 from graspnet.config import parse_config
 from graspnet.errors import InputError
+from graspnet.run.engines import Engine, LocalEngine, RayEngine
 
 KILLS = 10
 UNITS = 32
@@ -83,7 +83,7 @@ def assert_finished_shards_are_whole(folder: Path, whole: dict[str, bytes]) -> N
 def test_a_run_killed_ten_times_at_random_moments_and_resumed_equals_the_uninterrupted_one(whole, tmp_path):
     folder, rng = tmp_path / "data", np.random.default_rng(0)
     script = (
-        "from pathlib import Path; from data_gen.engines import LocalEngine\n"
+        "from pathlib import Path; from graspnet.run.engines import LocalEngine\n"
         "from tests.data_gen.test_interruptions import make\n"
         f"if __name__ == '__main__': make(Path({str(folder)!r}), LocalEngine(2), resume=True)"
     )

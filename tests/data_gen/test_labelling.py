@@ -12,8 +12,8 @@ from data_gen.scenes import Scene
 from data_gen.signed_distance import FAR
 from data_gen.uncertainty import UncertaintyConfig
 from graspnet.camera import Camera
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about, transform_points
 
 HAND = load_gripper("yumi")  # opening 50 mm, fingertips 10 mm below the pads' centres, palm 35 mm above them

@@ -12,8 +12,9 @@ from data_gen.meshes import Solid, _solid, find_meshes, load_solid, solid_from_m
 from data_gen.procedural import make_solid
 from data_gen.unions import manifold_from_mesh
 from graspnet.errors import InputError
+from tests.places import SHARED
 
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "meshes"
+DATA = SHARED / "meshes"
 KIT, RANDOM, RAW, VGN = (DATA / name for name in ("kit", "random_urdfs", "random_urdfs_raw", "vgn_test"))
 
 

@@ -12,8 +12,8 @@ from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
 from data_gen.scenes import Scene
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")

@@ -21,8 +21,9 @@ from data_gen.objects import (
 from data_gen.stable_poses import stable_poses
 from graspnet.config import parse_config
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import rigid, rotation_about
+from tests.places import SHARED
 
 HAND = load_gripper("yumi")
 
@@ -103,7 +104,7 @@ def test_a_side_is_as_long_as_was_asked_for_in_every_pose(config, which, side):
         assert scaled_pose[2, 3] == pytest.approx(scales[0] * pose[2, 3])
 
 
-KIT = Path(__file__).parents[2] / ".." / "shared" / "data" / "meshes" / "kit"
+KIT = SHARED / "meshes" / "kit"
 
 
 @pytest.mark.skipif(not KIT.is_dir(), reason="the KIT objects are not on this machine")

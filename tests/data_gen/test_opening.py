@@ -6,8 +6,8 @@ import trimesh
 
 from data_gen.meshes import Solid
 from data_gen.opening import fitted_opening
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import rigid, rotation_about
 
 HAND = ParallelJawGripper(

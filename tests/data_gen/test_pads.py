@@ -11,8 +11,8 @@ from data_gen.pads import PadConfig, PadContacts, close_pads
 from data_gen.robustness import estimate
 from data_gen.uncertainty import UncertaintyConfig
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")  # pads 20 mm broad, 20 mm high

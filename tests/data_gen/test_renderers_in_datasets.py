@@ -9,8 +9,8 @@ from data_gen.generate import generate_unit, object_names
 from data_gen.generate_config import GenerateConfig
 from data_gen.hands import HandConfig
 from data_gen.objects import ObjectConfig
-from graspnet.gripper import load_gripper
-from graspnet.ops.grasp_crops import MetricCropConfig
+from graspnet.crops.crops import MetricCropConfig
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.training.batches import cut_crops
 
 CONFIG = GenerateConfig(

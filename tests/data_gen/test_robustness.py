@@ -22,8 +22,8 @@ from data_gen.uncertainty import UncertaintyConfig
 from data_gen.wrenches import WrenchConfig
 from graspnet.config import load_config
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
 
 DOWN = np.array([0.0, 0.0, -1.0])

@@ -13,7 +13,7 @@ from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.uncertainty import SHIFTS, UncertaintyConfig, chance_of_friction, perturbed
 from graspnet.config import load_config
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit
 
 DOWN = np.array([0.0, 0.0, -1.0])

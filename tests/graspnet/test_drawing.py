@@ -20,8 +20,8 @@ from graspnet.drawing import (
     save_png,
     webp_bytes,
 )
-from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
+from graspnet.grippers.parallel_jaw import load_gripper
 
 CAMERA = Camera(500.0, 500.0, 99.5, 74.5, 200, 150)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graspnet.camera import Camera
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 

@@ -1,21 +1,21 @@
 """Facts about the antipodal sampler, on boxes of known pose and on the real images of the shared data."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation, read_depth, read_mask
 from policies.antipodal_sampler import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
+from tests.places import SHARED
 
 CONFIG = AntipodalSamplerConfig()
 BAR = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)  # its long sides are too far apart for the hand: one axis is left
 ACROSS = np.array([-np.sin(0.5), np.cos(0.5), 0.0])
-REAL = Path(__file__).parents[2] / "../shared/data/real_depth"
+REAL = SHARED / "real_depth"
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.22, 0.45])

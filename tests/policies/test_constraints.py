@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
 from policies.approach_plane import ApproachPlane

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image
+from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
 from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal

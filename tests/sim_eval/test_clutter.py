@@ -12,7 +12,6 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
 from data_gen.physics.heaps import HeapConfig
 from data_gen.physics.picking import ClutterWorld, Outcome, PickResult
@@ -21,7 +20,8 @@ from data_gen.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.run.engines import Engine, LocalEngine
 from graspnet.transforms import frame_from_axes, invert, rigid
 from policies.policy import GraspPlan, make_policy
 from sim_eval.ceilings import Oracle

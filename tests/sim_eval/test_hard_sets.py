@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.engines import Engine
 from data_gen.meshes import solid_from_mesh
 from data_gen.stable_poses import stable_poses
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.run.engines import Engine
 from graspnet.transforms import rigid, rotation_about
 from sim_eval.hard_sets import RULES, Rule, build, candidate, distinct
 from sim_eval.object_sets import FROZEN, KEPT, NO_START, ObjectPose, load_object_set, read_object_set

@@ -6,7 +6,7 @@ from data_gen.metrics import MetricConfig
 from data_gen.rendering import RaycastRenderer
 from data_gen.robustness import estimate
 from graspnet.config import load_config
-from graspnet.grasps import Grasps
+from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.transforms import invert
 from policies.policy import NetworkQuality, make_policy

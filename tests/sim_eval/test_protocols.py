@@ -9,7 +9,6 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.engines import Engine, LocalEngine
 from data_gen.objects import ObjectConfig
 from data_gen.physics import picking
 from data_gen.rendering import RaycastRenderer, Renderer
@@ -17,6 +16,7 @@ from data_gen.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
+from graspnet.run.engines import Engine, LocalEngine
 from policies.policy import GraspPlan, make_policy
 from sim_eval import protocols
 from sim_eval.planners import Planner, PlannerChoice, PlannerError, PolicyPlanner, Situation

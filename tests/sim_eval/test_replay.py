@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from data_gen.engines import LocalEngine
 from data_gen.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config
+from graspnet.run.engines import LocalEngine
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import ProtocolConfig, run_protocol
 from sim_eval.replay import FinishedRun, Replays, picks_of, read_run

@@ -18,8 +18,8 @@ from data_gen.rendering import RaycastRenderer
 from data_gen.scenes import SceneConfig
 from graspnet.camera import load_camera
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_gen.engines import Engine
 from data_gen.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.run.engines import Engine
 from sim_eval.planners import PlannerChoice
 from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.trial import Trial, TrialResult, draw_trial

@@ -18,7 +18,7 @@ from data_gen.physics.film import (
 from data_gen.physics.picking import ClutterWorld, PickFrame, PickWorld
 from data_gen.scenes import Bin
 from graspnet.camera import Camera
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 CUBE = PickWorld(solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube"), load_gripper("yumi"))

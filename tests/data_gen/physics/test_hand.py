@@ -5,7 +5,7 @@ import pytest
 
 from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.hand import HandConfig, add_hand, carriage_feedforward, lowest_corner
-from graspnet.gripper import load_gripper
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HANDS = ["yumi", "panda", "robotiq_85", "wide"]

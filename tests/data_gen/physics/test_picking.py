@@ -9,8 +9,8 @@ import trimesh
 from data_gen.meshes import Solid, solid_from_mesh
 from data_gen.physics.picking import OUTCOMES, PickConfig, PickResult, PickWorld, SolverConfig
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HANDS = ["yumi", "panda", "robotiq_85", "wide"]

@@ -13,8 +13,8 @@ from data_gen.physics.tugs import TugConfig, Tugs, tug
 from data_gen.robustness import estimate
 from data_gen.uncertainty import UncertaintyConfig, perturbed, unperturbed
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 DOWN = np.array([0.0, 0.0, -1.0])

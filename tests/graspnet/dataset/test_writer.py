@@ -5,7 +5,7 @@ import pytest
 
 from graspnet.dataset import Dataset, DatasetHeader, DatasetWriter
 from graspnet.errors import InputError
-from graspnet.folder import open_folder
+from graspnet.run.storage import open_folder
 
 from .conftest import assert_equal_shards, make_header, make_shard
 

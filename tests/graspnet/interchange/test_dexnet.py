@@ -16,6 +16,7 @@ from jaxtyping import Float64
 
 from graspnet.camera import Camera
 from graspnet.cli import main
+from graspnet.crops.crops import PixelCropConfig, grasp_crops
 from graspnet.dataset import (
     Dataset,
     DatasetHeader,
@@ -27,20 +28,20 @@ from graspnet.dataset import (
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, image_from_grasps
-from graspnet.gripper import load_gripper
-from graspnet.inspection.validation import invalid_columns
+from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.interchange.dexnet import LAYOUTS, HandPoses, grasp_index
 from graspnet.interchange.dexnet_export import export_dexnet
 from graspnet.interchange.dexnet_import import DexNetImport, DexNetImportConfig
 from graspnet.interchange.tensors import TensorFolder
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.ops.grasp_crops import PixelCropConfig, grasp_crops
+from graspnet.report.inspection.validation import invalid_columns
 from graspnet.transforms import frame_from_axes, invert, rigid
+from tests.places import SHARED
 
 CAMERA = Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)
 RADIUS = 0.025  # of the ball, m; it lies on the table at the world's origin
-ORIGINALS = Path(__file__).parents[4] / "shared" / "data" / "dexnet_tensors"
+ORIGINALS = SHARED / "dexnet_tensors"
 
 
 # A dataset of balls

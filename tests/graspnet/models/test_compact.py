@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.models.compact import CompactConfig
-from graspnet.ops.grasp_crops import MetricCropConfig
 
 
 def test_it_has_fewer_than_half_a_million_parameters():

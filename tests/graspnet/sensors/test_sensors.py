@@ -16,11 +16,12 @@ from graspnet.sensors import Sensor, load_sensor
 from graspnet.sensors.dexnet import DexNetSensor, DexNetSensorConfig
 from graspnet.sensors.sensor import IdealSensor
 from graspnet.sensors.triangulation import TriangulationConfig, TriangulationSensor, times_as_noisy
+from tests.places import SHARED
 
 PRESETS = preset_names("sensors")
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)
-PHOXI = Path(__file__).parents[3] / "../shared/data/real_depth/clutter_phoxi"
-REAL = Path(__file__).parents[3] / "../shared/data/real_depth/single_primesense"
+PHOXI = SHARED / "real_depth" / "clutter_phoxi"
+REAL = SHARED / "real_depth" / "single_primesense"
 # Only what a test is about is switched on.
 QUIET = TriangulationConfig(
     scale_deviation=0.0,

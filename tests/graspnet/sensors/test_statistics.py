@@ -1,7 +1,5 @@
 """Statistics of images whose noise, edges and holes are known in closed form."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -10,8 +8,9 @@ from scipy import ndimage
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.sensors.statistics import depth_statistics, main
+from tests.places import SHARED
 
-REAL = Path(__file__).parents[3] / "../shared/data/real_depth"
+REAL = SHARED / "real_depth"
 NO_OBJECT = np.zeros((480, 640), dtype=bool)
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from graspnet.camera import Camera
+from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError
-from graspnet.gripper import load_gripper
-from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 from graspnet.training.batches import cut_crops
 from graspnet.transforms import frame_from_axes, rigid

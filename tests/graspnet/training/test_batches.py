@@ -9,9 +9,9 @@ import torch
 
 from data_gen.generate_config import GenerateConfig
 from graspnet.config import load_config, preset_names
+from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
-from graspnet.ops.grasp_crops import MetricCropConfig, PixelCropConfig
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, LabelConfig, cut_crops, evaluation_crops, load_examples
 from graspnet.training.trainer import TrainConfig

@@ -12,16 +12,16 @@ from click.testing import CliRunner
 
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.network import GraspNetwork
-from graspnet.ops.grasp_crops import MetricCropConfig
 from graspnet.training import trainer
 from graspnet.training.batches import Batch, BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
+from graspnet.training.device_probe import Computing, find_fastest, loss_of
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
-from graspnet.training.speed import Computing, find_fastest, loss_of
-from graspnet.training.state import TrainingState, load_state, save_state
+from graspnet.training.resume import TrainingState, load_state, save_state
 from graspnet.training.trainer import TrainConfig, predict, train
 
 from .conftest import write_bars

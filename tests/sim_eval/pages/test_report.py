@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.engines import LocalEngine
 from data_gen.physics.picking import OUTCOMES
 from graspnet.config import load_config
+from graspnet.run.engines import LocalEngine
 from sim_eval.pages.effects_report import write_effects_report
 from sim_eval.pages.gallery import example_blocks
 from sim_eval.pages.report import MEANING, write_simulation_report

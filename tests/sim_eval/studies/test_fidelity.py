@@ -9,8 +9,8 @@ from data_gen.meshes import solid_from_mesh
 from data_gen.objects import ObjectConfig
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from graspnet.config import load_config
-from graspnet.grasps import Grasps
-from graspnet.gripper import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 from sim_eval.protocols import ProtocolConfig
 from sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graspnet.errors import InputError
-from graspnet.folder import Folder, open_folder
+from graspnet.run.storage import Folder, open_folder
 
 
 @pytest.fixture(params=["path", "file", "memory"])

@@ -35,8 +35,8 @@ def inspect(
     input, or a file that is damaged or holds what cannot be (each is named).
     """
     from graspnet.dataset import Dataset
-    from graspnet.inspection.summary import summarise
-    from graspnet.inspection.text import dataset_text, model_text, plan_text
+    from graspnet.report.inspection.summary import summarise
+    from graspnet.report.inspection.text import dataset_text, model_text, plan_text
 
     if (Path(source) / "model.json").is_file():
         click.echo(model_text(Path(source)))
@@ -51,8 +51,8 @@ def inspect(
     for problem in summary.problems:
         click.echo(problem, err=True)
     if output is not None:
-        from graspnet.inspection.page import write_page
-        from graspnet.run_record import write_run_record
+        from graspnet.report.inspection.page import write_page
+        from graspnet.run.record import write_run_record
 
         output.mkdir(parents=True, exist_ok=True)
         write_page(output / "report.html", dataset, summary, images, np.random.default_rng(seed))

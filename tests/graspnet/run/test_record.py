@@ -4,14 +4,11 @@ import json
 import subprocess
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
-import graspnet
-from graspnet.run_record import machine, package_versions, write_json, write_run_record
-
-ROOT = Path(graspnet.__file__).parent.parent
+from graspnet.run.record import machine, package_versions, write_json, write_run_record
+from tests.places import ROOT
 
 
 def test_a_run_record_tells_what_was_asked_and_with_what(tmp_path):

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
+from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
 from graspnet.transforms import invert, rigid
 
 CAMERA = Camera(fx=525.0, fy=480.0, cx=319.5, cy=239.5, width=640, height=480)  # fx ≠ fy: their mix-up would show

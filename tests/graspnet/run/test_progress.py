@@ -2,7 +2,7 @@
 
 import pytest
 
-from graspnet.progress import track
+from graspnet.run.progress import track
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Float32, Float64
 
 from graspnet.camera import Camera
+from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
-from graspnet.gripper import ParallelJawGripper, load_gripper
-from graspnet.ops.grasp_crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, rigid, rotation_about, unit
 
 CAMERA = Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float64
 
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError, unknown_name
-from graspnet.inspection.validation import invalid_columns, object_rows
-from graspnet.progress import track
+from graspnet.report.inspection.validation import invalid_columns, object_rows
+from graspnet.run.progress import track
 
 __all__ = ["CLEARANCES", "GraspSample", "Summary", "Tally", "ViewSample", "summarise", "threshold_of"]
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,9 @@ import pytest
 from data_gen.metrics import METRICS
 from graspnet.dataset import DatasetHeader
 from graspnet.dataset.columns import GRASPS, IMAGES, METRIC, OBJECTS
+from tests.places import ROOT
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "dataset.md").read_text()
+DOCUMENT = (ROOT / "docs" / "dataset.md").read_text()
 
 
 def rows_under(header: str, section: str) -> list[list[str]]:

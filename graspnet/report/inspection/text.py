@@ -7,7 +7,7 @@ from typing import Any
 
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.inspection.summary import Summary, Tally, threshold_of
+from graspnet.report.inspection.summary import Summary, Tally, threshold_of
 
 __all__ = ["dataset_text", "model_text", "plan_text", "rows_of"]
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from graspnet.drawing import new_figure
-from graspnet.report_page import (
+from graspnet.report.page import (
     Section,
     details_html,
     figure_html,

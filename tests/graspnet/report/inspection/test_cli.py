@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from graspnet.inspection.cli import inspect
-from graspnet.inspection.page import write_page
-from graspnet.inspection.summary import summarise
+from graspnet.report.inspection.cli import inspect
+from graspnet.report.inspection.page import write_page
+from graspnet.report.inspection.summary import summarise
+from tests.places import ROOT
 
 from .conftest import write_dataset
 
@@ -62,7 +63,7 @@ def test_the_same_seed_shows_the_same_images(three, tmp_path):
 
 
 def test_a_model_says_what_it_is():
-    weights = Path(__file__).parents[3] / "graspnet" / "weights" / "parallel_jaw"
+    weights = ROOT / "graspnet" / "weights" / "parallel_jaw"
     done = run(weights)
     assert done.exit_code == 0, done.output
     assert "network" in done.stdout

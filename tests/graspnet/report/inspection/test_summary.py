@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from graspnet.inspection.summary import Tally, summarise
+from graspnet.report.inspection.summary import Tally, summarise
 from graspnet.transforms import transform_points
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.engines import Engine
 from data_gen.generate import generate
 from data_gen.generate_config import GenerateConfig
 from graspnet.config import load_config
 from graspnet.dataset import Dataset
+from graspnet.run.engines import Engine
 
 CONFIG = ("objects.count=3", "hands.presets=[yumi, panda]", "hands.random_share=0", "views=2", "grasps_per_view=20")
 

@@ -8,7 +8,7 @@ import yaml
 
 from graspnet.config import preset_names
 from graspnet.errors import InputError
-from graspnet.gripper import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 
 FIELDS = {
     "kind": "parallel_jaw",

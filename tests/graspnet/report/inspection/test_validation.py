@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graspnet.dataset import MetricColumns
-from graspnet.inspection.validation import invalid_columns, object_rows
+from graspnet.report.inspection.validation import invalid_columns, object_rows
 
 
 def with_grasps(shard, **changes):

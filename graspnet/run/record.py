@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import graspnet
-from graspnet.folder import json_bytes, open_folder
+from graspnet.run.storage import json_bytes, open_folder
 
 __all__ = ["git_state", "machine", "package_versions", "write_json", "write_run_record"]
 

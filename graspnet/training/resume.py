@@ -19,8 +19,8 @@ from torch import Tensor
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_tensors
 from graspnet.models.network import GraspNetwork
-from graspnet.run_record import write_json
-from graspnet.training.speed import Computing, placed
+from graspnet.run.record import write_json
+from graspnet.training.device_probe import Computing, placed
 
 __all__ = ["EpochRecord", "TrainingState", "discard_states", "load_state", "save_state"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from data_gen.engines import ENGINES, make_engine
+from graspnet.run.engines import ENGINES, make_engine
 
 __all__ = ["run_options"]
 

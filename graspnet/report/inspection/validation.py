@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from graspnet.dataset import DatasetHeader, DepthImages, GraspTable, SceneObjects, Shard
-from graspnet.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps, image_from_grasps
 
 __all__ = ["invalid_columns", "object_rows"]
 

@@ -9,15 +9,15 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
 from graspnet.camera import Camera
+from graspnet.crops.crops import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.errors import InputError
-from graspnet.grasps import Grasps
-from graspnet.gripper import ParallelJawGripper
-from graspnet.inspection.summary import CLEARANCES, Summary
-from graspnet.inspection.text import MOST_ROWS, rows_of
-from graspnet.ops.grasp_crops import MetricCropConfig
-from graspnet.report_page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.report.inspection.summary import CLEARANCES, Summary
+from graspnet.report.inspection.text import MOST_ROWS, rows_of
+from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.training.batches import cut_crops
 
 if TYPE_CHECKING:

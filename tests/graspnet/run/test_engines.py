@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from data_gen import engines
-from data_gen.engines import Engine, LocalEngine, RayEngine, make_engine
 from graspnet.errors import InputError
+from graspnet.run import engines
+from graspnet.run.engines import Engine, LocalEngine, RayEngine, make_engine
 
 
 def square(number: int) -> int:

@@ -1,0 +1,1 @@
+"""Grasps: poses in some frame, and how they look in an image."""

@@ -1,0 +1,1 @@
+"""Runs: what every long command needs, whatever it makes: workers, options, records, progress, storage."""
