@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
-from data_gen.closure import epsilon
-from data_gen.contacts import Contacts
-from data_gen.wrenches import WrenchConfig, grasp_wrenches
+from data_gen.contact.contacts import Contacts
+from data_gen.contact.epsilon import epsilon
+from data_gen.contact.wrenches import WrenchConfig, grasp_wrenches
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.transforms import frame_from_axes, perpendicular_to, unit
 

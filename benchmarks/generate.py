@@ -20,15 +20,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from data_gen.candidates import sample_candidates, sample_from_sources
-from data_gen.collision import clearance
-from data_gen.generate import UnitSummary, generate
-from data_gen.generate_config import GenerateConfig
-from data_gen.labelling import hold_labels, seen_in_image
-from data_gen.object_grasps import sample_object_grasps
-from data_gen.objects import load_object
-from data_gen.rendering import Renderer
-from data_gen.stable_poses import stable_poses
+from data_gen.candidates.mixture import sample_candidates, sample_from_sources
+from data_gen.candidates.object_grasps import sample_object_grasps
+from data_gen.collision.collision import clearance
+from data_gen.generate.config import GenerateConfig
+from data_gen.generate.run import UnitSummary, generate
+from data_gen.labels.label import hold_labels, seen_in_image
+from data_gen.objects.object_source import load_object
+from data_gen.objects.stable_poses import stable_poses
+from data_gen.scenes.rendering import Renderer
 from graspnet.benchmarks.measure import BenchmarkResult
 from graspnet.config import load_config
 from graspnet.dataset.shard_files import shard_to_files

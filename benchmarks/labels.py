@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.contacts import contact_finder
-from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.metrics import METRICS, MetricConfig
-from data_gen.robustness import estimate
-from data_gen.uncertainty import UncertaintyConfig, perturbed
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.contact.contacts import contact_finder
+from data_gen.labels.metrics import METRICS, MetricConfig
+from data_gen.labels.robustness import estimate
+from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
+from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

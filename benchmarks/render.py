@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.meshes import Solid
-from data_gen.procedural import make_solid
-from data_gen.rendering import RasterRenderer, RaycastRenderer, Renderer, Rendering
-from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
-from data_gen.stable_poses import stable_poses
+from data_gen.objects.meshes import Solid
+from data_gen.objects.procedural import make_solid
+from data_gen.objects.stable_poses import stable_poses
+from data_gen.scenes.rendering import RasterRenderer, RaycastRenderer, Renderer, Rendering
+from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
 from graspnet.config import preset_names

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.picking import PickResult, PickWorld
-from data_gen.rendering import RaycastRenderer
+from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
 from policies.policy import make_policy

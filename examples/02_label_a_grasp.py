@@ -9,14 +9,14 @@ import trimesh
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Rectangle
 
-from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.collision import clearance
-from data_gen.contacts import ContactFinder
-from data_gen.metrics import MetricConfig
-from data_gen.procedural import make_solid
-from data_gen.robustness import estimate
-from data_gen.scenes import Scene
-from data_gen.stable_poses import stable_poses
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.collision.collision import clearance
+from data_gen.contact.contacts import ContactFinder
+from data_gen.labels.metrics import MetricConfig
+from data_gen.labels.robustness import estimate
+from data_gen.objects.procedural import make_solid
+from data_gen.objects.stable_poses import stable_poses
+from data_gen.scenes.scenes import Scene
 from graspnet.drawing import new_figure, save_png
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import invert, transform_points

@@ -9,9 +9,9 @@ import torch
 import trimesh
 from matplotlib.figure import Figure
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Scene
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.crops.crops import MetricCropConfig, grasp_crops
 from graspnet.grasps.grasps import Grasps

@@ -7,10 +7,10 @@ them apart. Writes 04_plan_a_grasp.png.
 
 import numpy as np
 
-from data_gen.procedural import make_solid
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Scene
-from data_gen.stable_poses import stable_poses
+from data_gen.objects.procedural import make_solid
+from data_gen.objects.stable_poses import stable_poses
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps.grasps import Grasps

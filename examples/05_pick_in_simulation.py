@@ -5,10 +5,10 @@ Writes 05_pick_in_simulation.png: what the camera saw with the planned grasp, an
 
 import numpy as np
 
-from data_gen.objects import ObjectConfig
+from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics.film import film_strip
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import SceneConfig
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
 from policies.policy import make_policy
 from sim_eval.planners import PolicyPlanner

@@ -6,10 +6,10 @@ might ask about, a policy's sampler and elites are what it will ask about. Write
 
 import numpy as np
 
-from data_gen.candidates import CandidateConfig
-from data_gen.generate_config import GenerateConfig
-from data_gen.scenes import SceneConfig
-from data_gen.single_objects import generate_object
+from data_gen.candidates.mixture import CandidateConfig
+from data_gen.generate.config import GenerateConfig
+from data_gen.generate.single import generate_object
+from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

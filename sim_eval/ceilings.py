@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import ndtr
 
-from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.labelling import label_grasps
-from data_gen.metrics import MetricConfig
-from data_gen.scenes import Scene
-from data_gen.uncertainty import UncertaintyConfig
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.labels.label import label_grasps
+from data_gen.labels.metrics import MetricConfig
+from data_gen.labels.uncertainty import UncertaintyConfig
+from data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper

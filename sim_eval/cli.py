@@ -152,7 +152,7 @@ def simulate(
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
     """The config, with the meshes of --objects: those that the preset's pattern names, or all where it names none."""
-    from data_gen.objects import only_meshes_of
+    from data_gen.objects.object_source import only_meshes_of
     from sim_eval.protocols import ProtocolConfig
 
     key = "trial.objects"

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.physics.decomposition import piece_fit
+from data_gen.objects.decomposition import piece_fit
+from data_gen.objects.piece_fit import Fit
 from data_gen.physics.picking import PickResult
-from data_gen.physics.piece_fit import Fit
-from data_gen.rendering import Renderer
+from data_gen.scenes.rendering import Renderer
 from graspnet.errors import InputError
 from sim_eval.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.planners import Planner

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from data_gen.rendering import Renderer
+from data_gen.scenes.rendering import Renderer
 from sim_eval.clutter import RoundRecord, RoundResult, record_round
 from sim_eval.kinds import Kind
 from sim_eval.planners import Planner

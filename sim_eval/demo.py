@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from data_gen.generate import UnitSummary, generate
-from data_gen.generate_config import GenerateConfig
-from data_gen.objects import ObjectConfig, load_object, object_names
+from data_gen.generate.config import GenerateConfig
+from data_gen.generate.run import UnitSummary, generate
+from data_gen.objects.object_source import ObjectConfig, load_object, object_names
 from data_gen.physics.film import object_picture
 from graspnet import drawing
 from graspnet.camera import Camera

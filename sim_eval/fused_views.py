@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from data_gen.rendering import Renderer
-from data_gen.scenes import Scene, SceneConfig, sample_camera
+from data_gen.scenes.rendering import Renderer
+from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 

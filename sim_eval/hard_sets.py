@@ -21,12 +21,12 @@ import click
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from data_gen.antipodal import AntipodalConfig, sample_antipodal
-from data_gen.collision import clearance
-from data_gen.objects import ObjectConfig, posed_at_random
-from data_gen.procedural import FAMILIES, make_solid
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Scene
+from data_gen.candidates.antipodal import AntipodalConfig, sample_antipodal
+from data_gen.collision.collision import clearance
+from data_gen.objects.object_source import ObjectConfig, posed_at_random
+from data_gen.objects.procedural import FAMILIES, make_solid
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

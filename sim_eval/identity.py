@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_gen.objects import ObjectConfig, mesh_files
+from data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, load_config, preset_names
 from graspnet.grippers.parallel_jaw import load_gripper

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from data_gen.rendering import Renderer
+from data_gen.scenes.rendering import Renderer
 from sim_eval.planners import Planner
 
 __all__ = ["KINDS", "Kind", "kind_named"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from data_gen.physics.piece_fit import FAR, TOLERATED, Fit
+from data_gen.objects.piece_fit import FAR, TOLERATED, Fit
 from graspnet.report.page import paragraph, table_html
 from sim_eval.protocols import TrialRecord
 from sim_eval.records import started

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from data_gen.scenes import Scene
+from data_gen.scenes.scenes import Scene
 from graspnet.camera import save_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.errors import InputError, unknown_name

@@ -12,9 +12,9 @@ from operator import attrgetter
 from time import perf_counter
 from typing import Any, Literal
 
-from data_gen.physics.decomposition import piece_fit
-from data_gen.physics.piece_fit import Fit
-from data_gen.rendering import RaycastRenderer, Renderer
+from data_gen.objects.decomposition import piece_fit
+from data_gen.objects.piece_fit import Fit
+from data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
 from graspnet.run.engines import Engine

@@ -19,7 +19,7 @@ from PIL import Image
 
 from data_gen.physics.film import film, film_strip
 from data_gen.physics.picking import ClutterWorld, PickFrame
-from data_gen.rendering import RaycastRenderer
+from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.config import parse_config
 from graspnet.drawing import webp_bytes
 from graspnet.errors import InputError

@@ -12,12 +12,12 @@ from time import perf_counter
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.meshes import Solid
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.decomposition import convex_parts
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.meshes import Solid
+from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
-from data_gen.rendering import Renderer
-from data_gen.scenes import Scene, SceneConfig, sample_camera, sample_placement
+from data_gen.scenes.rendering import Renderer
+from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

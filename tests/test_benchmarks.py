@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_gen import collision, labelling
-from data_gen.scenes import Scene
+from data_gen.collision import collision
+from data_gen.labels import label
+from data_gen.scenes.scenes import Scene
 from graspnet.benchmarks import generate
 from graspnet.benchmarks.cli import benchmark_names
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
@@ -55,9 +56,9 @@ def test_a_dataset_takes_as_long_as_its_examples_or_its_objects_whichever_is_mor
 
 def test_time_is_counted_where_a_function_was_imported_to():
     with generate._timed() as spent:
-        labelling.clearance(Scene((), np.zeros((0, 4, 4))), 0, Grasps.none(), load_gripper("yumi"))
+        label.clearance(Scene((), np.zeros((0, 4, 4))), 0, Grasps.none(), load_gripper("yumi"))
     assert {stage for stage, seconds in spent.items() if seconds > 0} == {"clearance"}
-    assert labelling.clearance is collision.clearance
+    assert label.clearance is collision.clearance
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))

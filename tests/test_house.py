@@ -20,7 +20,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from data_gen.generate_config import GenerateConfig
+from data_gen.generate.config import GenerateConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.errors import InputError
@@ -85,7 +85,7 @@ def test_every_package_is_built_into_the_wheel():
 # Presets
 
 CONFIGS = {
-    "generate": "data_gen.generate_config:GenerateConfig",
+    "generate": "data_gen.generate.config:GenerateConfig",
     "train": "graspnet.training.trainer:TrainConfig",
     "simulate": "sim_eval.protocols:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
@@ -149,7 +149,10 @@ def test_the_camera_and_the_gripper_shown_in_the_docs_load(first_key, load, tmp_
 
 def shown_overrides() -> list[tuple[str, tuple[str, ...]]]:
     """Config and KEY=VALUE of each `graspnet generate` that README, docs and help show."""
-    texts = [path.read_text() for path in (ROOT / "README.md", ROOT / "data_gen" / "cli.py", *ROOT.glob("docs/*.md"))]
+    texts = [
+        path.read_text()
+        for path in (ROOT / "README.md", ROOT / "data_gen" / "generate" / "cli.py", *ROOT.glob("docs/*.md"))
+    ]
     shown = [words for text in texts for words in re.findall(r"graspnet generate ([^\n`]*)", text) if "=" in words]
     split = [shlex.split(words, comments=True) for words in shown]
     return [

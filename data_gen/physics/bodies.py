@@ -1,4 +1,4 @@
-"""MuJoCo bodies from solids: convex pieces (decomposition.py) to collide with, mass and inertia of the true mesh."""
+"""MuJoCo bodies from solids: convex pieces to collide with (objects/decomposition.py), the mesh's mass and inertia."""
 
 import os
 import warnings
@@ -7,8 +7,8 @@ from typing import Any
 
 import trimesh
 
-from data_gen.meshes import Solid
-from data_gen.scenes import Bin
+from data_gen.objects.meshes import Solid
+from data_gen.scenes.scenes import Bin
 
 __all__ = ["add_bin", "add_object", "add_table", "load_mujoco"]
 

@@ -7,11 +7,11 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64, UInt8
 
-from data_gen.meshes import Solid
+from data_gen.objects.meshes import Solid
+from data_gen.objects.raycasting import raycasting_scene
+from data_gen.objects.stable_poses import stable_poses
 from data_gen.physics.picking import ClutterWorld, PickFrame
-from data_gen.raycasting import raycasting_scene
-from data_gen.scenes import Bin
-from data_gen.stable_poses import stable_poses
+from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.transforms import rigid, rotate_directions, unit
 

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.spatial.transform import Rotation
 from scipy.stats import poisson
 
-from data_gen.meshes import Solid
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.meshes import Solid
 from data_gen.physics.bodies import add_bin, add_object, add_table, load_mujoco
-from data_gen.physics.decomposition import convex_parts
-from data_gen.scenes import Bin
+from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.transforms import rigid
 

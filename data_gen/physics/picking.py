@@ -15,11 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.meshes import Solid
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.meshes import Solid
 from data_gen.physics.bodies import HAND, add_bin, add_object, add_table, load_mujoco
-from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
-from data_gen.scenes import Bin
+from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper

@@ -8,11 +8,11 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64
 
-from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.meshes import Solid
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.labels.tugs import GRAVITY
+from data_gen.objects.meshes import Solid
+from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
-from data_gen.physics.tugs import GRAVITY
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points

@@ -20,17 +20,17 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64
 from scipy.special import ndtr
 
-from data_gen.candidates import CandidateConfig, sample_candidates
-from data_gen.collision import clearance
-from data_gen.hands import HandConfig, sample_hands
-from data_gen.metrics import METRICS, MetricConfig
-from data_gen.objects import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.decomposition import convex_parts
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.collision.collision import clearance
+from data_gen.generate.grippers import HandConfig, sample_hands
+from data_gen.labels.metrics import METRICS, MetricConfig
+from data_gen.labels.robustness import estimate
+from data_gen.labels.tugs import TugConfig
+from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.picking import PickConfig, PickWorld
-from data_gen.physics.tugs import TugConfig
-from data_gen.robustness import estimate
-from data_gen.scenes import Scene
-from data_gen.uncertainty import UncertaintyConfig, perturbed
+from data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track

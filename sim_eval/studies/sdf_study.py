@@ -22,12 +22,12 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float64
 
-from data_gen.meshes import Solid, solid_from_mesh
-from data_gen.objects import ObjectConfig, load_object, object_names
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.meshes import Solid, solid_from_mesh
+from data_gen.objects.object_source import ObjectConfig, load_object, object_names
+from data_gen.objects.piece_fit import fit_of
 from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.decomposition import convex_parts
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
-from data_gen.physics.piece_fit import fit_of
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.run.engines import LocalEngine

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Scene
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_gen.objects import ObjectConfig
-from data_gen.rendering import RaycastRenderer
+from data_gen.objects.object_source import ObjectConfig
+from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.transforms import invert
 from sim_eval.ceilings import CalibratedOracle, Oracle, OracleOnImage
 from sim_eval.planners import CEILINGS, PlannerChoice, make_planner

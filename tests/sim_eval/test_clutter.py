@@ -12,11 +12,11 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects import ObjectConfig
+from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics.heaps import HeapConfig
 from data_gen.physics.picking import ClutterWorld, Outcome, PickResult
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import Bin, Scene, SceneConfig
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config
 from graspnet.errors import InputError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.stable_poses import stable_poses
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import Engine

@@ -11,9 +11,9 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.objects import ObjectConfig
-from data_gen.scenes import SceneConfig
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.objects.object_source import ObjectConfig
+from data_gen.scenes.scenes import SceneConfig
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.config import load_config, preset_path

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.objects import outline_width
-from data_gen.procedural import make_solid
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.objects.object_source import outline_width
+from data_gen.objects.procedural import make_solid
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid, rigid
 from sim_eval.hard_sets import candidate

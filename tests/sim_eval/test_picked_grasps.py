@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from data_gen.metrics import MetricConfig
-from data_gen.rendering import RaycastRenderer
-from data_gen.robustness import estimate
+from data_gen.labels.metrics import MetricConfig
+from data_gen.labels.robustness import estimate
+from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint

@@ -6,7 +6,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.physics.piece_fit import Fit
+from data_gen.objects.piece_fit import Fit
 from graspnet.cli import main
 from sim_eval.clutter import RoundRecord
 from sim_eval.piece_fits import fit_blocks, fits_as_json, fits_by_object, format_fits

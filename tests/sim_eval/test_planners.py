@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from data_gen.scenes import Scene
+from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper

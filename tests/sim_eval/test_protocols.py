@@ -9,10 +9,10 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects import ObjectConfig
+from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics import picking
-from data_gen.rendering import RaycastRenderer, Renderer
-from data_gen.scenes import SceneConfig
+from data_gen.scenes.rendering import RaycastRenderer, Renderer
+from data_gen.scenes.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError

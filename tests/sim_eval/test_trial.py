@@ -13,9 +13,9 @@ import trimesh
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from data_gen.objects import ObjectConfig
-from data_gen.rendering import RaycastRenderer
-from data_gen.scenes import SceneConfig
+from data_gen.objects.object_source import ObjectConfig
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import SceneConfig
 from graspnet.camera import load_camera
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

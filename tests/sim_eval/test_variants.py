@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_gen.rendering import RaycastRenderer
+from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.meshes import solid_from_mesh
+from data_gen.objects.decomposition import convex_parts
+from data_gen.objects.meshes import solid_from_mesh
 from data_gen.physics.bodies import add_object, load_mujoco
-from data_gen.physics.decomposition import convex_parts
 
 
 def test_mass_and_inertia_are_those_of_a_solid_box():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from data_gen.meshes import solid_from_mesh
+from data_gen.objects.meshes import solid_from_mesh
 from data_gen.physics.film import (
     FINGER_COLOURS,
     OBJECT_COLOURS,
@@ -16,7 +16,7 @@ from data_gen.physics.film import (
     last_picture,
 )
 from data_gen.physics.picking import ClutterWorld, PickFrame, PickWorld
-from data_gen.scenes import Bin
+from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.meshes import Solid, solid_from_mesh
+from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.physics.picking import OUTCOMES, PickConfig, PickResult, PickWorld, SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

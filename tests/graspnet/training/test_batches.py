@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_gen.generate_config import GenerateConfig
+from data_gen.generate.config import GenerateConfig
 from graspnet.config import load_config, preset_names
 from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError

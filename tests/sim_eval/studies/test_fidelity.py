@@ -5,8 +5,8 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.objects import ObjectConfig
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from data_gen.metrics import MetricConfig
-from data_gen.physics.tugs import TugConfig
-from data_gen.uncertainty import UncertaintyConfig
+from data_gen.labels.metrics import MetricConfig
+from data_gen.labels.tugs import TugConfig
+from data_gen.labels.uncertainty import UncertaintyConfig
 from sim_eval.studies.label_study import LABELLED, StudyConfig, calibration, labels_of, main, scores, study_object
 
 FEW = MetricConfig(uncertainty=UncertaintyConfig(samples=4), tugs=TugConfig(executions=1))

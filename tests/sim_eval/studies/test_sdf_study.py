@@ -4,8 +4,8 @@ import numpy as np
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.meshes import solid_from_mesh
-from data_gen.objects import ObjectConfig
+from data_gen.objects.meshes import solid_from_mesh
+from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics.bodies import load_mujoco
 from sim_eval.studies.fidelity import main
 from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.generate import generate
-from data_gen.generate_config import GenerateConfig
+from data_gen.generate.config import GenerateConfig
+from data_gen.generate.run import generate
 from graspnet.config import load_config
 from graspnet.dataset import Dataset
 from graspnet.run.engines import Engine

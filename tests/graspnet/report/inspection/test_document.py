@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from data_gen.metrics import METRICS
+from data_gen.labels.metrics import METRICS
 from graspnet.dataset import DatasetHeader
 from graspnet.dataset.columns import GRASPS, IMAGES, METRIC, OBJECTS
 from tests.places import ROOT

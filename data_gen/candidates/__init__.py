@@ -1,0 +1,1 @@
+"""Candidates: which grasps get a label."""

@@ -1,0 +1,144 @@
+"""Candidates: the mixture of grasps that get a label, and how each was drawn.
+
+Satish et al., RA-L 2019: the distribution of the grasps that a network is trained on matters more than the network. So
+it is a config: shares of grasps drawn on the object's surface, moved away from there, spread over the action space, and
+proposed by sources that look at the image as a policy does. Those are found by name among the installed packages (entry
+points `graspnet.candidates`), since a policy needs this package's data and this package no policy.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+from data_gen.candidates.action_space import sample_action_space
+from data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sample_antipodal, sample_near_misses
+from data_gen.objects.meshes import Solid
+from graspnet.errors import InputError, unknown_name
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.observation import Observation
+
+__all__ = [
+    "SOURCES",
+    "CandidateConfig",
+    "CandidateSource",
+    "candidate_source",
+    "sample_candidates",
+    "sample_from_sources",
+]
+
+SOURCES = "graspnet.candidates"  # entry points: a name, and a factory from options to a CandidateSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateConfig:
+    """Shares of each origin (they are divided by their sum), and the parameters of the samplers."""
+
+    antipodal: float = 0.40
+    near_miss: float = 0.35
+    action_space: float = 0.25
+    dilation: float = 0.25  # of the silhouette that action-space grasps lie over, in openings
+    pairs: AntipodalConfig = field(default_factory=AntipodalConfig)
+    misses: NearMissConfig = field(default_factory=NearMissConfig)
+    sources: dict[str, float] = field(default_factory=dict)  # shares of installed sources, such as policy_sampler
+    options: dict[str, dict[str, str]] = field(default_factory=dict)  # of those sources, by name
+
+    def __post_init__(self) -> None:
+        shares = (self.antipodal, self.near_miss, self.action_space, *self.sources.values())
+        if min(shares) < 0 or sum(shares) <= 0:
+            raise InputError(f"shares of candidates are {shares}; expected none negative and some positive")
+        if self.dilation < 0:
+            raise InputError(f"dilation is {self.dilation}; it must not be negative")
+        installed = {entry.name for entry in entry_points(group=SOURCES)} if self.sources else set()
+        for name in self.sources:
+            if name not in installed:
+                raise unknown_name("candidate source", name, installed, "sources")
+        for name in self.options:
+            if name not in self.sources:
+                raise unknown_name("source", name, self.sources, "options")
+
+    def source_counts(self, count: int) -> dict[str, int]:
+        """How many of `count` grasps each source is asked for."""
+        total = self.antipodal + self.near_miss + self.action_space + sum(self.sources.values())
+        return {name: round(count * share / total) for name, share in self.sources.items()}
+
+    def with_on_policy(self, model: str, share: float = 0.25) -> "CandidateConfig":
+        """The same mixture diluted by what a trained model's policy picks (an installed source, `on_policy`)."""
+        others = {name: part for name, part in self.sources.items() if name != "on_policy"}
+        total = self.antipodal + self.near_miss + self.action_space + sum(others.values())
+        sources = others | {"on_policy": total * share / (1 - share)}
+        options = self.options | {"on_policy": self.options.get("on_policy", {}) | {"model": model}}
+        return replace(self, sources=sources, options=options)
+
+    def check_sources(self) -> None:
+        """InputError: a source cannot be made, for want of a model, say."""
+        for name in self.sources:
+            self.source(name)
+
+    def source(self, name: str) -> "CandidateSource":
+        """One of the sources, with its options."""
+        return candidate_source(name, tuple(sorted(self.options.get(name, {}).items())))
+
+
+@runtime_checkable  # beartype checks it under pytest
+class CandidateSource(Protocol):
+    """Proposes at most `count` grasps, in the camera frame, of what the segmask marks in a clean depth image.
+
+    What noise it wants to see them through, it adds itself.
+    """
+
+    def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
+        """The grasps; the same observation and generator state give the same ones."""
+        ...
+
+
+def sample_candidates(
+    solid: Solid,
+    world_from_object: Float64[np.ndarray, "4 4"],
+    gripper: ParallelJawGripper,
+    count: int,
+    config: CandidateConfig,
+    rng: np.random.Generator,
+) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
+    """`count` grasps in the world and the origin of each: "antipodal", "near_miss" or "action_space".
+
+    They come from the mesh, in the shares that these three have beside each other. An object with too few antipodal
+    pairs gets more grasps from the action space instead.
+    """
+    total = config.antipodal + config.near_miss + config.action_space
+    wanted = round(count * config.antipodal / total) if total > 0 else 0
+    misses = min(round(count * config.near_miss / total), count - wanted) if total > 0 else 0
+    pairs = sample_antipodal(solid, world_from_object, gripper, wanted + misses, config.pairs, rng)
+    # Near misses get their share of what was found: a lack of pairs must not make every one of them antipodal.
+    split = len(pairs) if misses == 0 else round(len(pairs) * wanted / (wanted + misses))
+    near = sample_near_misses(pairs[split:], gripper, config.misses, rng)
+    rest = count - len(pairs)
+    dilation = config.dilation * gripper.max_width
+    spread = sample_action_space(solid, world_from_object, gripper, rest, dilation, rng)
+    origin = np.repeat(["antipodal", "near_miss", "action_space"], [split, len(near), rest])
+    return Grasps.concatenate([pairs[:split], near, spread]), origin
+
+
+def sample_from_sources(
+    observation: Observation, count: int, config: CandidateConfig, rng: np.random.Generator
+) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
+    """What the config's sources propose of `count` grasps: in the camera frame, and the name of each one's source."""
+    proposed, origin = [Grasps.none()], list[str]()
+    for name, share in config.source_counts(count).items():
+        if share:
+            proposed.append(config.source(name)(observation, share, rng)[slice(share)])
+            origin += [name] * len(proposed[-1])
+    return Grasps.concatenate(proposed), np.array(origin, dtype=np.str_)
+
+
+@lru_cache(maxsize=8)
+def candidate_source(name: str, options: tuple[tuple[str, str], ...] = ()) -> CandidateSource:
+    """The installed source of that name, made once in each process: it may hold a network."""
+    (entry,) = entry_points(group=SOURCES, name=name)
+    factory: Callable[[Mapping[str, str]], CandidateSource] = entry.load()
+    return factory(dict(options))

@@ -1,0 +1,1 @@
+"""Looking at objects and labels: the commands `graspnet objects` and `graspnet audit`, and their pages."""

@@ -1,0 +1,1 @@
+"""Collision: how far a hand stays from everything on its way."""

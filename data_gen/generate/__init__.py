@@ -1,0 +1,1 @@
+"""Generation: the command `graspnet generate`, from a config to the shards of a dataset."""

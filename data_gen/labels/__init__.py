@@ -1,0 +1,1 @@
+"""Labels: what a grasp is worth, over all that is uncertain."""

@@ -1,0 +1,186 @@
+"""Objects: which shapes there are, from folders of meshes and procedural families, and how large beside the hand."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.spatial import ConvexHull
+
+from data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
+from data_gen.objects.procedural import FAMILIES, check_family, make_solid
+from data_gen.objects.stable_poses import stable_poses
+from graspnet.errors import InputError
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.transforms import perpendicular_to
+
+__all__ = [
+    "ObjectConfig",
+    "load_object",
+    "mesh_files",
+    "object_names",
+    "only_meshes_of",
+    "outline_width",
+    "posed_at_random",
+    "posed_for_hand",
+    "sides",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectConfig:
+    """Which objects, and how large: meshes of all `folders` and `count` procedural ones."""
+
+    folders: tuple[str, ...] = ()  # of meshes, nested at any depth
+    pattern: str = "*"  # of the names of mesh files: "*_visual.obj" leaves out those for collisions
+    families: tuple[str, ...] = ()  # procedural, or of installed packages (entry points graspnet.objects); empty: all
+    count: int | None = None  # of procedural objects; None: 20 if there are no folders, else none
+    unit: float = 1.0  # metres per unit of a mesh file
+    most_faces: int = MOST_FACES  # finer meshes are simplified
+    wall: float | None = None  # thickness that open surfaces are given, before scaling; None: they are left out
+    scaling: Literal["graspable_width", "fit_gripper", "smallest_side", "as_is"] = "graspable_width"
+    graspable_width: tuple[float, float] = (0.1, 1.05)  # what the jaws must span in the object's pose, in openings
+    # fit_gripper: the middle side, in openings. As Dex-Net 2.0 distributes them, all 129 KIT objects have a middle
+    # extent of 45.0 mm (along the file's axes), for a hand of 50 mm.
+    fit: float = 0.9
+    smallest_side: float = 0.04  # metres; what Dex-Net's released generator does
+    largest_extent: float = 4.0  # in openings: no object is scaled beyond it
+    validation_share: float = 0.2  # of the objects, never trained on
+
+    def __post_init__(self) -> None:
+        if self.count is not None and self.count < (0 if self.folders else 1):
+            raise InputError(f"count is {self.count}; it must be at least 1, or 0 beside folders")
+        if self.most_faces < 100:
+            raise InputError(f"most_faces is {self.most_faces}; it must be at least 100")
+        for name in ("unit", "wall", "fit", "smallest_side", "largest_extent"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
+        if not 0 < self.graspable_width[0] <= self.graspable_width[1]:
+            raise InputError(f"graspable_width is {self.graspable_width}; it must be two positive numbers, least first")
+        if not 0 <= self.validation_share < 1:
+            raise InputError(f"validation_share is {self.validation_share}; it must lie in [0, 1)")
+        for family in self.families:
+            check_family(family)
+
+
+def only_meshes_of(folders: Sequence[Path], key: str, pattern: str = "*") -> tuple[str, ...]:
+    """Overrides of the config under `key` for a command's --objects DIR: these instead of what a preset names.
+
+    pattern: the preset's, of file names; if none of the folders holds such a file, it is dropped. InputError: a folder
+    without meshes.
+    """
+    if not folders:
+        return ()
+    names = json.dumps([str(folder) for folder in folders])
+    fits = any(fnmatch(path.name, pattern) for folder in folders for path in find_meshes(folder))
+    return (f"{key}.folders={names}", f"{key}.count=null", *(() if fits else (f'{key}.pattern="*"',)))
+
+
+def object_names(config: ObjectConfig) -> list[str]:
+    """A name for every object: its path within its folder (which leads it where there are several), or its family and
+    number. InputError: a folder without meshes of that pattern, or a mesh that two folders name alike or share."""
+    families = config.families or tuple(FAMILIES)
+    count = config.count if config.count is not None else 0 if config.folders else 20
+    return sorted(mesh_files(config)) + [f"{families[i % len(families)]}_{i:05d}" for i in range(count)]
+
+
+def mesh_files(config: ObjectConfig) -> dict[str, Path]:
+    """The file of every object of `object_names` that has one. InputError: as there."""
+    files: dict[str, Path] = {}
+    seen: set[Path] = set()
+    for folder in _folders(config):
+        known = len(files)
+        for path in find_meshes(folder):
+            name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
+            if name in files or path.resolve() in seen:
+                raise InputError(f"{path} is in two of the folders; give each folder once, under names that differ")
+            seen.add(path.resolve())
+            if fnmatch(path.name, config.pattern):
+                files[name] = path
+        if len(files) == known:
+            raise InputError(f"{folder}: no mesh file has a name like pattern {config.pattern!r}")
+    return files
+
+
+def load_object(config: ObjectConfig, name: str, rng: np.random.Generator) -> Solid:
+    """The object of that name at its own size; a procedural one is made from `rng`."""
+    if not name.lower().endswith(MESH_SUFFIXES):
+        return make_solid(name.rpartition("_")[0], rng, name)
+    several = len(config.folders) > 1
+    folder = next(f for f in _folders(config) if not several or f.name == Path(name).parts[0])
+    path = (folder.parent if several else folder) / name
+    return load_solid(path, config.unit, most_faces=config.most_faces, wall=config.wall)
+
+
+def posed_for_hand(
+    solid: Solid,
+    world_from_object: Float64[np.ndarray, "4 4"],
+    config: ObjectConfig,
+    hand: ParallelJawGripper,
+    rng: np.random.Generator,
+) -> tuple[float, Float64[np.ndarray, "4 4"]]:
+    """The scale that `config.scaling` asks for, and the pose so scaled.
+
+    The graspable width is the least one of the object's outline on the table, so it depends on the pose: a plate's is
+    its thickness on edge, and its side when it lies flat. The other modes give the same scale in every pose.
+    """
+    if config.scaling == "as_is":
+        return 1.0, world_from_object
+    if config.scaling == "graspable_width":
+        scale = rng.uniform(*config.graspable_width) * hand.max_width / outline_width(solid, world_from_object)
+    elif config.scaling == "fit_gripper":
+        scale = config.fit * hand.max_width / float(sides(solid)[1])
+    else:
+        scale = config.smallest_side / float(sides(solid)[0])
+    scale = min(scale, config.largest_extent * hand.max_width / float(max(solid.mesh.extents)))
+    scaled_pose = world_from_object.copy()
+    scaled_pose[:3, 3] *= scale
+    return scale, scaled_pose
+
+
+def posed_at_random(
+    solid: Solid,
+    minimum_probability: float,
+    config: ObjectConfig,
+    hand: ParallelJawGripper,
+    rng: np.random.Generator,
+) -> tuple[float, Float64[np.ndarray, "4 4"]]:
+    """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""
+    poses = stable_poses(solid, minimum_probability)
+    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
+
+
+def outline_width(solid: Solid, world_from_object: Float64[np.ndarray, "4 4"]) -> float:
+    """Least width (metres) of the object's outline on the table over all horizontal directions."""
+    return _narrowest(np.asarray(solid.mesh.vertices) @ world_from_object[:2, :3].T)[0]
+
+
+def sides(solid: Solid) -> Float64[np.ndarray, "3"]:
+    """Sides of a tight box, the smallest first (metres): the least distance of two parallel planes of which one touches
+    a facet of the hull, the least width of the outline between them, and the extent across both. Unlike the bounding
+    box along the file's axes they do not change when the mesh is turned."""
+    points = np.asarray(solid.mesh.vertices)
+    smallest, normal = _narrowest(points)
+    x = perpendicular_to(normal)
+    outline = points @ np.stack([x, np.cross(normal, x)], axis=1)
+    middle, across = _narrowest(outline)
+    return np.array([smallest, middle, np.ptp(outline @ [-across[1], across[0]])])
+
+
+def _narrowest(points: Float64[np.ndarray, "N D"]) -> tuple[float, Float64[np.ndarray, "D"]]:
+    """The least width over the normals of the hull's facets, and that normal.
+
+    In the plane it is the least of all directions: one of the two parallel supports runs along an edge.
+    """
+    hull = ConvexHull(points)
+    normals = hull.equations[:, :-1]
+    width = np.ptp(normals @ points[hull.vertices].T, axis=1)
+    return float(width.min()), normals[np.argmin(width)]
+
+
+def _folders(config: ObjectConfig) -> list[Path]:
+    return [Path(folder).resolve() for folder in config.folders]  # "." has no name of its own

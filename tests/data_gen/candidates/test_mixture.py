@@ -1,0 +1,139 @@
+"""Candidates: the stated mixture, and what replaces it where an object cannot be taken."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates, sample_from_sources
+from data_gen.contact.contacts import ContactFinder
+from data_gen.objects.meshes import solid_from_mesh
+from graspnet.camera import Camera
+from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.observation import Observation
+from graspnet.transforms import rigid
+
+HAND = load_gripper("yumi")
+
+
+def candidates(size, count: int, config: CandidateConfig, seed: int = 0):
+    solid = solid_from_mesh(trimesh.creation.box(size), "box")
+    world_from_object = rigid(np.eye(3), np.array([0.0, 0.0, size[2] / 2]))
+    return sample_candidates(solid, world_from_object, HAND, count, config, np.random.default_rng(seed))
+
+
+def counts(origin: np.ndarray) -> dict[str, int]:
+    return dict(zip(*np.unique(origin, return_counts=True), strict=True))
+
+
+def test_candidates_have_the_stated_shares():
+    grasps, origin = candidates((0.04, 0.03, 0.04), 200, CandidateConfig())
+    assert len(grasps) == len(origin) == 200
+    assert counts(origin) == {"antipodal": 80, "near_miss": 70, "action_space": 50}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 13])
+def test_any_count_is_met(count):
+    grasps, origin = candidates((0.04, 0.03, 0.04), count, CandidateConfig())
+    assert len(grasps) == len(origin) == count
+
+
+def test_one_origin_alone_can_be_asked_for():
+    for name in ("antipodal", "near_miss", "action_space"):
+        shares = {"antipodal": 0.0, "near_miss": 0.0, "action_space": 0.0} | {name: 1.0}
+        assert counts(candidates((0.04, 0.03, 0.04), 20, CandidateConfig(**shares))[1]) == {name: 20}
+
+
+def test_an_object_without_antipodal_pairs_gets_grasps_from_the_action_space():
+    grasps, origin = candidates((0.07, 0.08, 0.04), 60, CandidateConfig())
+    assert counts(origin) == {"action_space": 60}
+    assert len(grasps) == 60
+
+
+def test_shares_that_are_no_shares_are_refused():
+    with pytest.raises(InputError, match="shares of candidates"):
+        CandidateConfig(antipodal=-0.1)
+    with pytest.raises(InputError, match="shares of candidates"):
+        CandidateConfig(antipodal=0.0, near_miss=0.0, action_space=0.0)
+    with pytest.raises(InputError, match="dilation is -1"):
+        CandidateConfig(dilation=-1.0)
+
+
+def test_the_action_space_has_misses_grasps_beside_above_too_deep_and_turned_ones():
+    """What a policy may propose and antipodal grasps never show (RA-L 2019)."""
+    size = (0.04, 0.02, 0.05)
+    config = CandidateConfig(antipodal=0.0, near_miss=0.0, action_space=1.0)
+    grasps, _ = candidates(size, 4000, config)
+    x, y, z = grasps.origin.T
+    solid = solid_from_mesh(trimesh.creation.box(size), "box")
+    lifted = Grasps(grasps.poses.copy(), grasps.width)
+    lifted.poses[:, 2, 3] -= size[2] / 2  # the mesh's centre is its origin
+    misses = ~ContactFinder(solid)(lifted).found
+    beside = (np.abs(x) > size[0] / 2) | (np.abs(y) > size[1] / 2)
+    above = z > size[2] - HAND.pad_to_tip  # less than a pad's half is between the jaws
+    too_deep = z < size[2] + HAND.palm_face  # the palm would have to pass the top
+    turned = np.abs(np.sin(2 * np.arctan2(grasps.closing[:, 1], grasps.closing[:, 0]))) > 0.6
+    for kind in (misses, beside, above, too_deep, turned):
+        assert 0.05 < kind.mean() < 0.95
+
+
+class Recorded:
+    """A source that proposes some of the grasps that it is asked for, at the camera's origin."""
+
+    def __init__(self, options):
+        self.options, self.asked = options, []
+
+    def __call__(self, observation, count, rng):
+        self.asked.append(count)
+        return Grasps(np.tile(np.eye(4), (count // 2, 1, 1)), np.full(count // 2, 0.05))
+
+
+@pytest.fixture
+def observation() -> Observation:
+    depth = np.full((48, 64), 0.7, dtype=np.float32)
+    mask = np.zeros(depth.shape, dtype=bool)
+    mask[20:28, 28:36] = True
+    return Observation(depth, Camera(50.0, 50.0, 31.5, 23.5, 64, 48), HAND, mask)
+
+
+def test_sources_are_found_by_name_and_asked_for_their_share(observation, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "data_gen.candidates.mixture.candidate_source",
+        lambda name, options: made.append(Recorded(dict(options))) or made[-1],
+    )
+    options = {"policy_sampler": {"sensor": "ideal"}}
+    config = CandidateConfig(
+        antipodal=0.3, near_miss=0.3, action_space=0.2, sources={"policy_sampler": 0.2}, options=options
+    )
+    grasps, origin = sample_from_sources(observation, 50, config, np.random.default_rng(0))
+    assert (made[0].asked, made[0].options) == ([10], {"sensor": "ideal"})
+    assert len(grasps) == 5  # what it left short is drawn from the mesh
+    assert origin.tolist() == ["policy_sampler"] * 5
+
+
+def test_without_sources_nothing_is_proposed(observation):
+    grasps, origin = sample_from_sources(observation, 50, CandidateConfig(), np.random.default_rng(0))
+    assert len(grasps) == len(origin) == 0
+
+
+def test_a_source_or_option_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="unknown candidate source 'policy_sample'; did you mean 'policy_sampler'"):
+        CandidateConfig(sources={"policy_sample": 0.2})
+    with pytest.raises(InputError, match="unknown source 'on_policy'"):
+        CandidateConfig(options={"on_policy": {"model": "parallel_jaw"}})
+
+
+def test_an_on_policy_round_takes_a_quarter_and_leaves_the_others_their_proportions():
+    config = CandidateConfig().with_on_policy("some_model")
+    assert config.source_counts(100) == {"on_policy": 25}
+    assert config.options == {"on_policy": {"model": "some_model"}}
+    assert config.with_on_policy("another").source_counts(100) == {"on_policy": 25}
+    assert (config.antipodal, config.near_miss, config.action_space) == (0.40, 0.35, 0.25)
+
+
+def test_a_source_that_cannot_be_made_is_refused_before_anything_is_generated():
+    config = CandidateConfig(sources={"on_policy": 0.25})
+    with pytest.raises(InputError, match="on_policy has no model"):
+        config.check_sources()
