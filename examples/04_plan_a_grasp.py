@@ -18,8 +18,8 @@ from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid
-from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
 from policies.policy import make_policy
+from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 rng = np.random.default_rng(2)
 camera, gripper = load_camera("primesense"), load_gripper("yumi")

@@ -16,7 +16,7 @@ from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation
 from graspnet.sensors import Sensor, load_sensor
 from policies.constraints import FeasibleSampler
-from policies.cross_entropy import CrossEntropyConfig, search
+from policies.cross_entropy.cross_entropy import CrossEntropyConfig, search
 from policies.policy import NetworkQuality
 
 __all__ = ["OnPolicy", "PolicySampler", "SourceOptions"]

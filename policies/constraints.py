@@ -15,8 +15,8 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
-from policies.antipodal_sampler import AntipodalSampler, AntipodalSamplerConfig
 from policies.approach_plane import ApproachPlane
+from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 
 __all__ = ["ConstraintConfig", "FeasibleSampler", "SurfaceMap", "feasible"]
 

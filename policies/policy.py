@@ -178,7 +178,7 @@ class Policy(ABC):
 POLICIES: dict[str, str] = {
     "antipodal": "policies.ranking:RandomAntipodalPolicy",
     "ranking": "policies.ranking:RankingPolicy",
-    "cross_entropy": "policies.cross_entropy:CrossEntropyPolicy",
+    "cross_entropy": "policies.cross_entropy.cross_entropy:CrossEntropyPolicy",
 }
 
 

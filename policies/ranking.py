@@ -10,9 +10,9 @@ from jaxtyping import Float64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
-from policies.antipodal_sampler import AntipodalSamplerConfig
 from policies.constraints import ConstraintConfig, FeasibleSampler
 from policies.policy import GraspPlan, Policy, Quality
+from policies.samplers.antipodal import AntipodalSamplerConfig
 
 __all__ = ["RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]
 

@@ -8,9 +8,9 @@ import pytest
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
 from policies.approach_plane import ApproachPlane
 from policies.constraints import ConstraintConfig, FeasibleSampler, SurfaceMap, feasible
+from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 BLOCK = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)
 HEIGHT = 0.7  # of the camera

@@ -11,8 +11,8 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
-from policies.antipodal_sampler import AntipodalSamplerConfig, sample_antipodal
 from policies.policy import POLICIES, GraspPlan, NetworkQuality, Policy, make_policy, policy_class
+from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 

@@ -14,12 +14,12 @@ from jaxtyping import Float64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
-from policies.antipodal_sampler import AntipodalSamplerConfig
 from policies.approach_plane import ApproachPlane
 from policies.constraints import ConstraintConfig, FeasibleSampler
-from policies.gaussian_mixture import GaussianMixture, fit_mixture
+from policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from policies.policy import GraspPlan, Policy, Quality
 from policies.ranking import RankedGrasps
+from policies.samplers.antipodal import AntipodalSamplerConfig
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "search"]
 

@@ -9,7 +9,7 @@ from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation, read_depth, read_mask
-from policies.antipodal_sampler import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
+from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
 from tests.places import SHARED
 
 CONFIG = AntipodalSamplerConfig()

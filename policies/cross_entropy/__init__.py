@@ -1,0 +1,1 @@
+"""The cross-entropy method: the search that plans by default."""

@@ -1,0 +1,1 @@
+"""Samplers: where candidates of a plan come from."""
