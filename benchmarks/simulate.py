@@ -12,7 +12,7 @@ from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
 from policies.policy import make_policy
-from sim_eval.trial import Trial, TrialConfig, draw_trial
+from sim_eval.protocols.trial import Trial, TrialConfig, draw_trial
 
 __all__ = ["run"]
 

@@ -11,9 +11,9 @@ from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
 from policies.policy import make_policy
-from sim_eval.planners import PolicyPlanner
-from sim_eval.statistics import paired_difference, wilson_interval
-from sim_eval.trial import TrialConfig, draw_trial, execute, run_trial
+from sim_eval.analysis.statistics import paired_difference, wilson_interval
+from sim_eval.planners.planner import PolicyPlanner
+from sim_eval.protocols.trial import TrialConfig, draw_trial, execute, run_trial
 
 # p(trial): shapes, sizes beside the hand's opening, cameras, friction and density. Trial i is drawn from [seed, i].
 config = TrialConfig(objects=ObjectConfig(count=12), scene=SceneConfig(distance=(0.5, 0.6)))

@@ -15,8 +15,8 @@ from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
     from graspnet.run.engines import Engine
-    from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import ProtocolConfig
+    from sim_eval.planners.planner import PlannerChoice
+    from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["demo", "simulate"]
 
@@ -112,18 +112,18 @@ def simulate(
     OUTPUT/trial_00012/. Exit status: 0 done, 1 a replay is not as recorded, 2 bad input, or no trial could start.
     """
     if replay is not None:
-        from sim_eval.replay import replay_unit
+        from sim_eval.replay.replay import replay_unit
 
         sys.exit(not replay_unit(output, replay, view))
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
-    from sim_eval.identity import identified
-    from sim_eval.kinds import kind_named
+    from sim_eval.analysis.records import as_json
+    from sim_eval.analysis.variants import effects, format_effects
     from sim_eval.pages.effects_report import write_effects_report
-    from sim_eval.planners import PlannerChoice
-    from sim_eval.protocols import BASE, check_planners
-    from sim_eval.records import as_json
-    from sim_eval.variants import effects, format_effects
+    from sim_eval.planners.planner import PlannerChoice
+    from sim_eval.protocols.identity import identified
+    from sim_eval.protocols.kinds import kind_named
+    from sim_eval.protocols.protocol import BASE, check_planners
 
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")
@@ -153,7 +153,7 @@ def simulate(
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
     """The config, with the meshes of --objects: those that the preset's pattern names, or all where it names none."""
     from data_gen.objects.object_source import only_meshes_of
-    from sim_eval.protocols import ProtocolConfig
+    from sim_eval.protocols.protocol import ProtocolConfig
 
     key = "trial.objects"
     config = load_config(ProtocolConfig, "simulate", config_name, (*only_meshes_of(objects, key), *overrides))
@@ -166,15 +166,15 @@ def _run(
     output: Path, report: bool,
 ) -> list[Any]:  # fmt: skip
     """One protocol's records, written and summed up in a folder of its own."""
-    from sim_eval.identity import run_identity
-    from sim_eval.kinds import kind_named
+    from sim_eval.analysis.piece_fits import format_fits
+    from sim_eval.analysis.records import RecordLog, as_json
+    from sim_eval.analysis.results import results_as_json
+    from sim_eval.analysis.run_time import Session, format_time, run_time
     from sim_eval.pages.report import write_simulation_report
-    from sim_eval.piece_fits import format_fits
-    from sim_eval.protocols import run_protocol
-    from sim_eval.records import RecordLog, as_json
-    from sim_eval.replay import FinishedRun
-    from sim_eval.results import results_as_json
-    from sim_eval.run_time import Session, format_time, run_time
+    from sim_eval.protocols.identity import run_identity
+    from sim_eval.protocols.kinds import kind_named
+    from sim_eval.protocols.protocol import run_protocol
+    from sim_eval.replay.replay import FinishedRun
 
     started = time.time()
     run, kind = run_identity(config, choices, seed), kind_named(config.kind)

@@ -31,12 +31,12 @@ from graspnet.run.record import write_json, write_run_record
 from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
-from sim_eval.identity import identified
+from sim_eval.analysis.results import compare, format_results, results_as_json
 from sim_eval.pages.report import simulation_sections
-from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import ProtocolConfig, TrialRecord, run_protocol
-from sim_eval.replay import FinishedRun
-from sim_eval.results import compare, format_results, results_as_json
+from sim_eval.planners.planner import PlannerChoice
+from sim_eval.protocols.identity import identified
+from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.replay.replay import FinishedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

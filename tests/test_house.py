@@ -87,7 +87,7 @@ def test_every_package_is_built_into_the_wheel():
 CONFIGS = {
     "generate": "data_gen.generate.config:GenerateConfig",
     "train": "graspnet.training.trainer:TrainConfig",
-    "simulate": "sim_eval.protocols:ProtocolConfig",
+    "simulate": "sim_eval.protocols.protocol:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
 }
 

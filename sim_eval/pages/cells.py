@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sim_eval.results import CeilingShare, format_share
+from sim_eval.analysis.results import CeilingShare, format_share
 
 __all__ = ["points_cell", "share_cell"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from graspnet.drawing import new_figure
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.report.page import figure_html, paragraph, table_html
-from sim_eval.clutter import RoundRecord
-from sim_eval.clutter_results import compare_rounds, passed_over, summarise_rounds
+from sim_eval.analysis.clutter_results import compare_rounds, passed_over, summarise_rounds
+from sim_eval.analysis.records import started
 from sim_eval.pages.cells import points_cell, share_cell
 from sim_eval.pages.outcome_figures import SizedOutcome, family_of, short, size_figure
-from sim_eval.records import started
-from sim_eval.replay import FinishedRun
+from sim_eval.protocols.clutter import RoundRecord
+from sim_eval.replay.replay import FinishedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

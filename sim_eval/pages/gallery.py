@@ -12,7 +12,7 @@ from data_gen.physics.picking import OUTCOMES
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.observation import Observation
 from graspnet.report.page import figure_html, paragraph, picture_html
-from sim_eval.replay import FRAME_INTERVAL, PickRecord, ReplayedPick, describe
+from sim_eval.replay.replay import FRAME_INTERVAL, PickRecord, ReplayedPick, describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

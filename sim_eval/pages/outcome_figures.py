@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float64, Int64
 
 from data_gen.physics.picking import OUTCOMES
 from graspnet.drawing import new_figure
-from sim_eval.replay import PickRecord
-from sim_eval.statistics import wilson_interval
+from sim_eval.analysis.statistics import wilson_interval
+from sim_eval.replay.replay import PickRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

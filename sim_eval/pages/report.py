@@ -13,8 +13,10 @@ from graspnet.config import config_to_dict
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.report.page import Section, details_html, figure_html, paragraph, table_html, write_report
 from graspnet.run.record import package_versions
-from sim_eval.identity import protocol_hash
-from sim_eval.kinds import kind_named
+from sim_eval.analysis.piece_fits import fit_blocks
+from sim_eval.analysis.results import PolicySummary, compare, summarise
+from sim_eval.analysis.run_time import run_time
+from sim_eval.analysis.statistics import wilson_interval
 from sim_eval.pages.cells import share_cell
 from sim_eval.pages.clutter_report import cleared_blocks, round_blocks
 from sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
@@ -27,12 +29,10 @@ from sim_eval.pages.outcome_figures import (
     size_figure,
     worst_rows,
 )
-from sim_eval.piece_fits import fit_blocks
-from sim_eval.planners import PlannerChoice
-from sim_eval.replay import FinishedRun, PickRecord, Replays, picks_of
-from sim_eval.results import PolicySummary, compare, summarise
-from sim_eval.run_time import run_time
-from sim_eval.statistics import wilson_interval
+from sim_eval.planners.planner import PlannerChoice
+from sim_eval.protocols.identity import protocol_hash
+from sim_eval.protocols.kinds import kind_named
+from sim_eval.replay.replay import FinishedRun, PickRecord, Replays, picks_of
 
 __all__ = ["MEANING", "simulation_sections", "write_simulation_report"]
 

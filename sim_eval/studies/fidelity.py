@@ -26,7 +26,7 @@ from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
 from graspnet.errors import InputError
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
-from sim_eval.statistics import paired_difference
+from sim_eval.analysis.statistics import paired_difference
 from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
 from sim_eval.studies.sdf_study import print_loading, print_sdf
 

@@ -35,7 +35,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
 from graspnet.transforms import frame_from_axes, invert, rigid
-from sim_eval.statistics import bootstrap_over_objects
+from sim_eval.analysis.statistics import bootstrap_over_objects
 
 __all__ = ["LABELLED", "StudyConfig", "calibration", "labels_of", "scores", "study_object"]
 

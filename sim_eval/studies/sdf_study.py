@@ -32,7 +32,7 @@ from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
-from sim_eval.statistics import bootstrap_over_objects, paired_difference
+from sim_eval.analysis.statistics import bootstrap_over_objects, paired_difference
 from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
 
 __all__ = ["CONTROL", "FIELDS", "PIECES", "FieldConfig", "Judged", "SdfVariant", "judged", "largest_creep",

@@ -15,7 +15,7 @@ from graspnet.models import NETWORKS
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, LabelConfig, cut_crops, evaluation_crops, load_examples
 from graspnet.training.trainer import TrainConfig
-from sim_eval.ceilings import LABEL as CEILING_LABEL
+from sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 
 CROP = NETWORKS["compact"].config.crop
 PLAIN = AugmentationConfig(flip=False, depth_offset=0.0)

@@ -12,8 +12,8 @@ from sim_eval.pages.outcome_figures import (
     size_figure,
     worst_rows,
 )
-from sim_eval.replay import PickRecord
-from sim_eval.trial import TrialResult
+from sim_eval.protocols.trial import TrialResult
+from sim_eval.replay.replay import PickRecord
 
 
 def picks(outcomes: str, planner: str = "p", quality: float = 0.5, thing: str = "cup", size: float = 0.02):

@@ -11,14 +11,14 @@ import pytest
 from data_gen.physics.picking import OUTCOMES
 from graspnet.config import load_config
 from graspnet.run.engines import LocalEngine
+from sim_eval.analysis.variants import effects
 from sim_eval.pages.effects_report import write_effects_report
 from sim_eval.pages.gallery import example_blocks
 from sim_eval.pages.report import MEANING, write_simulation_report
-from sim_eval.planners import PlannerChoice
-from sim_eval.protocols import BASE, ProtocolConfig, TrialRecord, run_protocol
-from sim_eval.replay import FinishedRun, Replays, picks_of, read_run
-from sim_eval.trial import TrialResult
-from sim_eval.variants import effects
+from sim_eval.planners.planner import PlannerChoice
+from sim_eval.protocols.protocol import BASE, ProtocolConfig, TrialRecord, run_protocol
+from sim_eval.protocols.trial import TrialResult
+from sim_eval.replay.replay import FinishedRun, Replays, picks_of, read_run
 
 
 class _Page(HTMLParser):

@@ -12,7 +12,7 @@ from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
-from sim_eval.protocols import ProtocolConfig
+from sim_eval.protocols.protocol import ProtocolConfig
 from sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
 from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share, creep
 

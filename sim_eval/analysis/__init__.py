@@ -1,0 +1,1 @@
+"""Analysis: what the trials of a protocol add up to."""

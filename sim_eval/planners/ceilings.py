@@ -1,0 +1,137 @@
+"""Ceilings: how well one could do with the policies' own hand and approach, if one knew what they do not.
+
+Three planners tell geometry, sensing and label apart. All of them rank by the analytic label of the true mesh:
+
+- `oracle` takes the best of many grasps of the true mesh, and the arm goes exactly there. What it fails at, no grasp
+  from above does, or the label is wrong.
+- `oracle_calibrated` does the same with the arm's calibration error, as a policy has it.
+- `oracle_on_image` searches as the cross-entropy policy does, on the noisy image, with the label instead of a
+  network: what is missing from here to a policy is the network's.
+"""
+
+from time import perf_counter
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import ndtr
+
+from data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from data_gen.labels.label import label_grasps
+from data_gen.labels.metrics import MetricConfig
+from data_gen.labels.uncertainty import UncertaintyConfig
+from data_gen.scenes.scenes import Scene
+from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.observation import Observation
+from graspnet.transforms import invert
+from policies.policy import GraspPlan, make_policy
+from sim_eval.planners.planner import Planner, Situation
+
+__all__ = ["CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
+
+LABEL = "robust_centered_closure"
+CANDIDATES = 400  # of each object
+MIXTURE = CandidateConfig(antipodal=0.7, near_miss=0.3, action_space=0.0)
+CLOSE = 0.02  # labels that differ by less are as good: among them the grasp nearest the centre of mass is taken
+
+
+def true_robustness(
+    scene: Scene,
+    target: int,
+    grasps_in_world: Grasps,
+    gripper: ParallelJawGripper,
+    rng: np.random.Generator,
+    samples: int = 64,
+) -> Float64[np.ndarray, "N"]:
+    """The soft label of grasps of one solid of a scene, from its true mesh and pose."""
+    assumed = MetricConfig(uncertainty=UncertaintyConfig(samples=samples))
+    origin = np.full(len(grasps_in_world), "oracle")
+    labels = label_grasps(scene, target, grasps_in_world, origin, gripper, [LABEL], assumed, rng)
+    free = ndtr(labels.clearance.smallest / assumed.uncertainty.grasp_translation)
+    return np.asarray(labels.hold.metrics[LABEL].mean * free, dtype=np.float64)
+
+
+class Oracle(Planner):
+    """The best label among many grasps of the true meshes, executed without any error."""
+
+    name: ClassVar[str] = "oracle"
+
+    def plan(self, situation: Situation) -> GraspPlan:
+        """See Planner. All grasps with a label above zero, best first."""
+        start = perf_counter()
+        rng, gripper = np.random.default_rng(situation.seed), situation.observation.gripper
+        grasps, values = [Grasps.none()], [np.zeros(0)]
+        for target in range(len(situation.scene.solids)):
+            found, robustness = _best_first(situation.scene, target, gripper, rng)
+            grasps.append(found)
+            values.append(robustness)
+        grasps_in_world, robustness = Grasps.concatenate(grasps), np.concatenate(values)
+        order = np.argsort(-robustness, kind="stable")
+        seconds = {"total": perf_counter() - start}
+        if not len(order):
+            reason = "no grasp from above holds the object, says the label"
+            return GraspPlan(Grasps.none(), np.zeros(0), reason, seconds, self.name)
+        in_camera = grasps_in_world[order].transformed(invert(self._world_from_camera(situation)))
+        return GraspPlan(in_camera, robustness[order], "", seconds, self.name)
+
+    def _world_from_camera(self, situation: Situation) -> Float64[np.ndarray, "4 4"]:
+        """The pose through which a grasp in the world is told to the arm: the one that the arm believes in."""
+        return situation.world_from_believed_camera
+
+
+class CalibratedOracle(Oracle):
+    """The same grasp, told in the true camera's frame: the arm's calibration error comes on top."""
+
+    name: ClassVar[str] = "oracle_calibrated"
+
+    def _world_from_camera(self, situation: Situation) -> Float64[np.ndarray, "4 4"]:
+        return situation.world_from_camera
+
+
+class OracleOnImage(Planner):
+    """The cross-entropy policy on the noisy image, with the true label for a quality."""
+
+    def plan(self, situation: Situation) -> GraspPlan:
+        """See Planner."""
+        policy = make_policy("cross_entropy", quality=_TrueQuality(situation))
+        return policy.plan(situation.observation, np.random.default_rng(situation.seed))
+
+
+class _TrueQuality:
+    """The label of grasps in the camera's frame: of whichever object they hold best."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
+
+    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        grasps_in_world = grasps_in_camera.transformed(self.situation.world_from_camera)
+        best, scene = np.zeros(len(grasps_in_camera)), self.situation.scene
+        for target, solid in enumerate(scene.solids):
+            center = scene.world_from_object[target, :3, 3]
+            near = (
+                np.linalg.norm(grasps_in_world.origin - center, axis=1) < solid.radius + observation.gripper.max_width
+            )
+            rng = np.random.default_rng(self.situation.seed)
+            best[near] = np.maximum(
+                best[near], true_robustness(scene, target, grasps_in_world[near], observation.gripper, rng, samples=25)
+            )
+        return best
+
+
+def _best_first(
+    scene: Scene, target: int, gripper: ParallelJawGripper, rng: np.random.Generator
+) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
+    """Grasps of one solid that may hold, in the world, and their labels; near ties go to the centre of mass."""
+    solid, world_from_object = scene.solids[target], scene.world_from_object[target]
+    try:
+        grasps, _ = sample_candidates(solid, world_from_object, gripper, CANDIDATES, MIXTURE, rng)
+    except InputError:
+        return Grasps.none(), np.zeros(0)
+    robustness = true_robustness(scene, target, grasps, gripper, rng)
+    center = world_from_object[:3, :3] @ solid.center_of_mass + world_from_object[:3, 3]
+    off_center = np.linalg.norm(grasps.origin - center, axis=1) / solid.radius
+    ranked = np.maximum(robustness - CLOSE * np.minimum(off_center, 1.0), 0.0)
+    holds = robustness > CLOSE
+    return grasps[holds], ranked[holds]

@@ -1,0 +1,1 @@
+"""Protocols: what trials are drawn from, and what names a run."""

@@ -1,0 +1,1 @@
+"""Replays: trials once more, to be looked at."""

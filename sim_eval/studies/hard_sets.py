@@ -1,0 +1,229 @@
+"""Test sets that separate policies.
+
+    python -m sim_eval.studies.hard_sets build --set hard --size 250 --output sim_eval/sets/frozen
+
+Procedural object-poses, shaped for a 5 cm hand, from a stream of their own: no dataset and no other protocol holds
+them. No learned policy has a say in what is kept.
+
+- `hard`: the ceiling lifts it with 3 distinct grasps, and two heuristics fail. It flatters whoever is compared with
+  these heuristics. The set that ships was frozen when the ceiling ranked by `robust_pad_closure`; by today's label, 4
+  of the 37 candidates at which the ceiling failed would be kept as well.
+- `hard_shape`: chosen by shape alone, before anybody has tried to lift it: the places for a hand are few and narrow,
+  since sides slant, the object is nearly as wide as the opening, or low, or walls stand around. Some of it nobody can.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from data_gen.candidates.antipodal import AntipodalConfig, sample_antipodal
+from data_gen.collision.collision import clearance
+from data_gen.objects.object_source import ObjectConfig, posed_at_random
+from data_gen.objects.procedural import FAMILIES, make_solid
+from data_gen.scenes.rendering import RaycastRenderer
+from data_gen.scenes.scenes import Scene
+from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.run.engines import Engine
+from graspnet.run.options import run_options
+from graspnet.run.progress import track
+from graspnet.run.record import git_state
+from policies.policy import make_policy
+from sim_eval.planners.ceilings import LABEL, Oracle
+from sim_eval.planners.planner import PolicyPlanner
+from sim_eval.protocols.trial import Trial, TrialConfig, execute, run_trial, trial_of
+from sim_eval.sets.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
+
+__all__ = ["RULES", "Rule", "build", "candidate", "distinct"]
+
+HARD = 5  # stream of the candidates: default_rng([seed, number, HARD])
+HEURISTICS = ("principal_axis", "central_antipodal")
+RUNS = 2  # of each heuristic, each with a camera, a friction and noise of its own
+LIFTS, TRIES = 3, 8  # distinct grasps with which the ceiling must lift it, and how many it may try
+APART, TURNED = 0.01, np.deg2rad(20)  # metres or radians by which grasps are distinct
+SAMPLES, MARGIN, NARROW = 200, 0.0025, 0.05  # grasps of `hard_shape`; clearance (m) and the share that has it
+FRICTION = 0.4  # of the cones of those grasps: one deviation below what trials draw
+CONDITIONS = TrialConfig()  # hand, sensor and distributions under which `hard` was tried: those of `single`
+SIZES = ObjectConfig(graspable_width=(0.3, 1.0))  # in openings: the narrowest side fits between the jaws
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a set is chosen. verdict: a letter of `meaning` for an object-pose and (seed, number); batch: how many
+    candidates are looked at between two writes."""
+
+    text: str
+    meaning: dict[str, str]
+    verdict: Callable[[ObjectPose, int, int], str]
+    batch: int
+
+
+def candidate(seed: int, number: int) -> ObjectPose:
+    """Number `number` of a seed: a shape of the families in turn, a stable pose, a size for the hand."""
+    rng = np.random.default_rng([seed, number, HARD])
+    family = list(FAMILIES)[number % len(FAMILIES)]
+    solid = make_solid(family, rng, f"{family}_{number:05d}")
+    scale, scaled_pose = posed_at_random(solid, 0.01, SIZES, load_gripper(CONDITIONS.gripper), rng)
+    return ObjectPose(solid.scaled(scale), scaled_pose)
+
+
+def distinct(grasps: Grasps, most: int) -> Int64[np.ndarray, "K"]:
+    """Indices of at most `most` grasps: the first, the next one that is more than APART or TURNED from it, and so on.
+    A hand turned by half a turn about its approach is the same."""
+    chosen: list[int] = []
+    for i in range(len(grasps)):
+        near = np.linalg.norm(grasps.origin[chosen] - grasps.origin[i], axis=1) <= APART
+        if not np.any(near & (_angle(grasps.poses[chosen, :3, :3], grasps.poses[i, :3, :3]) <= TURNED)):
+            chosen.append(i)
+        if len(chosen) == most:
+            break
+    return np.array(chosen, dtype=np.int64)
+
+
+def build(rule: str, seed: int, size: int, most: int, path: Path, engine: Engine) -> SetRecord:
+    """Look at candidates in their order until `size` are kept or `most` were looked at, and write the set.
+
+    A set that is at `path` already is continued. The files are written after every batch; the first `size` that are
+    kept make the set, whatever came back first. InputError: the set at `path` has another rule (the ceiling's label is
+    part of it), seed or opening.
+    """
+    record, objects = _begun(rule, seed, path)
+    while len(record.verdicts) < most and len(objects) < size:
+        numbers = range(len(record.verdicts), min(len(record.verdicts) + RULES[rule].batch, most))
+        found = dict(track(engine.run(partial(_judged, rule, seed), numbers), len(numbers), rule, "candidates"))
+        for number in numbers:
+            if len(objects) == size:
+                break
+            record = replace(record, verdicts=record.verdicts + found[number])
+            if record.meaning[found[number]] == KEPT:
+                objects.append(candidate(seed, number))
+        record = save_object_set(record, objects, path)
+    return record
+
+
+def _begun(rule: str, seed: int, path: Path) -> tuple[SetRecord, list[ObjectPose]]:
+    made_with = {name: version(name) for name in ("numpy", "manifold3d", "mujoco")}
+    made_with |= {"machine": platform.machine(), "commit": git_state().get("commit") or "unknown"}
+    opening = load_gripper(CONDITIONS.gripper).max_width
+    fresh = SetRecord(
+        rule=RULES[rule].text, seed=seed, opening=opening, meaning=RULES[rule].meaning, made_with=made_with
+    )
+    if not path.is_file():
+        return fresh, []
+    found = read_object_set(path)
+    for name in ("rule", "meaning", "seed", "opening"):
+        was, is_now = getattr(found.record, name), getattr(fresh, name)
+        if was != is_now:
+            raise InputError(f"{path}: was begun with another {name}, {was!r}, not {is_now!r}; choose another --output")
+    return found.record, [found.object_pose(i) for i in range(len(found))]
+
+
+def _judged(rule: str, seed: int, number: int) -> tuple[int, str]:
+    return number, RULES[rule].verdict(candidate(seed, number), seed, number)
+
+
+def _by_outcome(one: ObjectPose, seed: int, number: int) -> str:
+    try:
+        trials = [_trial(one, seed, RUNS * number + run) for run in range(RUNS)]
+    except InputError:
+        return "x"
+    for name in HEURISTICS:
+        if all(run_trial(trial, _heuristic(name))[0].success for trial in trials):
+            return "e"
+    return "k" if _ceiling_lifts(trials[0]) else "c"
+
+
+def _trial(one: ObjectPose, seed: int, run: int) -> Trial:
+    return trial_of(
+        CONDITIONS, one.solid, one.world_from_object, seed, run, _renderer(), np.random.default_rng([seed, run])
+    )
+
+
+def _ceiling_lifts(trial: Trial) -> bool:
+    """Whether LIFTS of the best TRIES distinct grasps that the true mesh offers lift it."""
+    grasps = Oracle().plan(trial.situation).grasps_in_camera
+    lifted = 0
+    for i in distinct(grasps, TRIES):
+        lifted += execute(trial, grasps[int(i) : int(i) + 1]).success
+        if lifted == LIFTS:
+            return True
+    return False
+
+
+def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
+    rng, hand = np.random.default_rng([seed, number, HARD, 1]), load_gripper(CONDITIONS.gripper)
+    grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(friction=FRICTION), rng)
+    scene = Scene((one.solid,), one.world_from_object[None])
+    free = np.sum(clearance(scene, 0, grasps, hand).smallest > MARGIN)
+    return "n" if free == 0 else "k" if free < NARROW * SAMPLES else "w"
+
+
+RULES: dict[str, Rule] = {
+    "hard": Rule(
+        f"the ceiling, by {LABEL}, lifts it with {LIFTS} of its best {TRIES} distinct grasps, and each of"
+        f" {' and '.join(HEURISTICS)} fails at least 1 of {RUNS} runs",
+        {
+            "x": NO_START,
+            "e": "a heuristic lifted it in every run",
+            "c": "heuristics failed, but so did the ceiling",
+            "k": KEPT,
+        },
+        _by_outcome,
+        100,
+    ),
+    "hard_shape": Rule(
+        f"of {SAMPLES} pairs of surface points that face each other within a friction of {FRICTION}, for a hand from"
+        f" above (fewer, where there are not so many), some but fewer than {NARROW:.0%} leave it {1000 * MARGIN} mm to"
+        " everything",
+        {"n": "no such pair", "w": "as many or more", "k": KEPT},
+        _by_shape,
+        1000,
+    ),
+}
+
+
+def _angle(rotations: Float64[np.ndarray, "K 3 3"], other: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "K"]:
+    """Angle between hands whose jaws are alike: the smaller one of both ways to hold."""
+    turned = other @ np.diag([-1.0, -1.0, 1.0])
+    traces = [np.einsum("kij,ij->k", rotations, one) for one in (other, turned)]
+    return np.asarray(np.arccos(np.clip((np.maximum(*traces) - 1) / 2, -1.0, 1.0)))
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> RaycastRenderer:
+    """One for each process."""
+    return RaycastRenderer()
+
+
+@lru_cache(maxsize=4)
+def _heuristic(name: str) -> PolicyPlanner:
+    return PolicyPlanner(make_policy(name))
+
+
+@click.group()
+def main() -> None:
+    """Frozen test sets of object-poses."""
+
+
+@main.command("build")
+@click.option("--set", "rule", type=click.Choice(sorted(RULES)), required=True)
+@click.option("--size", default=250, show_default=True, help="Stop when so many are kept.")
+@click.option("--most", default=10_000, show_default=True, help="Stop when so many candidates were looked at.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of SET.json and SET.npz.")
+@run_options
+def build_command(rule: str, size: int, most: int, output: Path, engine: Engine, seed: int) -> None:
+    """Choose a set; one that is there already is continued."""
+    record = build(rule, seed, size, most, output / f"{rule}.json", engine)
+    click.echo(f"{len(record.verdicts)} candidates: " + ", ".join(f"{n} {text}" for text, n in record.counts.items()))
+
+
+if __name__ == "__main__":
+    main()
