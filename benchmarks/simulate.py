@@ -11,7 +11,7 @@ from data_gen.physics.picking import PickResult, PickWorld
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
-from policies.policy import make_policy
+from policies.registry import make_policy
 from sim_eval.protocols.trial import Trial, TrialConfig, draw_trial
 
 __all__ = ["run"]

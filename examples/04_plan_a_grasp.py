@@ -18,7 +18,7 @@ from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid
-from policies.policy import make_policy
+from policies.registry import make_policy
 from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 rng = np.random.default_rng(2)

@@ -10,7 +10,7 @@ from data_gen.physics.film import film_strip
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
-from policies.policy import make_policy
+from policies.registry import make_policy
 from sim_eval.analysis.statistics import paired_difference, wilson_interval
 from sim_eval.planners.planner import PolicyPlanner
 from sim_eval.protocols.trial import TrialConfig, draw_trial, execute, run_trial

@@ -18,8 +18,10 @@ from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
+from graspnet.plan import GraspPlan
+from graspnet.quality import NetworkQuality
 from graspnet.run.record import write_json
-from policies.policy import GraspPlan, NetworkQuality, make_policy, policy_class
+from policies.registry import make_policy, policy_class
 
 __all__ = ["plan", "read_camera_pose"]
 

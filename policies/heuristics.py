@@ -16,8 +16,10 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
+from graspnet.plan import GraspPlan
+from graspnet.quality import Quality
 from policies.approach_plane import ApproachPlane
-from policies.policy import GraspPlan, Policy, Quality
+from policies.policy import Policy
 from policies.ranking import RankingConfig, RankingPolicy
 
 __all__ = ["CentralAntipodalPolicy", "PrincipalAxisConfig", "PrincipalAxisPolicy"]

@@ -10,8 +10,10 @@ from jaxtyping import Float64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
+from graspnet.plan import GraspPlan
+from graspnet.quality import Quality
 from policies.constraints import ConstraintConfig, FeasibleSampler
-from policies.policy import GraspPlan, Policy, Quality
+from policies.policy import Policy
 from policies.samplers.antipodal import AntipodalSamplerConfig
 
 __all__ = ["RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and torch load: tw
 import pytest
 from hypothesis import settings
 
+from tests.box_scenes import box_scene, in_world  # noqa: F401  fixtures of all tests
 from tests.places import SHARED
 
 settings.register_profile("graspnet", derandomize=True, deadline=None, max_examples=50)

@@ -25,7 +25,7 @@ from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
-from policies.policy import policy_class
+from policies.registry import policy_class
 from tests.places import ROOT
 
 PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")

@@ -14,10 +14,12 @@ from jaxtyping import Float64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
+from graspnet.plan import GraspPlan
+from graspnet.quality import Quality
 from policies.approach_plane import ApproachPlane
 from policies.constraints import ConstraintConfig, FeasibleSampler
 from policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
-from policies.policy import GraspPlan, Policy, Quality
+from policies.policy import Policy
 from policies.ranking import RankedGrasps
 from policies.samplers.antipodal import AntipodalSamplerConfig
 

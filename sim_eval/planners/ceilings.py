@@ -25,8 +25,9 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
+from graspnet.plan import GraspPlan
 from graspnet.transforms import invert
-from policies.policy import GraspPlan, make_policy
+from policies.registry import make_policy
 from sim_eval.planners.planner import Planner, Situation
 
 __all__ = ["CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]

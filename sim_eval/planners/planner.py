@@ -25,7 +25,10 @@ from graspnet.camera import save_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.errors import InputError, unknown_name
 from graspnet.observation import Observation
-from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class, policy_names
+from graspnet.plan import GraspPlan
+from graspnet.quality import NetworkQuality
+from policies.policy import Policy
+from policies.registry import make_policy, policy_class, policy_names
 
 __all__ = [
     "CEILINGS",

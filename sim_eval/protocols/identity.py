@@ -18,7 +18,7 @@ from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, load_config, preset_names
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.sensors import SensorConfig
-from policies.policy import policy_class
+from policies.registry import policy_class
 from sim_eval.planners.planner import CEILINGS, PlannerChoice
 from sim_eval.sets.object_sets import load_object_set
 

@@ -17,8 +17,8 @@ from data_gen.objects.piece_fit import Fit
 from data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
+from graspnet.quality import NetworkQuality
 from graspnet.run.engines import Engine
-from policies.policy import NetworkQuality
 from sim_eval.analysis.records import in_words
 from sim_eval.planners.planner import Planner, PlannerChoice, make_planner
 from sim_eval.protocols.clutter_scenes import ClutterConfig

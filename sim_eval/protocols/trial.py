@@ -23,9 +23,9 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
 from graspnet.observation import Observation
+from graspnet.plan import GraspPlan
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about
-from policies.policy import GraspPlan
 from sim_eval.analysis.records import in_words
 from sim_eval.planners.planner import Planner, PlannerError, Situation
 from sim_eval.sets.object_sets import load_object_set

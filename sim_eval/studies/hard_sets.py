@@ -36,7 +36,7 @@ from graspnet.run.engines import Engine
 from graspnet.run.options import run_options
 from graspnet.run.progress import track
 from graspnet.run.record import git_state
-from policies.policy import make_policy
+from policies.registry import make_policy
 from sim_eval.planners.ceilings import LABEL, Oracle
 from sim_eval.planners.planner import PolicyPlanner
 from sim_eval.protocols.trial import Trial, TrialConfig, execute, run_trial, trial_of

@@ -62,7 +62,7 @@ def test_a_dash_prints_the_plan_and_nothing_else_on_standard_output(scene):
 
 
 def test_the_plan_is_that_of_the_policy_called_in_python(scene, box_scene):
-    from policies.policy import make_policy
+    from policies.registry import make_policy
 
     result = plan(scene | {"--output": "-", "--seed": "5"})
     expected = make_policy("antipodal").plan(box_scene(BLOCK, tilt=0.2), np.random.default_rng(5))

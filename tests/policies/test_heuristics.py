@@ -11,7 +11,7 @@ from graspnet.camera import load_camera
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid, rotation_about
-from policies.policy import make_policy
+from policies.registry import make_policy
 
 Z = np.array([0.0, 0.0, 1.0])
 

@@ -5,8 +5,8 @@ import pytest
 
 from graspnet.errors import InputError
 from policies.constraints import feasible
-from policies.policy import make_policy
 from policies.ranking import RankedGrasps, RankingConfig
+from policies.registry import make_policy
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 

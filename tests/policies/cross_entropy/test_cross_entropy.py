@@ -5,8 +5,8 @@ import pytest
 
 from policies.constraints import ConstraintConfig, FeasibleSampler, feasible
 from policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored, search
-from policies.policy import make_policy
 from policies.ranking import RankedGrasps
+from policies.registry import make_policy
 from policies.samplers.antipodal import AntipodalSamplerConfig
 
 DISC = tuple(((0.034, 0.034, 0.05), (0.0, 0.0), k * np.pi / 16) for k in range(8))  # nearly a cylinder: any angle fits

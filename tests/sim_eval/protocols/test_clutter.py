@@ -21,9 +21,10 @@ from graspnet.cli import main
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.plan import GraspPlan
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.transforms import frame_from_axes, invert, rigid
-from policies.policy import GraspPlan, make_policy
+from policies.registry import make_policy
 from sim_eval.analysis.clutter_results import compare_rounds, format_rounds, passed_over, summarise_rounds
 from sim_eval.analysis.records import as_json, from_json
 from sim_eval.analysis.statistics import wilson_interval

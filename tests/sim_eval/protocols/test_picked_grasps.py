@@ -8,8 +8,9 @@ from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
+from graspnet.quality import NetworkQuality
 from graspnet.transforms import invert
-from policies.policy import NetworkQuality, make_policy
+from policies.registry import make_policy
 from sim_eval.protocols.protocol import ProtocolConfig
 from sim_eval.protocols.trial import Trial, draw_trial
 

@@ -16,8 +16,9 @@ from data_gen.scenes.scenes import SceneConfig
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.errors import InputError
+from graspnet.plan import GraspPlan
 from graspnet.run.engines import Engine, LocalEngine
-from policies.policy import GraspPlan, make_policy
+from policies.registry import make_policy
 from sim_eval.analysis.results import CeilingShare, compare, format_results, results_as_json, summarise
 from sim_eval.analysis.variants import effects
 from sim_eval.planners.planner import Planner, PlannerChoice, PlannerError, PolicyPlanner, Situation

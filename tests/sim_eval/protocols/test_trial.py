@@ -22,8 +22,11 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
+from graspnet.plan import GraspPlan
+from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.policy import GraspPlan, NetworkQuality, Policy, make_policy, policy_class
+from policies.policy import Policy
+from policies.registry import make_policy, policy_class
 from sim_eval.planners.planner import PolicyPlanner, save_observation
 from sim_eval.protocols.trial import (
     TrialConfig,
