@@ -3,6 +3,11 @@
 A config is a frozen dataclass beside what it configures. A YAML file may inherit (`base: NAME`), may spell an angle in
 degrees or a length in millimetres (`max_tilt_deg: 5` sets `max_tilt`), and ends its life here: further on there are
 only dataclasses in SI units.
+
+A section is a field that holds a dataclass. What a section leaves out keeps the value that it has where the whole
+section is left out. A field may hold one of several dataclasses, which a `kind: Literal[...]` in each tells apart:
+`task: PileConfig | BinConfig`. Such a section inherits from the layers beneath it as long as it stays of their kind;
+another kind begins it anew.
 """
 
 import dataclasses
@@ -30,6 +35,7 @@ __all__ = [
 
 C = TypeVar("C")
 UNITS = {"_deg": math.pi / 180, "_mm": 1e-3}
+KIND = "kind"  # the key that says which of several dataclasses a section is
 FILE_SUFFIXES = {".yaml", ".yml", ".json", ".intr"}  # a name that ends otherwise is a preset's: `gqcnn_2.0`
 
 
@@ -49,7 +55,7 @@ def with_overrides(config: C, overrides: Iterable[str]) -> C:
 
 def parse_config(cls: type[C], data: Mapping[str, Any], where: str) -> C:
     """The dataclass `cls` from plain data (parsed YAML or JSON); `where` names the source in error messages."""
-    return _dataclass(cls, _to_si(cls, data, where), where, path="")
+    return _dataclass(cls, _over({}, cls, data, where), where, "", None)
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -99,9 +105,14 @@ def _one_line(error: Exception) -> str:
 
 
 def _overridden(cls: type[C], data: dict[str, Any], overrides: Iterable[str], where: str) -> C:
-    for override in overrides:
-        data = _merged(data, _to_si(cls, _parse_override(cls, override), f"override {override!r}"))
+    for override in sorted(overrides, key=_names_no_kind):
+        data = _over(data, cls, _parse_override(cls, override), f"override {override!r}")
     return parse_config(cls, data, where)
+
+
+def _names_no_kind(override: str) -> bool:
+    """False for `task.kind=bin`, which comes before all others: it decides which keys there are."""
+    return override.partition("=")[0].rpartition(".")[2] != KIND
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -120,27 +131,19 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _read_with_base(cls: Any, path: Path, room: str, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's keys over those of its bases, each layer in SI units before it meets the next."""
+    """The file's keys over those of its bases, in SI units."""
     if path.resolve() in seen:
         raise InputError(f"{path}: `base` leads back to this file")
     data = read_mapping(path, "keys and values")
     base = data.pop("base", None)
-    own = _to_si(cls, data, str(path))
-    if base is None:
-        return own
-    if not isinstance(base, str):
-        raise InputError(f"{path}: base is {base!r}; expected a preset's name or a file")
-    beside = path.parent / base
-    base_path = beside if beside.is_file() else preset_path(room, base)
-    return _merged(_read_with_base(cls, base_path, room, (*seen, path.resolve())), own)
-
-
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in changes.items():
-        inherited = result.get(key)
-        result[key] = _merged(inherited, value) if isinstance(inherited, dict) and isinstance(value, dict) else value
-    return result
+    below: dict[str, Any] = {}
+    if base is not None:
+        if not isinstance(base, str):
+            raise InputError(f"{path}: base is {base!r}; expected a preset's name or a file")
+        beside = path.parent / base
+        base_path = beside if beside.is_file() else preset_path(room, base)
+        below = _read_with_base(cls, base_path, room, (*seen, path.resolve()))
+    return _over(below, cls, data, str(path))
 
 
 def _parse_override(cls: Any, override: str) -> dict[str, Any]:
@@ -164,32 +167,76 @@ def _parse_override(cls: Any, override: str) -> dict[str, Any]:
 
 
 def _holds_text(cls: Any, names: list[str]) -> bool:
+    """Whether the field at the end of dotted names holds a text, in any of the dataclasses that it may stand in."""
+    found = [cls]
     for name in names[:-1]:
-        cls = _dataclass_in(_fields(cls).get(name))
-        if cls is None:
-            return False
-    return str in _options(_fields(cls).get(names[-1]))
+        found = [inner for one in found for inner in _dataclasses_in(_fields(one).get(name))]
+    return any(str in _options(_fields(one).get(names[-1])) for one in found)
 
 
-def _to_si(cls: Any, data: Any, where: str) -> dict[str, Any]:
-    """Keys checked against the dataclass's fields (recursively), `_deg` and `_mm` turned into SI."""
+def _over(below: dict[str, Any], cls: Any, data: Any, where: str) -> dict[str, Any]:
+    """SI data `below` with a layer's keys over it, checked against the fields of `cls`; `_deg` and `_mm` become SI."""
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: expected keys and values, found {data!r}")
     hints = _fields(cls)
-    result: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for key, value in data.items():
         name, factor = _si_name(str(key), hints)
         if name not in hints:
             raise unknown_name("key", str(key), hints, where)
-        if name in result:
+        if name in own:
             raise InputError(f"{where}: {name!r} is given twice, in two units")
-        nested = _dataclass_in(hints[name])
+        inherited = below.get(name)
         if factor is not None and value is not None:
             value = _scaled(value, factor, f"{where}: {key}")
-        elif nested is not None and value is not None:
-            value = _to_si(nested, value, f"{where}: {key}")
-        result[name] = value
-    return result
+        elif _dataclasses_in(hints[name]) and value is not None:
+            value = _section(inherited, cls, name, value, f"{where}: {key}")
+        elif isinstance(inherited, dict) and isinstance(value, dict):
+            value = _merged(inherited, value)
+        own[name] = value
+    return below | own
+
+
+def _merged(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Keys and values of a free dictionary over those beneath it."""
+    both = {
+        key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
+        for key, value in own.items()
+    }
+    return below | both
+
+
+def _section(below: Any, cls: Any, name: str, data: Any, where: str) -> dict[str, Any]:
+    """As `_over`, of the section `name` of `cls`; with its kind, where it is one of several."""
+    below = below if isinstance(below, dict) else {}
+    kinds = _kinds_of(_fields(cls)[name])
+    if len(kinds) == 1:
+        return _over(below, next(iter(kinds.values())), data, where)
+    if not isinstance(data, Mapping):
+        raise InputError(f"{where}: expected keys and values, found {data!r}")
+    inherited = below.get(KIND, getattr(_default(cls, name), KIND, None))
+    kind = data.get(KIND, inherited)
+    if kind is None:
+        raise InputError(f"{where}: missing key {KIND!r}; valid: {', '.join(sorted(kinds))}")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise unknown_name(KIND, str(kind), kinds, where)
+    return {KIND: kind} | _over(below if kind == inherited else {}, kinds[kind], data, f"{where} of kind {kind!r}")
+
+
+def _kinds_of(hint: Any) -> dict[str, Any]:
+    """The dataclasses that a field may hold, by their kinds; one alone needs no `kind`."""
+    found = _dataclasses_in(hint)
+    if len(found) == 1:
+        return {"": found[0]}
+    return {kind: one for one in found for kind in get_args(_fields(one)[KIND])}
+
+
+def _default(cls: Any, name: str) -> Any:
+    """What a field holds where nothing is said; None where it must be said."""
+    (field,) = (field for field in dataclasses.fields(cls) if field.name == name)
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
 
 
 def _fields(cls: Any) -> dict[str, Any]:
@@ -210,40 +257,47 @@ def _scaled(value: Any, factor: float, where: str) -> Any:
     return _number(value, where) * factor
 
 
-def _dataclass_in(hint: Any) -> Any:
-    """The dataclass that a field holds, itself or as `X | None`; None for any other field."""
-    return next((option for option in _options(hint) if dataclasses.is_dataclass(option)), None)
+def _dataclasses_in(hint: Any) -> list[Any]:
+    """The dataclasses that a field may hold, as `X`, `X | None` or `X | Y`; none for any other field."""
+    return [option for option in _options(hint) if dataclasses.is_dataclass(option)]
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _dataclass(cls: Any, data: dict[str, Any], where: str, path: str) -> Any:
-    """An instance of `cls`; `path` ("scene.", or nothing at the top) leads to it in the file."""
+def _dataclass(cls: Any, data: dict[str, Any], where: str, path: str, default: Any) -> Any:
+    """An instance of `cls`, which keeps what `default` (one, or None) has and `data` does not say.
+
+    `path` ("scene.", or nothing at the top) leads to it in the file.
+    """
     hints = _fields(cls)
     for field in dataclasses.fields(cls):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and field.name not in data:
+        if required and default is None and field.name not in data:
             raise InputError(f"{where}: missing key {path + field.name!r}")
-    values = {name: _value(hints[name], value, where, path + name) for name, value in data.items()}
+    values = {}
+    for name, value in data.items():
+        kept = _default(cls, name) if default is None else getattr(default, name)
+        values[name] = _value(hints[name], value, where, path + name, kept)
     try:
-        return cls(**values)
+        return cls(**values) if default is None else dataclasses.replace(default, **values)
     except InputError as error:
         raise InputError(f"{where}: {path}{error}") from None
 
 
-def _value(hint: Any, value: Any, where: str, path: str) -> Any:
-    """What YAML gave, as the field's type."""
+def _value(hint: Any, value: Any, where: str, path: str, default: Any = None) -> Any:
+    """What YAML gave, as the field's type; a section keeps what `default` has and the file does not say."""
     options = _options(hint)
     if value is None and type(None) in options:
         return None
-    kind = next(option for option in options if option is not type(None))
     here = f"{where}: {path}"
-    if dataclasses.is_dataclass(kind):
+    if kinds := (_kinds_of(hint) if _dataclasses_in(hint) else {}):
         if not isinstance(value, dict):
             raise InputError(f"{here} is {value!r}; expected keys and values")
-        return _dataclass(kind, value, where, path + ".")
+        chosen = next(iter(kinds.values())) if len(kinds) == 1 else kinds[value[KIND]]
+        return _dataclass(chosen, value, where, path + ".", default if type(default) is chosen else None)
+    kind = next(option for option in options if option is not type(None))
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         if value not in arguments or isinstance(value, bool) not in {isinstance(a, bool) for a in arguments}:

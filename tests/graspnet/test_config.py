@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graspnet.config import config_to_dict, load_config, parse_config, preset_names, preset_path
+from graspnet.config import config_to_dict, load_config, parse_config, preset_names, preset_path, with_overrides
 from graspnet.errors import InputError
 
 
@@ -37,16 +37,45 @@ class Settings:
     lens: Lens = field(default_factory=Lens)
 
 
-def load(tmp_path, text, *overrides):
+@dataclass(frozen=True, kw_only=True)
+class Pile:
+    kind: Literal["pile"] = "pile"
+    objects: int = 5
+    side: float = 0.3  # m
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    kind: Literal["bin"] = "bin"
+    objects: int = 25
+    tilt: float = 0.0  # rad
+    lens: Lens = field(default_factory=lambda: Lens(tilt=0.7, aperture=0.02))
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.objects < 1:
+            raise InputError(f"objects is {self.objects}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picking:
+    """`task` is a pile where nothing is said; of `next` one must say what it is."""
+
+    trials: int = 3
+    task: Pile | Bin = field(default_factory=lambda: Pile(objects=7))
+    next: Pile | Bin | None = None
+
+
+def load(tmp_path, text, *overrides, cls=Settings):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    return load_config(Settings, "train", path, overrides)
+    return load_config(cls, "train", path, overrides)
 
 
-def refused(tmp_path, text, *overrides):
+def refused(tmp_path, text, *overrides, cls=Settings):
     """The one line that the text is refused with."""
     with pytest.raises(InputError) as caught:
-        load(tmp_path, text, *overrides)
+        load(tmp_path, text, *overrides, cls=cls)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -187,6 +216,59 @@ def test_an_unknown_key_of_a_base_is_blamed_on_the_base(tmp_path):
 )
 def test_a_base_that_is_not_there_is_refused(tmp_path, base, message):
     assert message in refused(tmp_path, f"base: {base}")
+
+
+def test_what_a_section_leaves_out_is_as_where_all_of_it_is_left_out(tmp_path):
+    assert load(tmp_path, "task: {kind: bin}", cls=Picking).task.lens == Lens(tilt=0.7, aperture=0.02)
+    config = load(tmp_path, "task: {kind: bin, lens: {tilt_deg: 90}}", cls=Picking)
+    assert config.task == Bin(lens=Lens(tilt=math.pi / 2, aperture=0.02))
+    assert load(tmp_path, "task: {side: 0.2}", cls=Picking).task == Pile(objects=7, side=0.2)
+    assert load(tmp_path, "{}", "task.side=0.2", cls=Picking).task == Pile(objects=7, side=0.2)
+
+
+def test_a_kind_says_which_dataclass_a_section_is(tmp_path):
+    assert load(tmp_path, "{}", cls=Picking).task == Pile(objects=7)
+    config = load(tmp_path, "{task: {kind: bin, tilt_deg: 90}, next: {kind: pile, side_mm: 200}}", cls=Picking)
+    assert config.task == Bin(tilt=math.pi / 2)
+    assert config.next == Pile(side=0.2)
+    assert parse_config(Picking, json.loads(json.dumps(config_to_dict(config))), "run.json") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task: {kind: bim}", "task: unknown kind 'bim'; did you mean 'bin'? Valid: bin, pile"),
+        ("task: {kind: 3}", "task: unknown kind '3'. Valid: bin, pile"),
+        ("task: {kind: [bin]}", "task: unknown kind"),
+        ("task: {knd: bin}", "task of kind 'pile': unknown key 'knd'; did you mean 'kind'?"),
+        ("task: {kind: bin, side: 0.2}", "task of kind 'bin': unknown key 'side'"),
+        ("task: {tilt_deg: 5}", "task of kind 'pile': unknown key 'tilt_deg'"),
+        ("task: {kind: bin, lens: {tlit: 5}}", "task of kind 'bin': lens: unknown key 'tlit'; did you mean 'tilt'?"),
+        ("task: {kind: bin, objects: 0}", "task.objects is 0; it must be at least 1"),
+        ("task: bin", "task: expected keys and values, found 'bin'"),
+        ("task: null", "task is None; expected keys and values"),
+        ("next: {objects: 3}", "next: missing key 'kind'; valid: bin, pile"),
+    ],
+)
+def test_a_wrong_kind_or_a_key_of_another_kind_is_refused_with_those_that_are_valid(tmp_path, text, message):
+    assert f"c.yaml: {message}" in refused(tmp_path, text, cls=Picking)
+
+
+def test_overrides_choose_a_kind_in_whatever_order_they_come(tmp_path):
+    for overrides in (["task.kind=bin", "task.tilt_deg=90"], ["task.tilt_deg=90", "task.kind=bin"]):
+        assert load(tmp_path, "task: {objects: 2}", *overrides, cls=Picking).task == Bin(tilt=math.pi / 2)
+        assert with_overrides(Picking(), overrides).task == Bin(tilt=math.pi / 2)
+    assert load(tmp_path, "{}", "task.kind=bin", "task.label=2024", cls=Picking).task == Bin(label="2024")
+    assert "unknown key 'tilt'" in refused(tmp_path, "{}", "task.tilt=1", cls=Picking)
+
+
+def test_a_section_inherits_from_its_base_as_long_as_it_is_of_the_same_kind(tmp_path):
+    (tmp_path / "base.yaml").write_text("task: {kind: bin, objects: 9, lens: {aperture_mm: 5}}")
+    same = load(tmp_path, "{base: base.yaml, task: {tilt_deg: 90}}", cls=Picking)
+    assert same.task == Bin(objects=9, tilt=math.pi / 2, lens=Lens(tilt=0.7, aperture=0.005))
+    assert load(tmp_path, "{base: base.yaml, task: {kind: bin}}", cls=Picking).task.objects == 9
+    assert load(tmp_path, "{base: base.yaml, task: {kind: pile}}", cls=Picking).task == Pile(objects=7)
+    assert load(tmp_path, "base: base.yaml", "task.kind=pile", cls=Picking).task == Pile(objects=7)
 
 
 def test_a_missing_file_and_an_unknown_preset_are_told_apart(tmp_path):
