@@ -118,7 +118,9 @@ def _poses_to_show(poses: StablePoses, config: GenerateConfig, rng: np.random.Ge
 def _put_down(resting: _Resting, scene: SceneConfig, renderer: Renderer, rng: np.random.Generator) -> _Placed:
     radius = resting.solid.radius
     camera, world_from_camera = sample_camera(scene, rng, radius=radius)
-    placed = sample_placement(resting.world_from_object, camera, world_from_camera, scene, rng, radius=radius)
+    placed = sample_placement(
+        resting.world_from_object, camera, world_from_camera, scene, rng, radius=radius, margin=scene.margin
+    )
     rendering = renderer.render(Scene((resting.solid,), placed[None]), camera, world_from_camera)
     return _Placed(resting, View(rendering, camera, world_from_camera), placed)
 

@@ -13,10 +13,20 @@ from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid, rigid, rotation_about
 
-__all__ = ["Bin", "Scene", "SceneConfig", "in_view", "sample_camera", "sample_placement"]
+__all__ = [
+    "Bin",
+    "CameraConfig",
+    "PlacementConfig",
+    "Scene",
+    "SceneConfig",
+    "in_view",
+    "sample_camera",
+    "sample_placement",
+]
 
 MOST_SOLIDS = 255  # an instance image is 8 bits deep, and 0 is the table
 DRAWS = 64  # of a camera or a place, before what fits nowhere is put in the middle of the image
+MARGIN = 0.02  # border of an image, as a share of its width, that objects in view keep clear
 VERTICAL = np.array([0.0, 0.0, 1.0])
 
 
@@ -68,8 +78,8 @@ class Scene:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneConfig:
-    """Where cameras hang and objects lie (metres, radians). The defaults are DESIGN §4's own distribution.
+class CameraConfig:
+    """Where cameras hang (metres, radians). The defaults are DESIGN §4's own distribution.
 
     A fixed camera has ranges with equal ends: `camera: primesense`, `distance: [0.7, 0.7]`, `polar: [0, 0]`,
     `tilted_share: 0`, `azimuth: [0, 0]`, `roll: [0, 0]`.
@@ -86,10 +96,7 @@ class SceneConfig:
     tilted_polar: tuple[float, float] = (np.deg2rad(10), np.deg2rad(30))
     azimuth: tuple[float, float] = (0.0, 2 * np.pi)  # on which side of the origin the camera hangs
     roll: tuple[float, float] = (0.0, 2 * np.pi)  # about the optical axis
-    placement: float | None = None  # objects lie at x, y in ± this; None: anywhere in view
-    margin: float = 0.02  # border, as a share of the image's width, that objects in view keep clear
-    oblique: float = np.deg2rad(50)  # largest angle between an object's line of sight and the vertical; assumed
-    yaw: tuple[float, float] = (0.0, 2 * np.pi)  # of an object about the vertical
+    margin: float = MARGIN  # border, as a share of the image's width, that objects in view keep clear
 
     def __post_init__(self) -> None:
         limits = {
@@ -99,25 +106,54 @@ class SceneConfig:
             "tilted_polar": (0.0, 1.5),
             "azimuth": (-7.0, 7.0),
             "roll": (-7.0, 7.0),
-            "yaw": (-7.0, 7.0),
         }
         for name, (lowest, highest) in limits.items():
-            low, high = getattr(self, name)
-            if not lowest <= low <= high <= highest:
-                raise InputError(f"{name} is [{low}, {high}]; expected low and high within [{lowest}, {highest}] (SI)")
+            _check_range(name, getattr(self, name), lowest, highest)
         if self.focal_length is not None and not 1 <= self.focal_length[0] <= self.focal_length[1] < np.inf:
             raise InputError(f"focal_length is {list(self.focal_length)}; expected low and high of at least 1 (pixels)")
-        for name, highest in (("tilted_share", 1.0), ("margin", 0.4), ("oblique", 1.5)):
-            if not 0 <= getattr(self, name) <= highest:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, {highest}]")
-        if self.placement is not None and not 0 <= self.placement <= 10:
-            raise InputError(f"placement is {self.placement}; it must lie in [0, 10] (metres)")
+        for name, highest in (("tilted_share", 1.0), ("margin", 0.4)):
+            _check_at_most(name, getattr(self, name), highest)
         if self.width <= 0 or self.height <= 0:
             raise InputError(f"an image of {self.width}x{self.height} pixels; both must be positive")
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlacementConfig:
+    """Where an object lies in a camera's view (metres, radians)."""
+
+    placement: float | None = None  # objects lie at x, y in ± this; None: anywhere in view
+    oblique: float = np.deg2rad(50)  # largest angle between an object's line of sight and the vertical; assumed
+    yaw: tuple[float, float] = (0.0, 2 * np.pi)  # of an object about the vertical
+
+    def __post_init__(self) -> None:
+        _check_range("yaw", self.yaw, -7.0, 7.0)
+        _check_at_most("oblique", self.oblique, 1.5)
+        if self.placement is not None and not 0 <= self.placement <= 10:
+            raise InputError(f"placement is {self.placement}; it must lie in [0, 10] (metres)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig(PlacementConfig, CameraConfig):
+    """Where cameras hang and an object lies."""
+
+    def __post_init__(self) -> None:
+        CameraConfig.__post_init__(self)
+        PlacementConfig.__post_init__(self)
+
+
+def _check_range(name: str, ends: tuple[float, float], lowest: float, highest: float) -> None:
+    low, high = ends
+    if not lowest <= low <= high <= highest:
+        raise InputError(f"{name} is [{low}, {high}]; expected low and high within [{lowest}, {highest}] (SI)")
+
+
+def _check_at_most(name: str, value: float, highest: float) -> None:
+    if not 0 <= value <= highest:
+        raise InputError(f"{name} is {value}; it must lie in [0, {highest}]")
+
+
 def sample_camera(
-    config: SceneConfig, rng: np.random.Generator, *, radius: float = 0.0
+    config: CameraConfig, rng: np.random.Generator, *, radius: float = 0.0
 ) -> tuple[Camera, Float64[np.ndarray, "4 4"]]:
     """A camera that looks at the world's origin, and its world_from_camera.
 
@@ -136,10 +172,11 @@ def sample_placement(
     world_from_object: Float[np.ndarray, "4 4"],
     camera: Camera,
     world_from_camera: Float[np.ndarray, "4 4"],
-    config: SceneConfig,
+    config: PlacementConfig,
     rng: np.random.Generator,
     *,
     radius: float = 0.0,
+    margin: float = MARGIN,
 ) -> Float64[np.ndarray, "4 4"]:
     """The stable pose turned about the vertical and moved along the table: its height and its resting face are kept.
 
@@ -149,7 +186,7 @@ def sample_placement(
     rotation = rotation_about(VERTICAL, np.array(rng.uniform(*config.yaw))) @ world_from_object[:3, :3]
     height = float(world_from_object[2, 3])
     if config.placement is None:
-        x, y = _place_in_view(height, camera, world_from_camera, config, radius, rng)
+        x, y = _place_in_view(height, camera, world_from_camera, config.oblique, radius, margin, rng)
     else:
         x, y = rng.uniform(-config.placement, config.placement, size=2)
     return rigid(rotation, np.array([x, y, height]))
@@ -193,7 +230,7 @@ def _walls(of: Bin) -> Solid:
     return solid_from_mesh(trimesh.boolean.union(boxes, engine="manifold"), "bin", boxes)
 
 
-def _intrinsics(config: SceneConfig, rng: np.random.Generator) -> Camera:
+def _intrinsics(config: CameraConfig, rng: np.random.Generator) -> Camera:
     if config.focal_length is None:
         focal = float(config.width / 2 / np.tan(rng.uniform(*config.field_of_view) / 2))
     else:
@@ -201,7 +238,7 @@ def _intrinsics(config: SceneConfig, rng: np.random.Generator) -> Camera:
     return Camera(focal, focal, (config.width - 1) / 2, (config.height - 1) / 2, config.width, config.height)
 
 
-def _orientation(config: SceneConfig, rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
+def _orientation(config: CameraConfig, rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
     """world_from_camera's rotation. With azimuth −π/2 and no roll, +x is right in the image and +y up."""
     tilted = rng.random() < config.tilted_share
     polar = rng.uniform(*(config.tilted_polar if tilted else config.polar))
@@ -216,8 +253,9 @@ def _place_in_view(
     height: float,
     camera: Camera,
     world_from_camera: Float[np.ndarray, "4 4"],
-    config: SceneConfig,
+    oblique: float,
     radius: float,
+    margin: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
     """x and y of the centre of mass at its height above the table."""
@@ -228,8 +266,8 @@ def _place_in_view(
     depth = (height - world_from_camera[2, 3]) / rays_in_world[:, 2]
     if not (depth[-1] > 0 and rays_in_world[-1, 2] < 0):
         raise InputError("the camera does not look down at the table from above; no object can be put in its view")
-    steep = -rays_in_world[:, 2] >= np.cos(config.oblique) * np.linalg.norm(rays_in_world, axis=1)
-    seen = steep & in_view(camera, rays * np.where(steep, depth, 1.0)[:, None], radius, config.margin)
+    steep = -rays_in_world[:, 2] >= np.cos(oblique) * np.linalg.norm(rays_in_world, axis=1)
+    seen = steep & in_view(camera, rays * np.where(steep, depth, 1.0)[:, None], radius, margin)
     chosen = int(np.argmax(seen[:-1])) if seen[:-1].any() else -1
     x, y = world_from_camera[:2, 3] + depth[chosen] * rays_in_world[chosen, :2]
     return float(x), float(y)
