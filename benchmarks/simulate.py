@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.picking import PickResult, PickWorld
+from data_gen.physics.outcome import PickResult
+from data_gen.physics.pick import PickWorld
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps

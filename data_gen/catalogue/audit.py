@@ -4,6 +4,7 @@ A dataset holds no meshes. Its objects are made again from its config and seed, 
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,10 @@ class AuditedGrasp:
 
 def labelling_config(dataset: Dataset) -> GenerateConfig:
     """How the dataset was made. InputError: not by `graspnet generate`, or by a version with other settings."""
+    config = deepcopy(dataset.header.config)
+    config.get("tugs", {}).get("pick", {}).pop("settle_time", None)  # older datasets name it; it never meant anything
     try:
-        return parse_config(GenerateConfig, dataset.header.config, "its config")
+        return parse_config(GenerateConfig, config, "its config")
     except InputError as error:
         raise InputError(f"{dataset.folder}: its objects cannot be made again: {error}") from None
 

@@ -51,10 +51,10 @@ def generate_heap(
     InputError: none can be used, nothing came to rest, or nothing is seen.
     """
     assert config.heap is not None
-    bin_ = draw_bin(config.heap, rng)
+    bin_ = draw_bin(config.heap, rng, share=config.heap.bin_share)
     shapes, left_out = _loaded(members, config, seed)
     dropped = [_scaled(shape, bin_, hands[0], config, rng) for _, shape in shapes]
-    heap = drop_heap(tuple(solid for solid, _ in dropped), bin_, config.heap, rng)
+    heap = drop_heap(tuple(solid for solid, _ in dropped), bin_, config.heap, rng, reach=config.heap.reach)
     if not len(heap.kept):
         raise InputError("none of its objects came to rest in the bin, or near the table's centre")
     scene = Scene(tuple(dropped[k][0] for k in heap.kept), heap.world_from_object, bin=bin_)

@@ -1,6 +1,6 @@
 """Physics labels: the force that a grasp holds when the object in the hand is tugged at.
 
-Each execution is a short pick (physics/picking.py): approach, close, lift free of the table. Then the object is pulled
+Each execution is a short pick (physics/pick.py): approach, close, lift free of the table. Then the object is pulled
 at its centre of mass along the hand's axes, each time from the same held state, with a force that grows until the
 object moves in the hand. Contacts are set otherwise than the judge's: no network is trained on its own examiner.
 """
@@ -13,9 +13,9 @@ from jaxtyping import Float64
 from data_gen.labels.uncertainty import PerturbedGrasps
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
-from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.hand import HandConfig
-from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.hand import PARTS, HandConfig
+from data_gen.physics.pick import PickConfig, PickWorld
+from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
@@ -116,15 +116,15 @@ class _Experiment:
 
     def __init__(self, world: PickWorld, config: TugConfig) -> None:
         """The world's pads have unit friction."""
-        self.mujoco, self.model, self.data = load_mujoco(), world.model, world.data
-        self.world, self.body = world, world.model.body("object").id
-        self.pads = [world.model.geom(name).id for name in ("palm", "left", "right")]
+        self.mujoco, self.model, self.data = world.mujoco, world.model, world.data
+        self.world, self.body = world, world.model.body("object_0").id
+        self.pads = [world.model.geom(name).id for name in PARTS]
         self.inertia, self.friction = (
             self.model.body_inertia[self.body] / world.mass,
             self.model.geom_friction[self.pads],
         )
         self.touch = [world.data.sensor(f"touch_{side}").data for side in ("left", "right")]
-        motion = world.data.joint("object")
+        motion = world.data.joint("object_0")
         self.place, self.velocity = motion.qpos[:3], motion.qvel[:3]
         self.forces = np.geomspace(config.least, config.most, round(config.duration / config.pick.solver.time_step))
 

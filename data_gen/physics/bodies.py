@@ -12,7 +12,7 @@ from data_gen.scenes.scenes import Bin
 
 __all__ = ["add_bin", "add_object", "add_table", "load_mujoco"]
 
-# Collision bits: objects meet each other, table, bin and hand; the hand passes table and bin (picking.py).
+# Collision bits: objects meet each other, table, bin and hand; the hand meets objects and bin, but passes the table.
 OBJECT, TABLE, HAND = 1, 2, 4
 
 
@@ -30,14 +30,12 @@ def add_bin(spec: Any, bin_: Bin) -> None:
         low, high = wall.bounds + bin_.world_from_walls[:3, 3]
         spec.worldbody.add_geom(
             name=f"wall_{i}", type=load_mujoco().mjtGeom.mjGEOM_BOX, pos=(low + high) / 2, size=(high - low) / 2,
-            contype=TABLE, conaffinity=OBJECT,
+            contype=TABLE, conaffinity=OBJECT | HAND,
         )  # fmt: skip
 
 
-def add_object(
-    spec: Any, solid: Solid, parts: tuple[trimesh.Trimesh, ...], density: float, name: str = "object"
-) -> Any:
-    """Add the solid to an MjSpec as the free body `name`, its frame the object frame; returns the MjsBody.
+def add_object(spec: Any, solid: Solid, parts: tuple[trimesh.Trimesh, ...], density: float, name: str) -> Any:
+    """Add the solid to an MjSpec as the free body `name`, its frame the object frame, and return the MjsBody.
 
     Its joint has the same name; its geoms are `name_part_0` and so on. Pieces carry no mass: mass and inertia are the
     true mesh's, so overlapping pieces do not count twice.

@@ -10,7 +10,8 @@ from jaxtyping import Float64, UInt8
 from data_gen.objects.meshes import Solid
 from data_gen.objects.raycasting import raycasting_scene
 from data_gen.objects.stable_poses import stable_poses
-from data_gen.physics.picking import ClutterWorld, PickFrame
+from data_gen.physics.outcome import PickFrame
+from data_gen.physics.pick import HandWorld
 from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.transforms import rigid, rotate_directions, unit
@@ -45,7 +46,7 @@ PROBE = 40  # pixels along a side of the small pictures that views are chosen by
 
 
 def film_strip(
-    frames: Sequence[PickFrame], world: ClutterWorld, count: int = 6, size: int = 200
+    frames: Sequence[PickFrame], world: HandWorld, count: int = 6, size: int = 200
 ) -> UInt8[np.ndarray, "H W 3"]:
     """`count` pictures of a pick, evenly spread over its frames, side by side; the eye moves along with the hand."""
     if not frames:
@@ -56,12 +57,12 @@ def film_strip(
     return np.concatenate([_framed(_close_up(frame, world, side, elevation, size)) for frame in chosen], axis=1)
 
 
-def last_picture(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 200) -> UInt8[np.ndarray, "S S 3"]:
+def last_picture(frames: Sequence[PickFrame], world: HandWorld, size: int = 200) -> UInt8[np.ndarray, "S S 3"]:
     """How the pick ended, seen close to the hand."""
     return _close_up(frames[-1], world, *_clearest_view(frames, world), size)
 
 
-def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
+def film(frames: Sequence[PickFrame], world: HandWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
     """A picture of each frame from an eye at rest, which sees all of the hand's way."""
     way = np.stack([frame.world_from_grasp[:3, 3] for frame in frames])
     low, high = way.min(axis=0), way.max(axis=0)
@@ -74,7 +75,7 @@ def film(frames: Sequence[PickFrame], world: ClutterWorld, size: int = 240) -> l
 
 def draw_frame(
     frame: PickFrame,
-    world: ClutterWorld,
+    world: HandWorld,
     camera: Camera,
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -114,18 +115,18 @@ def shaded(
 
 
 def _close_up(
-    frame: PickFrame, world: ClutterWorld, side: float, elevation: float, size: int
+    frame: PickFrame, world: HandWorld, side: float, elevation: float, size: int
 ) -> UInt8[np.ndarray, "S S 3"]:
     """One moment, seen close to the hand."""
     return draw_frame(frame, world, square_camera(1.1, size), _near_eye(frame, world, side, elevation))
 
 
-def _near_eye(frame: PickFrame, world: ClutterWorld, side: float, elevation: float) -> Float64[np.ndarray, "4 4"]:
+def _near_eye(frame: PickFrame, world: HandWorld, side: float, elevation: float) -> Float64[np.ndarray, "4 4"]:
     focus = frame.world_from_grasp[:3, 3] - [0.0, 0.0, 0.02]
     return looking(focus, side * frame.world_from_grasp[:3, 1], 0.1 + 3.0 * world.gripper.max_width, elevation)
 
 
-def _clearest_view(frames: Sequence[PickFrame], world: ClutterWorld) -> tuple[float, float]:
+def _clearest_view(frames: Sequence[PickFrame], world: HandWorld) -> tuple[float, float]:
     """From which side of the jaws' plane (±1), and from how high, most is seen of the less visible finger when the
     jaws have closed; of like views, the lowest."""
     closing = [frame for frame in frames if frame.phase in ("approach", "close")]
@@ -134,7 +135,7 @@ def _clearest_view(frames: Sequence[PickFrame], world: ClutterWorld) -> tuple[fl
     return max(views, key=lambda view: _fingers_seen(frame, world, _near_eye(frame, world, *view)))
 
 
-def _fingers_seen(frame: PickFrame, world: ClutterWorld, eye: Float64[np.ndarray, "4 4"]) -> int:
+def _fingers_seen(frame: PickFrame, world: HandWorld, eye: Float64[np.ndarray, "4 4"]) -> int:
     """Pixels of a small picture that show the finger of which less is seen."""
     import open3d
 
@@ -155,7 +156,7 @@ def _rays(
 
 
 def _meshes(
-    frame: PickFrame, world: ClutterWorld, eye_in_world: Float64[np.ndarray, "3"]
+    frame: PickFrame, world: HandWorld, eye_in_world: Float64[np.ndarray, "3"]
 ) -> list[tuple[trimesh.Trimesh, Colour]]:
     """The objects, the bin's walls, the left finger, the right finger and the palm, in the world."""
     low, high = world.gripper.boxes(np.array([max(frame.opening, 0.0)]))

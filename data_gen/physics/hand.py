@@ -17,10 +17,11 @@ from data_gen.physics.bodies import HAND, OBJECT, load_mujoco
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import transform_points
 
-__all__ = ["CARRIAGE", "JAWS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
+__all__ = ["CARRIAGE", "JAWS", "PARTS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
 
 CARRIAGE = ("carriage_x", "carriage_y", "carriage_z")  # joints and actuators, along the world's axes
 JAWS = ("jaw_left", "jaw_right")  # joints and actuators; each position is half the opening; left is at -y
+PARTS = ("palm", "left", "right")  # geoms, a box each
 STIFF = {"solref": [0.004, 1.0], "solimp": [0.99, 0.999, 0.001, 0.5, 2.0]}  # two time steps, as hard as the contacts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_gen.physics.film import film, film_strip, last_picture
-from data_gen.physics.picking import OUTCOMES
+from data_gen.physics.outcome import OUTCOMES
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.observation import Observation
 from graspnet.report.page import figure_html, paragraph, picture_html

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data_gen.physics.picking import OUTCOMES, Outcome
+from data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.config import config_to_dict
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.report.page import Section, details_html, figure_html, paragraph, table_html, write_report

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from data_gen.objects.decomposition import piece_fit
 from data_gen.objects.piece_fit import Fit
-from data_gen.physics.picking import PickResult
+from data_gen.physics.outcome import PickResult
 from data_gen.scenes.rendering import Renderer
 from graspnet.errors import InputError
 from sim_eval.analysis.records import in_words

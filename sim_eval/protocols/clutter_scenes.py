@@ -20,7 +20,7 @@ from scipy.ndimage import binary_opening, label
 from data_gen.objects.meshes import Solid
 from data_gen.objects.object_source import object_names, posed_for_hand
 from data_gen.physics.heaps import HeapConfig, draw_bin, drop_heap
-from data_gen.physics.picking import ClutterWorld
+from data_gen.physics.pick import ClutterWorld
 from data_gen.scenes.rendering import Renderer
 from data_gen.scenes.scenes import Bin, Scene, sample_camera
 from graspnet.camera import Camera

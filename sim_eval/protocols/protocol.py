@@ -32,7 +32,7 @@ BASE = "base"  # of the variants of a protocol: itself
 # settings of `trial` that mean nothing in clutter, and what says it there
 OF_ONE_OBJECT = {
     "object_set": "", "shift": "", "turn": "", "stable_pose_probability": "", "scene.placement": "",
-    "scene.oblique": "", "scene.yaw": "", "pick.settle_time": "clutter.settle_time",
+    "scene.oblique": "", "scene.yaw": "",
 }  # fmt: skip
 
 

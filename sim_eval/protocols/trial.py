@@ -15,7 +15,8 @@ from jaxtyping import Float64
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.picking import Outcome, PickConfig, PickResult, PickWorld
+from data_gen.physics.outcome import Outcome, PickResult
+from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.scenes.rendering import Renderer
 from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.camera import Camera
@@ -161,7 +162,9 @@ def trial_of(
     """As `draw_trial`, of a solid in its size and a stable pose; all that is left is drawn from `rng`."""
     gripper = load_gripper(config.gripper)
     camera, world_from_camera = sample_camera(config.scene, rng, radius=solid.radius)
-    placed = sample_placement(pose, camera, world_from_camera, config.scene, rng, radius=solid.radius)
+    placed = sample_placement(
+        pose, camera, world_from_camera, config.scene, rng, radius=solid.radius, margin=config.scene.margin
+    )
     friction, density = friction_coefficient(config, rng), float(rng.uniform(*config.density))
     believed = world_from_camera @ calibration_error(config, rng)
     world = PickWorld(solid, gripper, config.pick, density, friction)

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float64
 from PIL import Image
 
 from data_gen.physics.film import film, film_strip
-from data_gen.physics.picking import ClutterWorld, PickFrame
+from data_gen.physics.outcome import PickFrame
+from data_gen.physics.pick import HandWorld
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.config import parse_config
 from graspnet.drawing import webp_bytes
@@ -92,7 +93,7 @@ class ReplayedPick:
 
     record: PickRecord
     observation: Observation | None
-    world: ClutterWorld
+    world: HandWorld
     present: Bool[np.ndarray, "M"]
     world_from_objects: Float64[np.ndarray, "M 4 4"]
     world_from_believed_camera: Float64[np.ndarray, "4 4"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, PALM_COLOUR, TABLE_COLOURS, WALL_COLOUR
-from data_gen.physics.picking import ClutterWorld
+from data_gen.physics.pick import HandWorld
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from sim_eval.replay.replay import ReplayedPick
@@ -66,7 +66,7 @@ class _RealTime:
         time.sleep(max(0.0, self.due - time.monotonic()))
 
 
-def _dress(world: ClutterWorld) -> None:
+def _dress(world: HandWorld) -> None:
     """The films' colours, and light enough to see them; the physics does not know of either."""
     model = world.model
     model.vis.headlight.ambient, model.vis.headlight.diffuse = [0.35] * 3, [0.6] * 3

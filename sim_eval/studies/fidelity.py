@@ -22,7 +22,8 @@ from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names
 from data_gen.objects.piece_fit import FAR, TOLERATED, Fit, fit_of
-from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.pick import PickConfig, PickWorld
+from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track

@@ -29,7 +29,7 @@ from data_gen.labels.tugs import TugConfig
 from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.picking import PickConfig, PickWorld
+from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine

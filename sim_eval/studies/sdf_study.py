@@ -27,7 +27,8 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names
 from data_gen.objects.piece_fit import fit_of
 from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.pick import PickConfig, PickWorld
+from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.run.engines import LocalEngine
@@ -119,8 +120,8 @@ def _as_field(solid: Solid, config: FieldConfig, spec: Any) -> None:
     spec.option.sdf_initpoints, spec.option.sdf_iterations = config.points, config.iterations
     mesh = _add_mesh(spec, "object_field", solid.mesh)
     mesh.needsdf, mesh.octree_maxdepth = True, config.depth
-    pieces = [geom for geom in spec.geoms if geom.name.startswith("object_part_")]
-    spec.body("object").add_geom(
+    pieces = [geom for geom in spec.geoms if geom.name.startswith("object_0_part_")]
+    spec.body("object_0").add_geom(
         name=mesh.name, type=mujoco.mjtGeom.mjGEOM_SDF, meshname=mesh.name,
         **{key: getattr(pieces[0], key)
            for key in ("contype", "conaffinity", "condim", "friction", "priority", "solref", "solimp")},

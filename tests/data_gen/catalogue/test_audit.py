@@ -1,5 +1,6 @@
 """Facts about audits: grasps stand where they were labelled, beside objects as the images show them, or not at all."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps
+from data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps, labelling_config
 from data_gen.generate.config import GenerateConfig
 from data_gen.generate.grippers import HandConfig
 from data_gen.generate.run import generate
@@ -131,6 +132,14 @@ def test_a_dataset_that_was_not_generated_is_refused(bricks):
     imported = Dataset(dataset.folder, replace(dataset.header, config={"imported": "dexnet"}))
     with pytest.raises(InputError, match="cannot be made again"):
         list(audited_grasps(imported, 4, np.random.default_rng(0)))
+
+
+def test_a_dataset_that_names_a_setting_which_is_gone_is_read(bricks):
+    dataset = Dataset.open(bricks)
+    config = deepcopy(dataset.header.config)
+    config["tugs"]["pick"]["settle_time"] = 0.5  # nothing settles before a label's pick
+    older = replace(dataset, header=replace(dataset.header, config=config))
+    assert labelling_config(older) == labelling_config(dataset)
 
 
 def test_the_command_writes_one_page_that_needs_nothing_else(bricks, tmp_path):

@@ -11,7 +11,7 @@ from data_gen.labels.robustness import estimate
 from data_gen.labels.tugs import TugConfig, Tugs, tug
 from data_gen.labels.uncertainty import UncertaintyConfig, perturbed, unperturbed
 from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.picking import PickConfig
+from data_gen.physics.pick import PickConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

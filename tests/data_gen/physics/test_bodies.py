@@ -16,7 +16,7 @@ def test_mass_and_inertia_are_those_of_a_solid_box():
     a, b, c, density = 0.02, 0.03, 0.05, 700.0
     box = solid_from_mesh(trimesh.creation.box([a, b, c]), "box")
     spec = load_mujoco().MjSpec()
-    add_object(spec, box, convex_parts(box), density)
+    add_object(spec, box, convex_parts(box), density, "object")
     model = spec.compile()
     mass = density * a * b * c
     assert model.body("object").mass[0] == pytest.approx(mass)
@@ -29,7 +29,7 @@ def test_overlapping_pieces_add_no_mass():
     mesh = trimesh.creation.box([0.04, 0.02, 0.02])
     twice = solid_from_mesh(mesh, "twice", parts=(mesh.copy(), mesh.copy()))
     spec = load_mujoco().MjSpec()
-    add_object(spec, twice, convex_parts(twice), 1000.0)
+    add_object(spec, twice, convex_parts(twice), 1000.0, "object")
     assert spec.compile().body("object").mass[0] == pytest.approx(0.016)
 
 

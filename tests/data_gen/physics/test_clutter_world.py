@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.picking import ClutterWorld, PickConfig
+from data_gen.physics.pick import ClutterWorld, PickConfig
 from data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

@@ -15,7 +15,8 @@ from data_gen.physics.film import (
     film_strip,
     last_picture,
 )
-from data_gen.physics.picking import ClutterWorld, PickFrame, PickWorld
+from data_gen.physics.outcome import PickFrame
+from data_gen.physics.pick import ClutterWorld, PickWorld
 from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.grippers.parallel_jaw import load_gripper

@@ -11,7 +11,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.procedural import make_solid
 from data_gen.objects.unions import manifold_from_mesh
 from data_gen.physics.bodies import load_mujoco
-from data_gen.physics.heaps import Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
+from data_gen.physics.heaps import DropConfig, Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
 from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 
@@ -81,10 +81,11 @@ def test_a_heap_stays_as_it_is(heap, bin_):
     solids, dropped = heap
     kept = tuple(solids[k] for k in dropped.kept)
     world = HeapWorld(kept, bin_, HeapConfig(time_step=0.002))
-    world.put(dropped.world_from_object)
+    for k, pose in enumerate(dropped.world_from_object):
+        world.place(k, pose)
     for _ in range(250):
         load_mujoco().mj_step(world.model, world.data)
-    for solid, before, after in zip(kept, dropped.world_from_object, world.world_from_object, strict=True):
+    for solid, before, after in zip(kept, dropped.world_from_object, world.world_from_objects, strict=True):
         moved = trimesh.transform_points(solid.mesh.vertices, after) - trimesh.transform_points(
             solid.mesh.vertices, before
         )
@@ -110,7 +111,7 @@ def test_what_falls_out_is_left_out():
 
 def test_what_rolls_away_from_the_table_s_middle_is_left_out():
     ball = solid_from_mesh(trimesh.creation.icosphere(4, 0.02), "ball")
-    dropped = drop_heap((ball,) * 3, None, HeapConfig(reach=1e-6, drops=2), np.random.default_rng(0))
+    dropped = drop_heap((ball,) * 3, None, DropConfig(drops=2), np.random.default_rng(0), reach=1e-6)
     assert len(dropped.kept) == 0
     assert dropped.world_from_object.shape == (0, 4, 4)
 
@@ -120,17 +121,17 @@ def test_a_dropped_box_falls_as_galilei_says():
     box = solid_from_mesh(trimesh.creation.box((0.04, 0.03, 0.02)), "box")
     world = HeapWorld((box,), None, HeapConfig(drop_time=0.1))
     world.drop(0, 0.1, np.random.default_rng(0))
-    mesh = box.mesh.copy().apply_transform(world.world_from_object[0])
+    mesh = box.mesh.copy().apply_transform(world.world_from_objects[0])
     assert mesh.vertices[:, 2].min() == pytest.approx(0.2 - 9.81 * 0.1**2 / 2, abs=0.002)
 
 
 def test_what_was_not_dropped_hangs_where_it_is():
     solids = objects(2)
     world = HeapWorld(solids, BIN, HeapConfig())
-    before = world.world_from_object[1:].copy()
+    before = world.world_from_objects[1:].copy()
     world.drop(0, 0.1, np.random.default_rng(0))
-    world.settle()
-    np.testing.assert_allclose(world.world_from_object[1:], before, atol=1e-9)
+    world.rest(2.0)
+    np.testing.assert_allclose(world.world_from_objects[1:], before, atol=1e-9)
 
 
 def test_after_a_step_that_diverged_there_is_a_warning_and_nothing_counts_as_lying_in_the_bin(tmp_path, monkeypatch):
@@ -141,7 +142,7 @@ def test_after_a_step_that_diverged_there_is_a_warning_and_nothing_counts_as_lyi
     assert not world.outside()[0]
     world.data.qvel[0] = np.nan
     with pytest.warns(RuntimeWarning, match="MuJoCo: .*unstable"):
-        world.settle()
+        world.rest(2.0)
     assert world.outside().all()
     assert not list(tmp_path.iterdir()), "MuJoCo's own log"
 
@@ -151,7 +152,8 @@ def test_objects_that_lie_in_each_other_are_found():
     world = HeapWorld((box, box, box), None, HeapConfig())
     poses = np.tile(np.eye(4), (3, 1, 1))
     poses[:, :3, 3] = [[0, 0, 0.02], [0.03, 0, 0.02], [0.2, 0, 0.02]]
-    world.put(poses)
+    for k, pose in enumerate(poses):
+        world.place(k, pose)
     load_mujoco().mj_forward(world.model, world.data)
     np.testing.assert_array_equal(world.overlapping(), [True, True, False])
 
@@ -170,8 +172,8 @@ def test_numbers_of_objects_are_poisson_within_their_range():
 
 def test_bins_are_drawn_from_their_ranges_and_a_share_of_heaps_has_none():
     rng = np.random.default_rng(0)
-    config = HeapConfig(bin_share=0.7)
-    bins = [draw_bin(config, rng) for _ in range(1000)]
+    config = DropConfig()
+    bins = [draw_bin(config, rng, share=0.7) for _ in range(1000)]
     some = [b for b in bins if b is not None]
     assert abs(len(some) / 1000 - 0.7) < 0.05
     for name, limits in (("inner_x", config.bin_x), ("inner_y", config.bin_y), ("wall_height", config.wall_height)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.physics.picking import OUTCOMES
+from data_gen.physics.outcome import OUTCOMES
 from graspnet.config import load_config
 from graspnet.run.engines import LocalEngine
 from sim_eval.analysis.variants import effects

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from data_gen.objects.object_source import ObjectConfig
 from data_gen.physics.heaps import HeapConfig
-from data_gen.physics.picking import ClutterWorld, Outcome, PickResult
+from data_gen.physics.outcome import Outcome, PickResult
+from data_gen.physics.pick import ClutterWorld
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Bin, Scene, SceneConfig
 from graspnet.cli import main
@@ -370,7 +371,7 @@ def test_settings_that_mean_nothing_are_refused(changes, message):
     "override",
     [
         "trial.object_set=hard", "trial.shift_mm=5", "trial.turn_deg=5", "trial.stable_pose_probability=0.1",
-        "trial.scene.yaw=[0, 0]", "trial.pick.settle_time=1",
+        "trial.scene.yaw=[0, 0]",
     ],
 )  # fmt: skip
 def test_what_is_for_one_object_is_refused_in_clutter(override):

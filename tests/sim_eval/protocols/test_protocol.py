@@ -10,7 +10,7 @@ import trimesh
 from click.testing import CliRunner
 
 from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics import picking
+from data_gen.physics import pick
 from data_gen.scenes.rendering import RaycastRenderer, Renderer
 from data_gen.scenes.scenes import SceneConfig
 from graspnet.cli import main
@@ -129,7 +129,7 @@ def test_what_goes_wrong_while_a_trial_is_drawn_is_its_problem_and_names_the_obj
 
 
 def test_physics_that_gives_up_makes_a_trial_that_could_not_be_judged(monkeypatch):
-    monkeypatch.setattr(picking, "MEMORY", 20_000)  # too little for a hand that touches something
+    monkeypatch.setattr(pick, "MEMORY", 20_000)  # too little for a hand that touches something
     record = record_trial(SMALL, 3, {"above": PolicyPlanner(make_policy("antipodal"))}, 0, RaycastRenderer())
     assert record.problem.startswith("box_00000: FatalError: mj_stackAlloc: out of memory")
     assert record.results == {}

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from data_gen.objects.meshes import solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.picking import PickConfig, PickWorld, SolverConfig
+from data_gen.physics.pick import PickConfig, PickWorld
+from data_gen.physics.world import SolverConfig
 from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper

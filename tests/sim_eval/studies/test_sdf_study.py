@@ -28,7 +28,7 @@ def test_a_field_takes_the_place_of_the_pieces_with_their_mass_and_contacts():
     pieces = world_of(solid, PIECES, 500.0, 0.5).model
     gridded = SdfVariant("", FieldConfig(points=7, iterations=3, pad_triangles=0.008))
     field = world_of(solid, gridded, 500.0, 0.5).model
-    of_pieces, of_field = pieces.geom("object_part_0"), field.geom("object_field")
+    of_pieces, of_field = pieces.geom("object_0_part_0"), field.geom("object_field")
     assert of_field.type[0] == geom_type.mjGEOM_SDF
     assert field.ngeom == pieces.ngeom
     assert (field.opt.sdf_initpoints, field.opt.sdf_iterations) == (7, 3)

@@ -1,70 +1,41 @@
 """One physical pick in MuJoCo: approach along a straight line, close with limited force, lift, shake.
 
-A pick that fails says how: its outcome is the first of OUTCOMES that happened. The hand never meets the table: its
-fingertips stop there, as a guarded motion does, and a grasp that would put them deeper than a tolerance is refused.
+A pick that fails says how: its outcome is the first that happened of those in outcome.py. The hand never meets the
+table: its fingertips stop there, as a guarded motion does, and a grasp that would put them deeper than a tolerance is
+refused.
 
 Among other objects (`ClutterWorld`) the rules are the same. A firm touch of anything on the way, a bin's wall too, ends
 the pick; neighbours may be pushed, but not the object that the grasp is meant for, the one nearest to the pads' centre.
 What counts as lifted is what both pads hold when the hand has closed, whichever object that is.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
-from data_gen.physics.bodies import HAND, add_bin, add_object, add_table, load_mujoco
-from data_gen.physics.hand import CARRIAGE, JAWS, HandConfig, add_hand, carriage_feedforward, lowest_corner
+from data_gen.physics.hand import CARRIAGE, JAWS, PARTS, HandConfig, add_hand, carriage_feedforward, lowest_corner
+from data_gen.physics.outcome import Outcome, PickFrame, PickResult
+from data_gen.physics.world import SolverConfig, World, harden, world_spec
 from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import invert, rigid, transform_points
 
-__all__ = ["OUTCOMES", "ClutterWorld", "Outcome", "PickConfig", "PickFrame", "PickResult", "PickWorld", "SolverConfig"]
+__all__ = ["ClutterWorld", "HandWorld", "PickConfig", "PickWorld"]
 
-Outcome = Literal[
-    "success",
-    "no_plan",
-    "planner_failed",
-    "below_table",
-    "approach_collision",
-    "pushed",
-    "missed",
-    "slipped_in_lift",
-    "dropped_in_shake",
-]  # fmt: skip
-OUTCOMES: tuple[Outcome, ...] = (
-    "success", "no_plan", "planner_failed", "below_table", "approach_collision", "pushed", "missed", "slipped_in_lift",
-    "dropped_in_shake",
-)  # fmt: skip
 UP = np.array([0.0, 0.0, 1.0])
-FAR = np.array([0.0, 0.0, 2.0])  # where the hand waits
+AWAY = rigid(np.eye(3), np.array([0.0, 0.0, 2.0]))  # where the hand waits
 MEMORY = 64 * 2**20  # bytes for contacts: a heap's, or those of a step that went wrong
-ROLL = 1e-4  # m: coefficient of rolling friction
-
-
-@dataclass(frozen=True, kw_only=True)
-class SolverConfig:
-    """MuJoCo's settings. Contacts are hard: a 5 g object squeezed with 235 N sinks in by less than 1 mm."""
-
-    time_step: float = 0.002  # s
-    contact_time: float = 0.004  # s, solref: two time steps, the least that is stable
-    impedance: float = 0.999  # solimp: the share of force that a contact's stiffness carries
-    friction_to_normal_impedance: float = 10.0  # impratio: higher slips less, converges slower
-    noslip_iterations: int = 0
-    cone: Literal["elliptic", "pyramidal"] = "elliptic"  # of friction
-    algorithm: Literal["newton", "cg"] = "newton"
-    iterations: int = 100  # of the algorithm, at most; Newton needs few, cg many
-    tolerance: float = 1e-8  # of its improvement, at which it stops
-
-    def __post_init__(self) -> None:
-        if not 0 < self.time_step <= self.contact_time / 2:
-            raise InputError(f"time_step is {self.time_step}; it must lie in (0, contact_time / 2]")
+DENSITY = 500.0  # kg/m³, where none is given
+SETTLE_TIME = 0.5  # s at most until objects that are let go count as at rest, where nothing else is said
+STILL = 0.002  # m/s or rad/s: what stays below in ten steps is at rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +53,6 @@ class PickConfig:
     push_limit: float = 0.01  # m that the object's centre of mass may move before both pads touch
     table_friction: float = 0.5
     max_mass: float = 1.0  # kg
-    settle_time: float = 0.5  # s at most
     hand: HandConfig = field(default_factory=HandConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
 
@@ -92,77 +62,68 @@ class PickConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
 
 
-@dataclass(frozen=True)
-class PickFrame:
-    """One moment of a pick, to draw: phase, where objects and grasp frame are, and the opening between the pads."""
-
-    phase: str
-    world_from_objects: Float64[np.ndarray, "M 4 4"]
-    world_from_grasp: Float64[np.ndarray, "4 4"]
-    opening: float
-
-
-@dataclass(frozen=True)
-class PickResult:
-    """How a pick ended. contact_distance: opening between the pads when they held (NaN if never); rise: of the centre
-    of mass; peak_force: the largest on the way to the closed grasp; pushed: how far the object had moved by then; held:
-    which object both pads held (-1: none)."""
-
-    outcome: Outcome
-    contact_distance: float = float("nan")
-    rise: float = 0.0
-    peak_force: float = 0.0
-    pushed: float = 0.0
-    steps: int = 0
-    held: int = -1
-    frames: tuple[PickFrame, ...] = ()
-
-    @property
-    def success(self) -> bool:
-        """Whether the object was still in the hand at the end."""
-        return self.outcome == "success"
-
-
-class ClutterWorld:
-    """A table, perhaps a bin on it, M free objects and one hand, compiled once.
-
-    `present` says which objects are there; the others hang without weight, far away.
-    """
+class HandWorld(World):
+    """A world with a hand, which executes one grasp after another. Abstract: what lies there decides what pads hold."""
 
     def __init__(
         self,
         solids: Sequence[Solid],
         gripper: ParallelJawGripper,
-        config: PickConfig | None = None,
-        densities: Sequence[float] = (),
-        friction: float = 0.5,
-        bin_: Bin | None = None,
-        edit: Callable[[Any], None] | None = None,
+        config: PickConfig | None,
+        densities: Sequence[float],
+        friction: float,
+        bin_: Bin | None,
+        edit: Callable[[Any], None] | None,
     ) -> None:
-        """densities: kg/m³, of each object, 500 if not given (masses are capped at config.max_mass); friction: of pads
-        on objects, and of objects on each other; edit: changes the MjSpec before it is compiled."""
-        self.solids, self.gripper, self.config, self.bin = tuple(solids), gripper, config or PickConfig(), bin_
-        given = densities or [500.0] * len(self.solids)
-        masses = zip(given, self.solids, strict=True)
-        self.masses = tuple(min(density * solid.volume, self.config.max_mass) for density, solid in masses)
-        self.present = np.ones(len(self.solids), dtype=bool)
-        self._mujoco = load_mujoco()
-        spec = _world(self.solids, gripper, self.config, self.masses, friction, bin_)
+        """densities: kg/m³, of each object (masses are capped at config.max_mass). friction: of pads on objects, and of
+        objects on each other. edit: changes the MjSpec before it is compiled."""
+        self.gripper, self.config = gripper, config or PickConfig()
+        with_densities = list(zip(densities, solids, strict=True))
+        self.masses = tuple(min(density * solid.volume, self.config.max_mass) for density, solid in with_densities)
+        spec = _with_hand(solids, self.masses, bin_, gripper, self.config, friction)
         if edit is not None:
             edit(spec)
-        self.model = spec.compile()
-        self.data = self._mujoco.MjData(self.model)
+        super().__init__(spec, solids, bin_)
+        self.present[:] = True
         self._palm = self.model.body("palm").id
-        self._pads = self.model.geom("left").id, self.model.geom("right").id
-        self._parts = tuple(convex_parts(solid) for solid in self.solids)
+
+    @abstractmethod
+    def squeezed(self) -> Float64[np.ndarray, "M"]:
+        """Force (N) that both pads exert on each object: the lesser of the two pads'."""
+
+    @abstractmethod
+    def nearest(self, point_in_world: Float64[np.ndarray, "3"]) -> int:
+        """The object that is present and nearest to a point, or that it is in the deepest."""
+
+    def reset(
+        self,
+        world_from_objects: Float64[np.ndarray, "M 4 4"],
+        world_from_hand: Float64[np.ndarray, "4 4"] = AWAY,
+        width: float | None = None,
+    ) -> None:
+        """All at rest: the objects that are present at their poses, the hand far away, or there, open to `width`.
+
+        qpos = objects 7 each, carriage 3, jaws 2.
+        """
+        self.mujoco.mj_resetData(self.model, self.data)
+        for k, pose in enumerate(world_from_objects):
+            if self.present[k]:
+                self.place(k, pose)
+            else:
+                self.remove(k)
+        self.mujoco.mju_mat2Quat(self.model.body_quat[self._palm], world_from_hand[:3, :3].ravel())
+        half = (self.gripper.max_width if width is None else width) / 2
+        self.data.qpos[7 * len(self.solids) :] = self.data.ctrl[:] = [*world_from_hand[:3, 3], half, half]
+        self.mujoco.mj_forward(self.model, self.data)
 
     def settled(
-        self, world_from_objects: Float64[np.ndarray, "M 4 4"], seconds: float | None = None
+        self, world_from_objects: Float64[np.ndarray, "M 4 4"], seconds: float = SETTLE_TIME
     ) -> Float64[np.ndarray, "M 4 4"]:
-        """Where the objects are when all is still, or after `seconds` (config.settle_time), once they are let go at
-        those poses; the hand is far away."""
-        self._reset(world_from_objects, np.eye(3), FAR, self.gripper.max_width)
-        return self._at_rest(self.config.settle_time if seconds is None else seconds)
+        """Where the objects are when all is still, or after `seconds`, once they are let go at those poses; the hand is
+        far away."""
+        self.reset(world_from_objects)
+        self.rest(seconds)
+        return self.world_from_objects
 
     def attempt(
         self,
@@ -178,108 +139,44 @@ class ClutterWorld:
         width = float(np.clip(grasp_in_world.width[0], self.gripper.min_width, self.gripper.max_width))
         lowest = lowest_corner(self.gripper, world_from_grasp, width)
         if lowest < -self.config.table_tolerance:
-            self._reset(world_from_objects, np.eye(3), FAR, self.gripper.max_width)
+            self.reset(world_from_objects)
             return PickResult("below_table")
         run = _Run(self, world_from_objects, world_from_grasp, width, max(0.0, -lowest), frame_interval, watch)
         outcome = run.approach() or run.close() or run.lift() or run.shake() or "success"
         return run.result(outcome)
 
-    def after_attempt(self, seconds: float) -> Float64[np.ndarray, "M 4 4"]:
+    def after_attempt(self, seconds: float = SETTLE_TIME) -> Float64[np.ndarray, "M 4 4"]:
         """Where the objects lie after the last attempt, once the hand is gone and all is still, or after `seconds`.
 
         The hand vanishes where it is: how it would have drawn back through the heap is not simulated.
         """
         data, hand = self.data, 7 * len(self.solids)
-        data.qpos[hand:] = data.ctrl[:] = [*FAR, *[self.gripper.max_width / 2] * 2]
+        data.qpos[hand:] = data.ctrl[:] = [*AWAY[:3, 3], *[self.gripper.max_width / 2] * 2]
         data.qvel[6 * len(self.solids) :] = 0.0
         data.qfrc_applied[:] = 0.0
-        return self._at_rest(seconds)
+        self.rest(seconds)
+        return self.world_from_objects
 
-    def remove(self, k: int) -> None:
-        """Take object k away."""
-        self.present[k] = False
-        self._place(k, _hook(k))
-
-    @property
-    def world_from_objects(self) -> Float64[np.ndarray, "M 4 4"]:
-        """Where the objects are now."""
-        rotations = np.zeros((len(self.solids), 9))
-        qpos = self.data.qpos[: 7 * len(self.solids)].reshape(-1, 7)
-        for rotation, quaternion in zip(rotations, qpos[:, 3:], strict=True):
-            self._mujoco.mju_quat2Mat(rotation, quaternion)
-        return rigid(rotations.reshape(-1, 3, 3), qpos[:, :3])
+    def rest(self, seconds: float) -> Bool[np.ndarray, "M"]:
+        """See World."""
+        still, moving = 0, np.ones(len(self.solids), dtype=bool)
+        for _ in range(round(seconds / self.config.solver.time_step)):
+            self.mujoco.mj_step(self.model, self.data)
+            speeds = np.abs(self.data.qvel[: 6 * len(self.solids)]).reshape(-1, 6).max(axis=1)
+            moving = ~(speeds < STILL)
+            still = 0 if moving.any() else still + 1
+            if still == 10:
+                break
+        return moving
 
     @property
     def world_from_grasp(self) -> Float64[np.ndarray, "4 4"]:
         """Where the hand is now."""
         return rigid(self.data.xmat[self._palm].reshape(3, 3), self.data.xpos[self._palm])
 
-    def touching(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> bool:
-        """Whether any two of the objects that are present touch at those poses."""
-        self._reset(world_from_objects, np.eye(3), FAR, self.gripper.max_width)
-        bodies = self.model.geom_bodyid[self.data.contact.geom]
-        return bool(((bodies >= 1) & (bodies <= len(self.solids))).all(axis=1).any())
 
-    def squeezed(self) -> Float64[np.ndarray, "M"]:
-        """Force (N) that both pads exert on each object: the lesser of the two pads'."""
-        on_pads = self.data.sensordata[1:3]
-        if on_pads.min() <= 0 or (
-            len(self.solids) == 1 and self.bin is None
-        ):  # nothing else there that pads could touch
-            return np.full(len(self.solids), on_pads.min())
-        contact = self.data.contact
-        pressing = contact.efc_address >= 0
-        geoms, force = contact.geom[pressing], self.data.efc_force[contact.efc_address[pressing]]
-        both = np.zeros((2, self.model.nbody))
-        for side, pad in enumerate(self._pads):
-            for one, other in ((0, 1), (1, 0)):
-                mine = geoms[:, one] == pad
-                np.add.at(both[side], self.model.geom_bodyid[geoms[mine, other]], force[mine])
-        return np.asarray(both.min(axis=0)[1 : 1 + len(self.solids)])
-
-    def nearest(self, point_in_world: Float64[np.ndarray, "3"]) -> int:
-        """The object that is present and nearest to a point, or that it is in the deepest."""
-        distance = np.full(len(self.solids), np.inf)
-        for k in np.flatnonzero(self.present) if len(self.solids) > 1 else ():
-            point = transform_points(invert(self.world_from_objects[k]), point_in_world[None])
-            of_parts = [np.max(np.sum((point - p.triangles[:, 0]) * p.face_normals, axis=1)) for p in self._parts[k]]
-            distance[k] = min(of_parts)
-        return int(np.argmin(distance))
-
-    def _reset(
-        self,
-        world_from_objects: Float64[np.ndarray, "M 4 4"],
-        hand_rotation: Float64[np.ndarray, "3 3"],
-        hand_origin: Float64[np.ndarray, "3"],
-        width: float,
-    ) -> None:
-        """All at rest: objects at their poses, the hand open to `width`. qpos = objects 7 each, carriage 3, jaws 2."""
-        mujoco, model, data = self._mujoco, self.model, self.data
-        mujoco.mj_resetData(model, data)
-        mujoco.mju_mat2Quat(model.body_quat[self._palm], hand_rotation.ravel())
-        for k, pose in enumerate(world_from_objects):
-            self._place(k, pose if self.present[k] else _hook(k))
-        data.qpos[7 * len(self.solids) :] = data.ctrl[:] = [*hand_origin, width / 2, width / 2]
-        mujoco.mj_forward(model, data)
-
-    def _place(self, k: int, pose: Float64[np.ndarray, "4 4"]) -> None:
-        quaternion = np.zeros(4)
-        self._mujoco.mju_mat2Quat(quaternion, pose[:3, :3].ravel())
-        self.data.qpos[7 * k : 7 * k + 7] = [*pose[:3, 3], *quaternion]
-        self.data.qvel[6 * k : 6 * k + 6] = 0.0
-        self.model.body_gravcomp[k + 1] = not self.present[k]
-
-    def _at_rest(self, seconds: float) -> Float64[np.ndarray, "M 4 4"]:
-        still = 0
-        for _ in range(round(seconds / self.config.solver.time_step)):
-            self._mujoco.mj_step(self.model, self.data)
-            still = still + 1 if np.abs(self.data.qvel[: 6 * len(self.solids)]).max() < 2e-3 else 0
-            if still == 10:
-                break
-        return self.world_from_objects
-
-
-class PickWorld(ClutterWorld):
+@final
+class PickWorld(HandWorld):
     """One object on a table, and one hand; every settle and every pick starts afresh."""
 
     def __init__(
@@ -287,17 +184,20 @@ class PickWorld(ClutterWorld):
         solid: Solid,
         gripper: ParallelJawGripper,
         config: PickConfig | None = None,
-        density: float = 500.0,
+        density: float = DENSITY,
         friction: float = 0.5,
         edit: Callable[[Any], None] | None = None,
     ) -> None:
-        """density: kg/m³ (the mass is capped at config.max_mass); friction: between pads and object; edit: as there."""
-        super().__init__((solid,), gripper, config, (density,), friction, edit=edit)
+        """density: kg/m³ (the mass is capped at config.max_mass). friction: between pads and object. edit: changes the
+        MjSpec before it is compiled."""
+        super().__init__((solid,), gripper, config, (density,), friction, None, edit)
         self.solid, self.mass = solid, self.masses[0]
 
-    def settle(self, world_from_object: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
-        """Where the object comes to rest when it is let go at that pose (the hand is far away)."""
-        return self.settled(world_from_object[None])[0]
+    def settle(
+        self, world_from_object: Float64[np.ndarray, "4 4"], seconds: float = SETTLE_TIME
+    ) -> Float64[np.ndarray, "4 4"]:
+        """Where the object comes to rest when it is let go at that pose; the hand is far away."""
+        return self.settled(world_from_object[None], seconds)[0]
 
     def pick(
         self,
@@ -314,13 +214,70 @@ class PickWorld(ClutterWorld):
         """Where the object is now."""
         return self.world_from_objects[0]
 
+    def squeezed(self) -> Float64[np.ndarray, "1"]:
+        """See HandWorld: there is nothing else that the pads could touch."""
+        return np.full(1, self.data.sensordata[1:3].min())
+
+    def nearest(self, point_in_world: Float64[np.ndarray, "3"]) -> int:
+        """See HandWorld: there is but one."""
+        return 0
+
+
+@final
+class ClutterWorld(HandWorld):
+    """Several objects on a table, perhaps in a bin, and one hand."""
+
+    def __init__(
+        self,
+        solids: Sequence[Solid],
+        gripper: ParallelJawGripper,
+        config: PickConfig | None = None,
+        densities: Sequence[float] = (),
+        friction: float = 0.5,
+        bin_: Bin | None = None,
+    ) -> None:
+        """densities: kg/m³, of each object, or none (masses are capped at config.max_mass). friction: of pads on
+        objects, and of objects on each other."""
+        super().__init__(solids, gripper, config, densities or [DENSITY] * len(solids), friction, bin_, None)
+        self._pads = self.model.geom("left").id, self.model.geom("right").id
+        self._parts = tuple(convex_parts(solid) for solid in self.solids)
+
+    def touching(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> bool:
+        """Whether any two of the objects that are present touch at those poses."""
+        self.reset(world_from_objects)
+        bodies = self.model.geom_bodyid[self.data.contact.geom]
+        return bool(((bodies >= 1) & (bodies <= len(self.solids))).all(axis=1).any())
+
+    def squeezed(self) -> Float64[np.ndarray, "M"]:
+        """See HandWorld."""
+        if self.data.sensordata[1:3].min() <= 0:  # a pad that touches nothing at all squeezes nothing
+            return np.zeros(len(self.solids))
+        contact = self.data.contact
+        pressing = contact.efc_address >= 0
+        geoms, force = contact.geom[pressing], self.data.efc_force[contact.efc_address[pressing]]
+        both = np.zeros((2, self.model.nbody))
+        for side, pad in enumerate(self._pads):
+            for one, other in ((0, 1), (1, 0)):
+                mine = geoms[:, one] == pad
+                np.add.at(both[side], self.model.geom_bodyid[geoms[mine, other]], force[mine])
+        return np.asarray(both.min(axis=0)[1 : 1 + len(self.solids)])
+
+    def nearest(self, point_in_world: Float64[np.ndarray, "3"]) -> int:
+        """See HandWorld."""
+        distance = np.full(len(self.solids), np.inf)
+        for k in np.flatnonzero(self.present):
+            point = transform_points(invert(self.world_from_objects[k]), point_in_world[None])
+            of_parts = [np.max(np.sum((point - p.triangles[:, 0]) * p.face_normals, axis=1)) for p in self._parts[k]]
+            distance[k] = min(of_parts)
+        return int(np.argmin(distance))
+
 
 class _Run:
     """The phases of one pick; each returns the failure that ended it, or None."""
 
     def __init__(
         self,
-        world: ClutterWorld,
+        world: HandWorld,
         world_from_objects: Float64[np.ndarray, "M 4 4"],
         world_from_grasp: Float64[np.ndarray, "4 4"],
         width: float,
@@ -336,7 +293,7 @@ class _Run:
         self.goal = world_from_grasp[:3, 3] - short * approach
         self.start = world_from_grasp[:3, 3] - self.config.approach_distance * approach
         self.starts = world_from_objects[:, :3, 3].copy()
-        world._reset(world_from_objects, self.rotation, self.start, width)
+        world.reset(world_from_objects, rigid(self.rotation, self.start), width)
         self.target, self.held = world.nearest(self.goal), -1
         self.steps, self.phase, self.lost = 0, "approach", 0
         self.peak_force, self.pushed, self.contact_distance = 0.0, 0.0, float("nan")
@@ -418,7 +375,7 @@ class _Run:
         self.data.ctrl[:3], self.velocity = carriage, velocity
         if half_opening is not None:
             self.data.ctrl[3:] = half_opening
-        self.world._mujoco.mj_step(self.world.model, self.data)
+        self.world.mujoco.mj_step(self.world.model, self.data)
         self.steps += 1
         if self.watch is not None:
             self.watch(self.world)
@@ -460,54 +417,27 @@ class _Run:
         self.frames.append(PickFrame(self.phase, world.world_from_objects, world.world_from_grasp, opening))
 
 
-def _world(
-    solids: tuple[Solid, ...],
+def _with_hand(
+    solids: Sequence[Solid],
+    masses: Sequence[float],
+    bin_: Bin | None,
     gripper: ParallelJawGripper,
     config: PickConfig,
-    masses: tuple[float, ...],
     friction: float,
-    bin_: Bin | None,
 ) -> Any:
-    """The MjSpec; qpos and sensordata are in the order in which things are added here, object k is body k + 1."""
-    mujoco = load_mujoco()
-    spec = mujoco.MjSpec()
-    solver = config.solver
-    spec.option.timestep = solver.time_step
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = getattr(mujoco.mjtCone, f"mjCONE_{solver.cone.upper()}")
-    spec.option.solver = getattr(mujoco.mjtSolver, f"mjSOL_{solver.algorithm.upper()}")
-    spec.option.impratio = solver.friction_to_normal_impedance
-    spec.option.noslip_iterations = solver.noslip_iterations
-    spec.option.iterations, spec.option.tolerance = solver.iterations, solver.tolerance
+    """The MjSpec of a world with a hand; qpos and sensordata are in the order in which things are added here."""
+    densities = [mass / solid.volume for mass, solid in zip(masses, solids, strict=True)]
+    spec = world_spec(solids, densities, bin_, config.solver, friction, config.table_friction)
     spec.memory = MEMORY
-    add_table(spec)
-    names = ["object", *(f"object_{k}" for k in range(1, len(solids)))]
-    for k, (name, solid, mass) in enumerate(zip(names, solids, masses, strict=True)):
-        body = add_object(spec, solid, convex_parts(solid), mass / solid.volume, name)
-        body.pos = _hook(k)[:3, 3]  # where MuJoCo puts it if a step diverges: then it is lost, not lifted
     add_hand(spec, gripper, config.hand)
-    if bin_ is not None:
-        add_bin(spec, bin_)
-    for geom in spec.geoms:
-        geom.solref = [solver.contact_time, 1.0]
-        geom.solimp = [0.99, solver.impedance, 0.0005, 0.5, 2.0]
-        if geom.name == "table":  # rolls a little hard, or a cylinder would never lie still
-            geom.priority, geom.condim, geom.friction = 1, 6, [config.table_friction, 0.003, ROLL]
-        elif geom.name.startswith("wall_"):  # like the table; but the hand may hit it
-            geom.priority, geom.condim, geom.friction = 1, 6, [config.table_friction, 0.003, ROLL]
-            geom.conaffinity |= HAND
-        elif geom.name.startswith("object"):  # on other objects
-            geom.condim, geom.friction = 6, [friction, 0.003, ROLL]
-        else:  # the hand; the torsion of a soft finger under even pressure: ⅔ μ r
-            torsion = 2 / 3 * friction * config.hand.pad_radius
-            geom.priority, geom.condim, geom.friction = 1, 4, [friction, torsion, 0.0]
-    assert [joint.name for joint in spec.joints] == [*names, *CARRIAGE, *JAWS]
+    torsion = 2 / 3 * friction * config.hand.pad_radius  # of a soft finger under even pressure: ⅔ μ r
+    for name in PARTS:
+        geom = spec.geom(name)
+        geom.priority, geom.condim, geom.friction = 1, 4, [friction, torsion, 0.0]
+    harden(spec, config.solver)
+    objects = [f"object_{k}" for k in range(len(solids))]
+    assert [joint.name for joint in spec.joints] == [*objects, *CARRIAGE, *JAWS]
     return spec
-
-
-def _hook(k: int) -> Float64[np.ndarray, "4 4"]:
-    """Where object k hangs while it is not there: away from everything and from each other."""
-    return rigid(np.eye(3), np.array([5.0 + 5.0 * k, 0.0, 5.0]))
 
 
 def _shares(duration: float, step: float, hold: float) -> Float64[np.ndarray, "T"]:

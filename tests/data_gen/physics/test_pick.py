@@ -7,7 +7,9 @@ import pytest
 import trimesh
 
 from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.picking import OUTCOMES, PickConfig, PickResult, PickWorld, SolverConfig
+from data_gen.physics.outcome import OUTCOMES, PickResult
+from data_gen.physics.pick import PickConfig, PickWorld
+from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper
@@ -80,7 +82,7 @@ def test_the_load_that_a_grip_lifts_is_coulombs(share, holds):
 def test_mass_is_capped():
     world = PickWorld(_box(0.1, 0.1, 0.2), load_gripper("wide"), density=1200.0)
     assert world.mass == 1.0
-    assert world.model.body("object").mass[0] == pytest.approx(1.0)
+    assert world.model.body("object_0").mass[0] == pytest.approx(1.0)
 
 
 def test_a_tilted_approach_lifts_too():
