@@ -12,7 +12,7 @@ from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
 from policies.registry import make_policy
 from sim_eval.analysis.statistics import paired_difference, wilson_interval
-from sim_eval.planners.planner import PolicyPlanner
+from sim_eval.planners.policy_planner import PolicyPlanner
 from sim_eval.protocols.trial import TrialConfig, draw_trial, execute, run_trial
 
 # p(trial): shapes, sizes beside the hand's opening, cameras, friction and density. Trial i is drawn from [seed, i].

@@ -15,7 +15,7 @@ from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
     from graspnet.run.engines import Engine
-    from sim_eval.planners.planner import PlannerChoice
+    from sim_eval.planners.choice import PlannerChoice
     from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["demo", "simulate"]
@@ -120,10 +120,9 @@ def simulate(
     from sim_eval.analysis.records import as_json
     from sim_eval.analysis.variants import effects, format_effects
     from sim_eval.pages.effects_report import write_effects_report
-    from sim_eval.planners.planner import PlannerChoice
-    from sim_eval.protocols.identity import identified
+    from sim_eval.planners.choice import PlannerChoice, check_planners, identified
     from sim_eval.protocols.kinds import kind_named
-    from sim_eval.protocols.protocol import BASE, check_planners
+    from sim_eval.protocols.protocol import BASE
 
     if trials is not None:
         overrides = (*overrides, f"trials={trials}")

@@ -33,8 +33,7 @@ from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from sim_eval.analysis.results import compare, format_results, results_as_json
 from sim_eval.pages.report import simulation_sections
-from sim_eval.planners.planner import PlannerChoice
-from sim_eval.protocols.identity import identified
+from sim_eval.planners.choice import PlannerChoice, identified
 from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.replay.replay import FinishedRun
 

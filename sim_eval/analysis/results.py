@@ -25,7 +25,8 @@ from sim_eval.analysis.statistics import (
     paired_difference,
     wilson_interval,
 )
-from sim_eval.planners.planner import CEILINGS, PlannerChoice
+from sim_eval.planners.ceilings import CEILINGS
+from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.identity import protocol_hash
 from sim_eval.protocols.kinds import Kind, kind_named
 from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, record_trial

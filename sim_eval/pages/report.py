@@ -29,7 +29,7 @@ from sim_eval.pages.outcome_figures import (
     size_figure,
     worst_rows,
 )
-from sim_eval.planners.planner import PlannerChoice
+from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.identity import protocol_hash
 from sim_eval.protocols.kinds import kind_named
 from sim_eval.replay.replay import FinishedRun, PickRecord, Replays, picks_of

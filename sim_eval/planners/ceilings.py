@@ -30,7 +30,7 @@ from graspnet.transforms import invert
 from policies.registry import make_policy
 from sim_eval.planners.planner import Planner, Situation
 
-__all__ = ["CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
+__all__ = ["CEILINGS", "CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
 
 LABEL = "robust_centered_closure"
 CANDIDATES = 400  # of each object
@@ -98,6 +98,14 @@ class OracleOnImage(Planner):
         """See Planner."""
         policy = make_policy("cross_entropy", quality=_TrueQuality(situation))
         return policy.plan(situation.observation, np.random.default_rng(situation.seed))
+
+
+# by the name that --policy and results know them by; each is made without arguments
+CEILINGS: dict[str, type[Planner]] = {
+    "oracle": Oracle,
+    "oracle_calibrated": CalibratedOracle,
+    "oracle_on_image": OracleOnImage,
+}
 
 
 class _TrueQuality:

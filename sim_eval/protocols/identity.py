@@ -7,7 +7,7 @@ is no part of it: trial k of a protocol is the same whatever their number.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,13 +19,14 @@ from graspnet.config import config_to_dict, load_config, preset_names
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.sensors import SensorConfig
 from policies.registry import policy_class
-from sim_eval.planners.planner import CEILINGS, PlannerChoice
+from sim_eval.planners.ceilings import CEILINGS
+from sim_eval.planners.choice import PlannerChoice, identified
 from sim_eval.sets.object_sets import load_object_set
 
 if TYPE_CHECKING:
     from sim_eval.protocols.protocol import ProtocolConfig
 
-__all__ = ["identified", "protocol_hash", "run_identity"]
+__all__ = ["protocol_hash", "run_identity"]
 
 
 def run_identity(config: "ProtocolConfig", planners: Sequence[PlannerChoice], seed: int) -> dict[str, Any]:
@@ -52,20 +53,6 @@ def protocol_hash(config: "ProtocolConfig") -> str:
     else:
         data["trial"] |= {"object_set": load_object_set(trial.object_set).checksum, "objects": None}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def identified(choice: PlannerChoice) -> PlannerChoice:
-    """The choice with the SHA-256 of the weights that its model holds now; without a model where none is used.
-
-    InputError: no such policy or model.
-    """
-    if not choice.ranks:
-        return replace(choice, model=None, weights=None)
-    if choice.model is None:
-        return choice
-    from graspnet.models.checkpoint import weights_checksum
-
-    return replace(choice, weights=weights_checksum(choice.model))
 
 
 def _planner(choice: PlannerChoice) -> dict[str, Any]:

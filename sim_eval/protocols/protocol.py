@@ -17,16 +17,15 @@ from data_gen.objects.piece_fit import Fit
 from data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
-from graspnet.quality import NetworkQuality
 from graspnet.run.engines import Engine
 from sim_eval.analysis.records import in_words
-from sim_eval.planners.planner import Planner, PlannerChoice, make_planner
+from sim_eval.planners.choice import PlannerChoice, check_planners, planner_of
+from sim_eval.planners.planner import Planner
 from sim_eval.protocols.clutter_scenes import ClutterConfig
-from sim_eval.protocols.identity import identified
 from sim_eval.protocols.kinds import kind_named
 from sim_eval.protocols.trial import TrialConfig, TrialResult, draw_trial, object_of, run_trial
 
-__all__ = ["BASE", "ProtocolConfig", "TrialRecord", "check_planners", "planner_of", "record_trial", "run_protocol"]
+__all__ = ["BASE", "ProtocolConfig", "TrialRecord", "record_trial", "run_protocol"]
 
 BASE = "base"  # of the variants of a protocol: itself
 # settings of `trial` that mean nothing in clutter, and what says it there
@@ -97,15 +96,6 @@ class TrialRecord:
     seconds: float = float("nan")  # of all of it, planning included
 
 
-def check_planners(choices: Sequence[PlannerChoice]) -> None:
-    """InputError: none, one twice, or an unknown policy, model, setting or program."""
-    labels = [choice.label for choice in choices]
-    if not choices or len(set(labels)) < len(labels):
-        raise InputError(f"policies are {', '.join(labels) or 'none'}; expected one or more, each once")
-    for choice in choices:
-        planner_of(choice)
-
-
 def run_protocol(
     config: ProtocolConfig,
     policies: Sequence[PlannerChoice],
@@ -152,22 +142,3 @@ def _work(config: ProtocolConfig, seed: int, policies: Sequence[PlannerChoice], 
 def _renderer() -> RaycastRenderer:
     """One for each process: it keeps nothing of solids that are gone."""
     return RaycastRenderer()
-
-
-@lru_cache(maxsize=32)
-def planner_of(choice: PlannerChoice) -> Planner:
-    """Its planner, one for each process: a network is loaded once. InputError: as make_planner, or the model holds
-    other weights than the choice names."""
-    if choice.weights is not None and identified(choice).weights != choice.weights:
-        raise InputError(
-            f"model {choice.model!r}: holds other weights than the run was begun with (SHA-256 {choice.weights[:16]}…);"
-            " put those back, or choose another --output"
-        )
-    return make_planner(choice, partial(_quality, choice.weights))
-
-
-@lru_cache(maxsize=4)
-def _quality(weights: str | None, model: str) -> NetworkQuality:
-    from graspnet.models.checkpoint import load_checkpoint
-
-    return NetworkQuality(load_checkpoint(model))

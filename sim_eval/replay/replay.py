@@ -29,11 +29,12 @@ from graspnet.observation import Observation
 from graspnet.transforms import invert
 from sim_eval.analysis.records import as_json, from_json
 from sim_eval.analysis.run_time import Session
-from sim_eval.planners.planner import PlannerChoice, save_observation
+from sim_eval.planners.choice import PlannerChoice, planner_of
+from sim_eval.planners.command import save_observation
 from sim_eval.protocols.clutter import RoundRecord, clear_away
 from sim_eval.protocols.clutter_scenes import draw_clutter, situation_of
 from sim_eval.protocols.kinds import kind_named
-from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, planner_of
+from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord
 from sim_eval.protocols.trial import Trial, TrialResult, draw_trial
 
 __all__ = [

@@ -38,7 +38,7 @@ from graspnet.run.progress import track
 from graspnet.run.record import git_state
 from policies.registry import make_policy
 from sim_eval.planners.ceilings import LABEL, Oracle
-from sim_eval.planners.planner import PolicyPlanner
+from sim_eval.planners.policy_planner import PolicyPlanner
 from sim_eval.protocols.trial import Trial, TrialConfig, execute, run_trial, trial_of
 from sim_eval.sets.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
 

@@ -15,7 +15,7 @@ from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.run.engines import Engine
 from sim_eval.analysis.variants import effects, format_effects
-from sim_eval.planners.planner import PlannerChoice
+from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.protocol import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.protocols.trial import Trial, TrialResult, draw_trial
 

@@ -15,7 +15,7 @@ from sim_eval.analysis.variants import effects
 from sim_eval.pages.effects_report import write_effects_report
 from sim_eval.pages.gallery import example_blocks
 from sim_eval.pages.report import MEANING, write_simulation_report
-from sim_eval.planners.planner import PlannerChoice
+from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.protocol import BASE, ProtocolConfig, TrialRecord, run_protocol
 from sim_eval.protocols.trial import TrialResult
 from sim_eval.replay.replay import FinishedRun, Replays, picks_of, read_run

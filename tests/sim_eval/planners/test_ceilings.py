@@ -8,8 +8,8 @@ import pytest
 from data_gen.objects.object_source import ObjectConfig
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.transforms import invert
-from sim_eval.planners.ceilings import CalibratedOracle, Oracle, OracleOnImage
-from sim_eval.planners.planner import CEILINGS, PlannerChoice, make_planner
+from sim_eval.planners.ceilings import CEILINGS, CalibratedOracle, Oracle, OracleOnImage
+from sim_eval.planners.choice import PlannerChoice, make_planner
 from sim_eval.protocols.trial import Trial, TrialConfig, draw_trial, run_trial
 
 CONFIG = TrialConfig(

@@ -30,7 +30,9 @@ from sim_eval.analysis.clutter_results import compare_rounds, format_rounds, pas
 from sim_eval.analysis.records import as_json, from_json
 from sim_eval.analysis.statistics import wilson_interval
 from sim_eval.planners.ceilings import Oracle
-from sim_eval.planners.planner import Planner, PlannerChoice, PolicyPlanner, Situation
+from sim_eval.planners.choice import PlannerChoice
+from sim_eval.planners.planner import Planner, Situation
+from sim_eval.planners.policy_planner import PolicyPlanner
 from sim_eval.protocols.clutter import Attempt, RoundRecord, RoundResult, record_round, run_round
 from sim_eval.protocols.clutter_scenes import ClutterConfig, ClutterScene, draw_clutter, situation_of
 from sim_eval.protocols.fused_views import FusionConfig, fused_depth

@@ -20,9 +20,9 @@ from graspnet.config import load_config, preset_path
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_checkpoint, save_checkpoint
 from graspnet.transforms import rigid
-from sim_eval.planners.planner import PlannerChoice
-from sim_eval.protocols.identity import identified, protocol_hash, run_identity
-from sim_eval.protocols.protocol import ProtocolConfig, planner_of
+from sim_eval.planners.choice import PlannerChoice, identified, planner_of
+from sim_eval.protocols.identity import protocol_hash, run_identity
+from sim_eval.protocols.protocol import ProtocolConfig
 from sim_eval.protocols.trial import TrialConfig
 from sim_eval.sets.object_sets import KEPT, ObjectPose, SetRecord, save_object_set
 

@@ -21,7 +21,9 @@ from graspnet.run.engines import Engine, LocalEngine
 from policies.registry import make_policy
 from sim_eval.analysis.results import CeilingShare, compare, format_results, results_as_json, summarise
 from sim_eval.analysis.variants import effects
-from sim_eval.planners.planner import Planner, PlannerChoice, PlannerError, PolicyPlanner, Situation
+from sim_eval.planners.choice import PlannerChoice
+from sim_eval.planners.planner import Planner, PlannerError, Situation
+from sim_eval.planners.policy_planner import PolicyPlanner
 from sim_eval.protocols import protocol as protocols
 from sim_eval.protocols.protocol import BASE, ProtocolConfig, TrialRecord, record_trial, run_protocol
 from sim_eval.protocols.trial import Trial, TrialConfig, TrialResult, draw_trial

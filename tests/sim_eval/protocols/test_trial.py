@@ -27,7 +27,8 @@ from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from policies.policy import Policy
 from policies.registry import make_policy, policy_class
-from sim_eval.planners.planner import PolicyPlanner, save_observation
+from sim_eval.planners.command import save_observation
+from sim_eval.planners.policy_planner import PolicyPlanner
 from sim_eval.protocols.trial import (
     TrialConfig,
     calibration_error,

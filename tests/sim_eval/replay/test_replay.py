@@ -14,7 +14,7 @@ from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config
 from graspnet.run.engines import LocalEngine
-from sim_eval.planners.planner import PlannerChoice
+from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.protocol import ProtocolConfig, run_protocol
 from sim_eval.protocols.trial import draw_trial
 from sim_eval.replay.replay import FinishedRun, Replays, picks_of, read_run

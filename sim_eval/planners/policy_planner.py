@@ -1,0 +1,20 @@
+"""A policy as a planner: it sees the observation, and nothing of the truth."""
+
+import numpy as np
+
+from graspnet.plan import GraspPlan
+from policies.policy import Policy
+from sim_eval.planners.planner import Planner, Situation
+
+__all__ = ["PolicyPlanner"]
+
+
+class PolicyPlanner(Planner):
+    """A policy, which sees the observation and nothing else."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def plan(self, situation: Situation) -> GraspPlan:
+        """See Planner."""
+        return self.policy.plan(situation.observation, np.random.default_rng(situation.seed))
