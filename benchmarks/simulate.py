@@ -8,19 +8,21 @@ from jaxtyping import Float64
 
 from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.outcome import PickResult
-from data_gen.physics.pick import PickWorld
+from data_gen.physics.pick import HandWorld, PickWorld
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
 from policies.registry import make_policy
-from sim_eval.protocols.trial import Trial, TrialConfig, draw_trial
+from sim_eval.episodes.draw import draw_episode
+from sim_eval.episodes.episode import Episode
+from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["run"]
 
 
 @dataclass(frozen=True)
 class _Pick:
-    trial: Trial
+    trial: Episode
     grasp_in_world: Grasps
     controls: Float64[np.ndarray, "T 5"]  # what the hand's servos were told at each step
     forces: Float64[np.ndarray, "T dof"]
@@ -33,7 +35,7 @@ def run(quick: bool) -> BenchmarkResult:
     count, repeats = (8, 5) if quick else (40, 9)
     start = perf_counter()
     with RaycastRenderer() as renderer:
-        trials = [draw_trial(TrialConfig(), 0, index, renderer) for index in range(count)]
+        trials = [draw_episode(ProtocolConfig(), 0, index, renderer) for index in range(count)]
     drawing = perf_counter() - start
     picks = [_recorded(trial) for trial in trials]
     subject, reference = interleaved(
@@ -53,17 +55,17 @@ def run(quick: bool) -> BenchmarkResult:
     )
 
 
-def _recorded(trial: Trial) -> _Pick:
+def _recorded(trial: Episode) -> _Pick:
     """The heuristic's pick, with the servos' commands."""
     plan = make_policy("principal_axis").plan(trial.observation, np.random.default_rng(0))
     grasp = plan.grasps_in_camera.transformed(trial.world_from_believed_camera)[slice(1)]
     data, steps = trial.world.data, []
 
-    def watch(world: PickWorld) -> None:
+    def watch(world: HandWorld) -> None:
         steps.append(np.concatenate([data.ctrl, data.qfrc_applied, data.qpos]))
 
     if len(grasp):
-        trial.world.pick(trial.world_from_object, grasp, watch=watch)
+        trial.world.attempt(trial.world_from_objects, grasp, watch=watch)
     rows = np.array(steps).reshape(len(steps), len(data.ctrl) + len(data.qvel) + len(data.qpos))
     controls, forces, positions = np.split(rows, [len(data.ctrl), len(data.ctrl) + len(data.qvel)], axis=1)
     return _Pick(trial, grasp, controls, forces, positions)
@@ -71,9 +73,10 @@ def _recorded(trial: Trial) -> _Pick:
 
 def _pick(pick: _Pick) -> PickResult | None:
     trial = pick.trial
-    density = trial.world.mass / trial.solid.volume
-    world = PickWorld(trial.solid, trial.gripper, trial.world.config, density, trial.friction)
-    settled = world.settle(trial.world_from_object)
+    solid = trial.solids[0]
+    density = trial.world.masses[0] / solid.volume
+    world = PickWorld(solid, trial.gripper, trial.world.config, density, trial.friction)
+    settled = world.settle(trial.world_from_objects[0])
     return world.pick(settled, pick.grasp_in_world) if len(pick.grasp_in_world) else None
 
 

@@ -1,1 +1,1 @@
-"""A policy in the loop: picking trials, statistics, reports."""
+"""A planner in the loop: episodes of picking, statistics, reports."""

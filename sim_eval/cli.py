@@ -1,9 +1,9 @@
-"""`graspnet simulate`: policies against physics, on the same trials."""
+"""`graspnet simulate`: policies against physics, on the same episodes."""
 
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,13 +15,11 @@ from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
     from graspnet.run.engines import Engine
+    from sim_eval.episodes.records import EpisodeRecord
     from sim_eval.planners.choice import PlannerChoice
     from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["demo", "simulate"]
-
-# of each kind, where nobody is named; principal_axis takes all that it sees for one object
-DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
 
 
 @click.command()
@@ -38,7 +36,7 @@ DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
     "policies",
     multiple=True,
     metavar="NAME",
-    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same trials. Without it, and"
+    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same episodes. Without it, and"
     " without --planner: principal_axis, in clutter antipodal.",
 )
 @click.option(
@@ -71,7 +69,7 @@ DEFAULT_POLICIES = {"single": "principal_axis", "clutter": "antipodal"}
     help="A folder of meshes, nested, repeatable; without it, procedural objects. Where the protocol has a pattern for"
     " file names (vgn_*), meshes named so alone, if the folders hold any.",
 )
-@click.option("--trials", type=int, metavar="N", help="How many; the protocol says, if this does not.")
+@click.option("--trials", type=int, metavar="N", help="How many episodes; the protocol says, if this does not.")
 @run_options
 @click.option(
     "--resume",
@@ -97,38 +95,39 @@ def simulate(
     objects: tuple[Path, ...], trials: int | None, engine: "Engine", resume: bool, seed: int, output: Path,
     report: bool, replay: int | None, view: bool, overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Let policies pick objects in MuJoCo, each on the same trials, and compare them.
+    """Let policies pick objects in MuJoCo, each in the same episodes, and compare them.
 
     \b
     graspnet simulate --policy principal_axis --policy antipodal --trials 200 --output out/single
-    graspnet simulate --objects my_meshes --output out/mine trial.gripper=panda trial.objects.unit=0.001
+    graspnet simulate --objects my_meshes --output out/mine gripper=panda objects.unit=0.001
+    graspnet simulate --config bin --output out/few task.objects=10
     graspnet simulate --planner 'my_planner {depth} {camera} {segmask} {gripper} {output}' --output out/peer
     graspnet simulate --replay 12 --output out/single
 
-    KEY=VALUE changes the protocol's settings. A protocol with variants runs them all, each in a folder of OUTPUT, and
-    says how much each costs whom (effects.json).
+    An episode is one attempt at one object (a trial) or, in clutter, a round of attempts at many. KEY=VALUE changes
+    the protocol's settings. A protocol with variants runs them all, each in a folder of OUTPUT, and says how much each
+    costs whom (effects.json).
 
     --replay takes protocol, planners and seed from OUTPUT, and writes what was seen and films of the picks into
-    OUTPUT/trial_00012/. Exit status: 0 done, 1 a replay is not as recorded, 2 bad input, or no trial could start.
+    OUTPUT/trial_00012/. Exit status: 0 done, 1 a replay is not as recorded, 2 bad input, or no episode could start.
     """
     if replay is not None:
-        from sim_eval.replay.replay import replay_unit
+        from sim_eval.replay.again import replay_episode
 
-        sys.exit(not replay_unit(output, replay, view))
+        sys.exit(not replay_episode(output, replay, view))
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
-    from sim_eval.analysis.records import as_json
     from sim_eval.analysis.variants import effects, format_effects
+    from sim_eval.episodes.log import as_json
     from sim_eval.pages.effects_report import write_effects_report
     from sim_eval.planners.choice import PlannerChoice, check_planners, identified
-    from sim_eval.protocols.kinds import kind_named
     from sim_eval.protocols.protocol import BASE
 
     if trials is not None:
-        overrides = (*overrides, f"trials={trials}")
+        overrides = (*overrides, f"episodes={trials}")
     config = _protocol(config_name, objects, overrides)
     if not policies and not commands:
-        policies = (DEFAULT_POLICIES[config.kind],)
+        policies = (config.task.heuristic,)
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     check_planners(choices)  # before a folder is made
@@ -140,7 +139,7 @@ def simulate(
         for name, variant in config.runs().items()
     }  # fmt: skip
     if all(record.problem for records in runs.values() for record in records):
-        raise InputError(f"no {kind_named(config.kind).unit} could start; the first: {runs[BASE][0].problem}")
+        raise InputError(f"no {config.task.unit} could start; the first: {runs[BASE][0].problem}")
     if config.variants:
         found = effects(runs)
         write_json(output / "effects.json", [as_json(effect) for effect in found])
@@ -150,47 +149,46 @@ def simulate(
 
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
-    """The config, with the meshes of --objects: those that the preset's pattern names, or all where it names none."""
+    """Load the config, with the meshes of --objects: those that the preset's pattern names, or all if it names none."""
     from data_gen.objects.object_source import only_meshes_of
     from sim_eval.protocols.protocol import ProtocolConfig
 
-    key = "trial.objects"
+    key = "objects"
     config = load_config(ProtocolConfig, "simulate", config_name, (*only_meshes_of(objects, key), *overrides))
-    meshes = only_meshes_of(objects, key, config.trial.objects.pattern)
+    meshes = only_meshes_of(objects, key, config.objects.pattern)
     return load_config(ProtocolConfig, "simulate", config_name, (*meshes, *overrides))
 
 
 def _run(
     config: "ProtocolConfig", name: str, choices: "list[PlannerChoice]", seed: int, engine: "Engine", resume: bool,
     output: Path, report: bool,
-) -> list[Any]:  # fmt: skip
-    """One protocol's records, written and summed up in a folder of its own."""
+) -> "list[EpisodeRecord]":  # fmt: skip
+    """Run one protocol, and write and sum up its records in a folder of its own."""
+    from sim_eval.analysis.finished_run import FinishedRun
     from sim_eval.analysis.piece_fits import format_fits
-    from sim_eval.analysis.records import RecordLog, as_json
     from sim_eval.analysis.results import results_as_json
     from sim_eval.analysis.run_time import Session, format_time, run_time
+    from sim_eval.analysis.tables import format_results
+    from sim_eval.episodes.log import RecordLog, as_json
+    from sim_eval.episodes.run import run_protocol
     from sim_eval.pages.report import write_simulation_report
     from sim_eval.protocols.identity import run_identity
-    from sim_eval.protocols.kinds import kind_named
-    from sim_eval.protocols.protocol import run_protocol
-    from sim_eval.replay.replay import FinishedRun
 
     started = time.time()
-    run, kind = run_identity(config, choices, seed), kind_named(config.kind)
-    with RecordLog[Any](output, run, kind.record, lambda record: record.index, resume, config.trials) as log:
+    run, units = run_identity(config, choices, seed), f"{config.task.unit}s"
+    with RecordLog(output, run, resume, config.episodes) as log:
         resumed = frozenset(log.done)
-        new = run_protocol(config, choices, seed, engine, log.done)
-        for record in track(new, config.trials, output.name, f"{kind.unit}s", len(log.done)):
+        new = run_protocol(config, choices, seed, engine, resumed)
+        for record in track(new, config.episodes, output.name, units, len(resumed)):
             log.add(record)
-            log.done[record.index] = record
         records = [log.done[index] for index in sorted(log.done)]
     session = Session(time.time() - started, engine.workers, resumed)
     write_json(output / "results.json", results_as_json(config, name, choices, seed, records, session))
     if not all(record.problem for record in records):
         taken = run_time(records, session)
-        lines = [kind.table(config, records), format_fits(records), format_time(taken)]
+        lines = [format_results(config, records), format_fits(records), format_time(taken)]
         click.echo("\n".join([*filter(None, lines), f"protocol {run['protocol']}, seed {seed}"]))
-        made = {"protocol_name": name, "results": "results.json", f"{kind.unit}s": len(records), "time": as_json(taken)}
+        made = {"protocol_name": name, "results": "results.json", units: len(records), "time": as_json(taken)}
         if report:
             finished = FinishedRun(config, tuple(choices), seed, tuple(records), name, session)
             write_simulation_report(output / "report.html", finished)

@@ -31,11 +31,14 @@ from graspnet.run.record import write_json, write_run_record
 from graspnet.sensors import load_sensor
 from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
-from sim_eval.analysis.results import compare, format_results, results_as_json
+from sim_eval.analysis.finished_run import FinishedRun
+from sim_eval.analysis.results import compare_trials, results_as_json
+from sim_eval.analysis.tables import format_results
+from sim_eval.episodes.records import EpisodeRecord
+from sim_eval.episodes.run import run_protocol
 from sim_eval.pages.report import simulation_sections
 from sim_eval.planners.choice import PlannerChoice, identified
-from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, run_protocol
-from sim_eval.replay.replay import FinishedRun
+from sim_eval.protocols.protocol import ProtocolConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,9 +88,9 @@ def run_demo(output: Path, seed: int, engine: Engine) -> None:
     ranking = identified(PlannerChoice(POLICY, model=str(output / "model")))
     choices = [ranking, PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)]
     trials = run_protocol(protocol, choices, seed, engine)
-    records = sorted(track(trials, protocol.trials, "simulate", "trials"), key=lambda record: record.index)
+    records = sorted(track(trials, protocol.episodes, "simulate", "trials"), key=lambda record: record.index)
     write_json(output / "results.json", results_as_json(protocol, "demo", choices, seed, records))
-    click.echo(format_results(records))
+    click.echo(format_results(protocol, records))
     click.echo(_findings(records))
     clock.lap("simulate")
 
@@ -138,9 +141,9 @@ def _dataset_line(dataset: Dataset, summaries: Sequence[UnitSummary]) -> str:
     )
 
 
-def _findings(records: Sequence[TrialRecord]) -> str:
-    """The two paired comparisons in words."""
-    differences = {(one.first, one.second): one.paired for one in compare(records)}
+def _findings(records: Sequence[EpisodeRecord]) -> str:
+    """Put the two paired comparisons in words."""
+    differences = {(one.first, one.second): one.paired for one in compare_trials(records)}
     lines = []
     for other, name in ((RANDOM, "the random antipodal sampler"), (HEURISTIC, "the principal-axis heuristic")):
         found = differences[(POLICY, other)]

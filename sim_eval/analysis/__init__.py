@@ -1,1 +1,1 @@
-"""Analysis: what the trials of a protocol add up to."""
+"""Analysis: what the episodes of a protocol add up to."""

@@ -1,58 +1,63 @@
-"""Results: what the trials of a protocol add up to, with intervals; as a table, and as JSON.
+"""Results: what the episodes of a protocol add up to, with intervals and pairs of planners.
 
-Every rate has Wilson's interval. Two policies are compared on the same trials: Newcombe's interval for paired rates,
-the exact McNemar test with Holm's correction over all pairs, and an interval from a bootstrap over objects, since
-trials with one object are not independent.
+Where every episode is a trial, planners are compared trial by trial: Newcombe's interval for paired rates, the exact
+McNemar test with Holm's correction over all pairs, and a bootstrap over objects, since trials with one object are not
+independent. Elsewhere attempts within an episode depend on each other (a failure leaves its mark): intervals come from
+a bootstrap over episodes, and p-values from swaps of whole episodes. Wilson's interval, which takes attempts for
+independent, is given beside the bootstrap's: over few episodes, or where all went alike, the bootstrap's is too narrow.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Float64, Int64, Shaped
 
 from graspnet.config import config_to_dict
 from sim_eval.analysis.piece_fits import fits_as_json
-from sim_eval.analysis.records import as_json, finite, rows_as_json, started
 from sim_eval.analysis.run_time import Session, run_time
 from sim_eval.analysis.statistics import (
     PairedDifference,
     bootstrap_over_objects,
     holm_adjusted,
     paired_difference,
+    swap_p_value,
     wilson_interval,
 )
+from sim_eval.episodes.log import as_json
+from sim_eval.episodes.records import EpisodeRecord, EpisodeResult, started
 from sim_eval.planners.ceilings import CEILINGS
 from sim_eval.planners.choice import PlannerChoice
 from sim_eval.protocols.identity import protocol_hash
-from sim_eval.protocols.kinds import Kind, kind_named
-from sim_eval.protocols.protocol import ProtocolConfig, TrialRecord, record_trial
-from sim_eval.protocols.trial import TrialResult
+from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = [
-    "SINGLE",
+    "VERSION",
     "CeilingShare",
-    "Comparison",
-    "PolicySummary",
-    "compare",
-    "format_results",
-    "format_share",
+    "EpisodeComparison",
+    "Summary",
+    "TrialComparison",
+    "compare_episodes",
+    "compare_trials",
+    "lifted",
+    "passed_over",
     "results_as_json",
     "shares_of_ceilings",
-    "successes_of",
     "summarise",
 ]
 
+VERSION = 3  # of results.json
 CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
+ATTEMPTS, OBJECTS = 1, 2  # columns of _counts: what successes are out of
+Figure = Callable[[Int64[np.ndarray, "K"]], float]  # a function of the indices of episodes
 
 
 @dataclass(frozen=True)
 class CeilingShare:
-    """A success rate over that of a ceiling on the same trials. low, high: 95 %, from resampled objects, or
-    rounds."""
+    """Successes over those of a ceiling in the same episodes, with 95 % bounds from resampled units (see Summary)."""
 
     share: float
     low: float
@@ -60,61 +65,124 @@ class CeilingShare:
 
 
 @dataclass(frozen=True)
-class PolicySummary:
-    """One policy over all trials that started. Robust plans are those with a quality above one half."""
+class Summary:
+    """One planner over all episodes that started. Rates are NaN where there is nothing to divide by.
 
-    policy: str
-    trials: int
+    A bootstrap resamples units: the objects of trials, else whole episodes. All bounds are those of 95 %.
+    """
+
+    policy: str  # the planner's label
+    episodes: int
+    attempts: int  # of trials, all; else without those of a planner that said that there is no grasp
     successes: int
-    rate: float  # of trials with the object in the hand at the end; NaN without trials
-    low: float  # Wilson's 95 % bounds of the success rate
+    rate: float  # successes over attempts
+    low: float  # Wilson's bounds
     high: float
-    outcomes: dict[str, int]
-    robust_plans: int
-    robust_successes: int
-    planning_seconds: float  # median
+    low_over_units: float  # bounds from resampled units
+    high_over_units: float
+    objects: int  # at the start of all episodes
+    cleared: float  # successes over objects
+    cleared_low: float  # bounds from resampled units
+    cleared_high: float
     shares_of_ceilings: dict[str, CeilingShare]  # of each other ceiling that was asked and lifted something
-
-    @property
-    def precision(self) -> float:
-        """Of the robust plans, the share that succeeded: precision at Q > 0.5."""
-        return self.robust_successes / self.robust_plans if self.robust_plans else float("nan")
+    emptied: int  # episodes in which every object was lifted
+    emptied_low: float  # Wilson's bounds of their share
+    emptied_high: float
+    lost: int  # objects that left the workspace
+    outcomes: dict[str, int]  # of all attempts
+    endings: dict[str, int]  # of the episodes
+    robust_plans: int  # attempts with a quality above one half
+    robust_successes: int
+    precision: float  # share of the robust plans that succeeded: precision at Q > 0.5
+    average_precision: float  # of quality as a predictor of success; NaN where it says nothing
+    planning_seconds: float  # median over all attempts
+    picks_per_hour: float  # successes over the time of all attempts: motion_time and planning
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two policies on the same trials. low_over_objects, high_over_objects: 95 %, from resampled objects."""
+class TrialComparison:
+    """Two planners on the same trials: success of the first minus success of the second."""
 
     first: str
     second: str
     paired: PairedDifference
     holm_p_value: float  # of McNemar's test, corrected for all pairs of the run
-    low_over_objects: float
+    low_over_objects: float  # 95 %, from resampled objects
     high_over_objects: float
 
 
-def summarise(records: Sequence[TrialRecord]) -> list[PolicySummary]:
-    """One summary for each policy, in the order in which they were asked for."""
+@dataclass(frozen=True)
+class EpisodeComparison:
+    """Two planners over the same episodes: the first minus the second, with 95 % bounds from resampled episodes.
+
+    p-values are of no difference (statistics.swap_p_value), as they are and corrected for all pairs of the run (Holm).
+    """
+
+    first: str
+    second: str
+    rate: float
+    rate_low: float
+    rate_high: float
+    rate_p_value: float
+    rate_holm_p_value: float
+    cleared: float
+    cleared_low: float
+    cleared_high: float
+    cleared_p_value: float
+    cleared_holm_p_value: float
+
+
+def results_as_json(
+    config: ProtocolConfig,
+    name: str,
+    planners: Sequence[PlannerChoice],
+    seed: int,
+    records: Sequence[EpisodeRecord],
+    session: Session | None = None,
+) -> dict[str, Any]:
+    """Gather all that a report needs and all that an episode depends on, as results.json has it.
+
+    name: of the protocol. Episodes come in the order of their numbers.
+    """
+    ordered = sorted(records, key=lambda record: record.index)
+    pairs: Sequence[Any] = compare_trials(ordered) if config.of_trials else compare_episodes(ordered)
+    return {
+        "version": VERSION, "protocol_name": name, "protocol": config_to_dict(config), "hash": protocol_hash(config),
+        "seed": seed, "planners": [asdict(choice) for choice in planners],
+        "time": as_json(run_time(ordered, session)),
+        "pieces": fits_as_json(ordered),
+        "policies": [as_json(summary) for summary in summarise(config, ordered)],
+        "differences": [as_json(pair) for pair in pairs],
+        "passed_over": [
+            {"object": object_, "episodes": episodes, "reason": reason}
+            for object_, episodes, reason in passed_over(ordered)
+        ],
+        "episodes": [{"index": r.index, "problem": r.problem} if r.problem else as_json(r) for r in ordered],
+    }  # fmt: skip
+
+
+def summarise(config: ProtocolConfig, records: Sequence[EpisodeRecord]) -> list[Summary]:
+    """Sum up each planner, in the order in which they were asked for."""
     ran = started(records)
-    lifted, objects = successes_of(ran), [record.object for record in ran]
+    units, successes = _units(config, ran), lifted(ran)
     return [
-        _summary(label, [record.results[label] for record in ran], shares_of_ceilings(label, lifted, objects))
-        for label in lifted
-    ]
+        _summary(config, ran, label, units, shares_of_ceilings(label, successes, units))
+        for label in successes
+    ]  # fmt: skip
 
 
-def successes_of(ran: Sequence[TrialRecord]) -> dict[str, Bool[np.ndarray, "N"]]:
-    """Of each policy: in which of N trials that started it succeeded."""
+def lifted(ran: Sequence[EpisodeRecord]) -> dict[str, Float64[np.ndarray, "E"]]:
+    """Count how many objects each planner lifted in each of E episodes."""
     labels = ran[0].results if ran else ()
-    return {label: np.array([record.results[label].success for record in ran]) for label in labels}
+    return {label: np.array([record.results[label].cleared for record in ran], dtype=np.float64) for label in labels}
 
 
 def shares_of_ceilings(
-    label: str, successes: Mapping[str, Shaped[np.ndarray, "N"]], units: Sequence[str]
+    label: str, successes: Mapping[str, Shaped[np.ndarray, "E"]], units: Sequence[str]
 ) -> dict[str, CeilingShare]:
-    """What share of each other ceiling's successes a planner has; none where a ceiling has none.
+    """Find what share of each other ceiling's successes a planner has; none where a ceiling has none.
 
-    successes: of each planner, in N trials or rounds; units: what each belongs to, and is resampled with.
+    successes: of each planner, in E episodes; units: what each episode belongs to, and is resampled with.
     """
     mine, shares = successes[label], {}
     for ceiling in CEILINGS:
@@ -127,98 +195,116 @@ def shares_of_ceilings(
     return shares
 
 
-def compare(records: Sequence[TrialRecord]) -> list[Comparison]:
-    """Every pair of policies on the trials that started: success of the first minus success of the second."""
+def compare_trials(records: Sequence[EpisodeRecord]) -> list[TrialComparison]:
+    """Compare every pair of planners on the trials that started."""
     ran = started(records)
-    objects = [record.object for record in ran]
-    lifted = successes_of(ran)
-    pairs = list(combinations(lifted, 2))
-    paired = [paired_difference(lifted[one], lifted[other]) for one, other in pairs]
+    objects = [record.objects[0] for record in ran]
+    success = {label: counts > 0 for label, counts in lifted(ran).items()}
+    pairs = list(combinations(success, 2))
+    paired = [paired_difference(success[one], success[other]) for one, other in pairs]
     adjusted = holm_adjusted([found.p_value for found in paired])
     comparisons = []
     for (one, other), found, p_value in zip(pairs, paired, adjusted, strict=True):
-        gain = lifted[one].astype(np.float64) - lifted[other]
+        gain = success[one].astype(np.float64) - success[other]
         low, high = bootstrap_over_objects(lambda trials, gain=gain: float(gain[trials].mean()), objects)
-        comparisons.append(Comparison(one, other, found, float(p_value), low, high))
+        comparisons.append(TrialComparison(one, other, found, float(p_value), low, high))
     return comparisons
 
 
-def results_as_json(
-    config: ProtocolConfig,
-    name: str,
-    planners: Sequence[PlannerChoice],
-    seed: int,
-    records: Sequence[Any],
-    session: Session | None = None,
-) -> dict[str, Any]:
-    """Everything that a report needs, and all that a trial depends on: protocol, planners, seed; times, summaries,
-    paired differences and every trial, in the order of their numbers. name: of the protocol."""
-    ordered = sorted(records, key=lambda record: record.index)
-    return {
-        "version": 2, "protocol_name": name, "protocol": config_to_dict(config), "hash": protocol_hash(config),
-        "seed": seed, "planners": [asdict(choice) for choice in planners],
-        "time": as_json(run_time(ordered, session)),
-        "pieces": fits_as_json(ordered),
-    } | kind_named(config.kind).figures(config, ordered)  # fmt: skip
-
-
-def format_results(records: Sequence[TrialRecord]) -> str:
-    """The table that `graspnet simulate` prints."""
-    summaries, problems = summarise(records), [record for record in records if record.problem]
-    width = max([6] + [len(summary.policy) for summary in summaries])
-    lines = [f"{'policy':<{width}}  success  95 % interval   precision  plan s  failures"]
-    for summary in summaries:
-        failures = Counter({name: n for name, n in summary.outcomes.items() if name != "success"}).most_common()
-        lines.append(
-            f"{summary.policy:<{width}}  {summary.successes:>3}/{summary.trials:<3}"
-            f"  {summary.rate:.1%} [{summary.low:.1%}, {summary.high:.1%}]  {_share(summary.precision):>9}"
-            f"  {summary.planning_seconds:.3f}"
-            f"  {', '.join(f'{name} {n}' for name, n in failures) or 'none'}"
-        )
-    for summary in summaries:
-        if summary.shares_of_ceilings:
-            shares = (f"{format_share(share)} of {name}" for name, share in summary.shares_of_ceilings.items())
-            lines.append(f"{summary.policy} lifts {', '.join(shares)} (bootstrap over objects)")
-    for one in compare(records):
-        found = one.paired
-        lines.append(
-            f"{one.first} - {one.second}: {100 * found.difference:+.1f} points"
-            f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}],"
-            f" over objects [{100 * one.low_over_objects:+.1f}, {100 * one.high_over_objects:+.1f}],"
-            f" {found.only_first} to {found.only_second} of {found.trials} trials,"
-            f" p = {one.holm_p_value:.3g} (exact McNemar, Holm)"
-        )
-    if problems:
-        lines.append(f"{len(problems)} trials could not start; the first: {problems[0].problem}")
-    return "\n".join(lines)
-
-
-def format_share(one: CeilingShare) -> str:
-    """In percent, with its interval."""
-    return f"{one.share:.1%} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
-
-
-def _figures(config: ProtocolConfig, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    return {
-        "policies": [as_json(summary) | {"precision": finite(summary.precision)} for summary in summarise(records)],
-        "differences": [as_json(comparison) for comparison in compare(records)],
-        "trials": rows_as_json(records),
+def compare_episodes(records: Sequence[EpisodeRecord]) -> list[EpisodeComparison]:
+    """Compare every pair of planners over the episodes that started."""
+    ran = started(records)
+    counts = {label: _counts(ran, label, trials=False) for label in (ran[0].results if ran else [])}
+    pairs = list(combinations(counts, 2))
+    p_values = {
+        over: [swap_p_value(counts[one][:, [0, over]], counts[other][:, [0, over]]) for one, other in pairs]
+        for over in (ATTEMPTS, OBJECTS)
     }
+    adjusted = {over: holm_adjusted(p_values[over]) for over in p_values}
+    found = []
+    for k, (one, other) in enumerate(pairs):
+        rate, cleared = (
+            (*_gain(counts[one], counts[other], over), p_values[over][k], float(adjusted[over][k]))
+            for over in (ATTEMPTS, OBJECTS)
+        )
+        found.append(EpisodeComparison(one, other, *rate, *cleared))
+    return found
 
 
-SINGLE = Kind("trial", TrialRecord, record_trial, _figures, lambda config, records: format_results(records))
+def passed_over(records: Sequence[EpisodeRecord]) -> list[tuple[str, int, str]]:
+    """List objects that could not be used: name, in how many episodes it was drawn, why; the most frequent first."""
+    reasons = {name: reason for record in started(records) for name, reason in record.passed_over.items()}
+    episodes = Counter(name for record in started(records) for name in record.passed_over)
+    return [(name, count, reasons[name]) for name, count in sorted(episodes.items(), key=lambda of: (-of[1], of[0]))]
 
 
-def _share(value: float) -> str:
-    return f"{value:.1%}" if np.isfinite(value) else "-"
+def _units(config: ProtocolConfig, ran: Sequence[EpisodeRecord]) -> list[str]:
+    """Tell what each episode is resampled with: the others with its object, where it is a trial, else nothing."""
+    return [record.objects[0] if config.of_trials else str(k) for k, record in enumerate(ran)]
 
 
-def _summary(label: str, results: list[TrialResult], shares: dict[str, CeilingShare]) -> PolicySummary:
-    trials, successes = len(results), sum(result.success for result in results)
-    low, high = wilson_interval(successes, trials)
-    robust = [result for result in results if result.quality > CONFIDENT]
-    return PolicySummary(
-        label, trials, successes, successes / trials if trials else float("nan"), low, high,
-        dict(Counter(result.outcome for result in results)), len(robust), sum(result.success for result in robust),
-        float(np.median([result.seconds for result in results])), shares,
+def _summary(
+    config: ProtocolConfig,
+    ran: Sequence[EpisodeRecord],
+    label: str,
+    units: Sequence[str],
+    shares: dict[str, CeilingShare],
+) -> Summary:
+    counts = _counts(ran, label, config.of_trials)
+    successes, attempts, objects = (int(count) for count in counts.sum(axis=0))
+    emptied, everything = int(np.sum(counts[:, 0] == counts[:, OBJECTS])), np.arange(len(ran))
+    results: list[EpisodeResult] = [record.results[label] for record in ran]
+    made = [attempt for result in results for attempt in result.attempts]
+    robust = [attempt for attempt in made if attempt.quality > CONFIDENT]
+    robust_successes = sum(attempt.success for attempt in robust)
+    tried, seconds = [attempt for attempt in made if attempt.executed], [attempt.seconds for attempt in made]
+    hours = (config.motion_time * attempts + sum(seconds)) / 3600
+    return Summary(
+        label, len(ran), attempts, successes, _ratio(counts, ATTEMPTS)(everything),
+        *wilson_interval(successes, attempts),
+        *bootstrap_over_objects(_ratio(counts, ATTEMPTS), units), objects, _ratio(counts, OBJECTS)(everything),
+        *bootstrap_over_objects(_ratio(counts, OBJECTS), units), shares, emptied, *wilson_interval(emptied, len(ran)),
+        sum(result.lost for result in results),
+        dict(Counter(attempt.outcome for attempt in made)), dict(Counter(result.ended for result in results)),
+        len(robust), robust_successes, robust_successes / len(robust) if robust else float("nan"),
+        _average_precision(np.array([a.quality for a in tried]), np.array([a.success for a in tried], dtype=bool)),
+        float(np.median(seconds)) if seconds else float("nan"),
+        successes / hours if hours else float("nan"),
     )  # fmt: skip
+
+
+def _counts(ran: Sequence[EpisodeRecord], label: str, trials: bool) -> Float64[np.ndarray, "E 3"]:
+    """Count one planner's successes and ATTEMPTS, and the OBJECTS, of each episode."""
+    rows = [
+        [result.cleared, len(result.attempts) if trials else result.executed, len(record.objects)]
+        for record in ran
+        for result in [record.results[label]]
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def _ratio(counts: Float64[np.ndarray, "E C"], over: int) -> Figure:
+    """Make the figure successes over ATTEMPTS or OBJECTS of some episodes; NaN where there are none."""
+    return lambda episodes: float(counts[episodes, 0].sum() / (counts[episodes, over].sum() or np.nan))
+
+
+def _gain(
+    counts: Float64[np.ndarray, "E 3"], others: Float64[np.ndarray, "E 3"], over: int
+) -> tuple[float, float, float]:
+    """Subtract two planners' ratios; the difference, and its bounds."""
+    one, other = _ratio(counts, over), _ratio(others, over)
+    everything = np.arange(len(counts))
+    low, high = bootstrap_over_objects(
+        lambda episodes: one(episodes) - other(episodes), [str(k) for k in range(len(counts))]
+    )
+    return one(everything) - other(everything), low, high
+
+
+def _average_precision(quality: Float64[np.ndarray, "N"], success: np.ndarray) -> float:
+    """Average the precision over recall; NaN where all qualities are equal or missing, or nothing succeeded."""
+    known = np.isfinite(quality)
+    if not success[known].any() or np.ptp(quality[known]) == 0:
+        return float("nan")
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(success[known], quality[known]))

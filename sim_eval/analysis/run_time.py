@@ -2,29 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from sim_eval.analysis.records import started
-from sim_eval.protocols.clutter import RoundResult
+from sim_eval.episodes.records import EpisodeRecord, started
 
 __all__ = ["RunTime", "Session", "format_time", "run_time"]
 
 
 @dataclass(frozen=True)
 class Session:
-    """What one command did of a run. wall: its seconds, start-up included; workers: how many it was given; resumed:
-    numbers of the records that were there before."""
+    """What one command did of a run."""
 
-    wall: float
-    workers: int
-    resumed: frozenset[int] = frozenset()
+    wall: float  # its seconds, start-up included
+    workers: int  # how many it was given
+    resumed: frozenset[int] = frozenset()  # numbers of the episodes that were there before
 
 
 @dataclass(frozen=True)
 class RunTime:
-    """Seconds are sums over workers, of all trials or rounds that started; NaN where records do not tell them.
+    """Where the seconds of a run went: sums over workers, of all episodes that started; NaN where records are silent.
 
     The pick rates leave planning out: one is of a worker that is at work, the other of the wall clock, of which
     planning is taken to have had its share of the workers' seconds.
@@ -32,15 +29,15 @@ class RunTime:
 
     planning: dict[str, float]  # of each planner
     all_else: float
-    picks: int  # grasps that were executed; none that were refused
+    picks: int  # grasps that were executed, without those that were refused
     picks_per_worker_second: float
     workers: int | None = None
     wall: float | None = None  # of the last command, which may have resumed the run
     picks_per_wall_second: float | None = None
 
 
-def run_time(records: Sequence[Any], session: Session | None = None) -> RunTime:
-    """The times of a run; those of the wall clock where its last session is known and did something."""
+def run_time(records: Sequence[EpisodeRecord], session: Session | None = None) -> RunTime:
+    """Sum up the times of a run; those of the wall clock where its last session is known and did something."""
     ran = started(records)
     planning, all_else, picks = _summed(ran)
     rate = picks / all_else if all_else > 0 else float("nan")
@@ -52,7 +49,7 @@ def run_time(records: Sequence[Any], session: Session | None = None) -> RunTime:
 
 
 def format_time(time: RunTime) -> str:
-    """What `graspnet simulate` prints below its table."""
+    """Write the line that `graspnet simulate` prints below its table."""
     if not np.isfinite(time.all_else):
         return "time: some records do not tell it"
     each = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in time.planning.items())
@@ -65,13 +62,12 @@ def format_time(time: RunTime) -> str:
     return f"{text}, {time.picks_per_wall_second:.1f} of the wall clock ({time.wall:.0f} s, workers: {time.workers})"
 
 
-def _summed(records: Sequence[Any]) -> tuple[dict[str, float], float, int]:
-    """Seconds of planning of each planner, seconds of all else, and executed grasps."""
+def _summed(records: Sequence[EpisodeRecord]) -> tuple[dict[str, float], float, int]:
+    """Sum up the seconds of planning of each planner, the seconds of all else, and executed grasps."""
     planning: dict[str, float] = {}
     picks = 0
     for record in records:
         for label, result in record.results.items():
-            attempts = [a.result for a in result.attempts] if isinstance(result, RoundResult) else [result]
-            planning[label] = planning.get(label, 0.0) + sum(attempt.seconds for attempt in attempts)
-            picks += sum(bool(a.world_from_grasp) and a.outcome != "below_table" for a in attempts)
+            planning[label] = planning.get(label, 0.0) + sum(attempt.seconds for attempt in result.attempts)
+            picks += sum(attempt.moved for attempt in result.attempts)
     return planning, float(sum(record.seconds for record in records) - sum(planning.values())), picks

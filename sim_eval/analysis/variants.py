@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim_eval.analysis.results import CeilingShare, shares_of_ceilings, successes_of
+from sim_eval.analysis.results import CeilingShare, lifted, shares_of_ceilings
 from sim_eval.analysis.statistics import (
     PairedDifference,
     bootstrap_over_objects,
@@ -17,7 +17,8 @@ from sim_eval.analysis.statistics import (
     paired_difference,
     wilson_interval,
 )
-from sim_eval.protocols.protocol import BASE, TrialRecord
+from sim_eval.episodes.records import EpisodeRecord
+from sim_eval.protocols.protocol import BASE
 
 __all__ = ["Effect", "effects", "format_effects"]
 
@@ -39,9 +40,11 @@ class Effect:
     shares_of_ceilings: dict[str, CeilingShare]  # of each other ceiling under the same variant
 
 
-def effects(runs: Mapping[str, Sequence[TrialRecord]]) -> list[Effect]:
-    """Of every variant on every planner; `runs` holds the records of each variant and of the base. A variant that has
-    no trial in common with the base is left out."""
+def effects(runs: Mapping[str, Sequence[EpisodeRecord]]) -> list[Effect]:
+    """Compare every planner under every variant; `runs` holds the records of each variant and of the base.
+
+    A variant that has no trial in common with the base is left out.
+    """
     started = {name: {record.index: record for record in runs[name] if not record.problem} for name in runs}
     base = started.pop(BASE)
     found = [
@@ -55,7 +58,7 @@ def effects(runs: Mapping[str, Sequence[TrialRecord]]) -> list[Effect]:
 
 
 def format_effects(found: Sequence[Effect]) -> str:
-    """The table that `graspnet simulate` prints after the last variant."""
+    """Write the table that `graspnet simulate` prints after the last variant."""
     width = [max([len(name), *(len(getattr(one, name)) for one in found)]) for name in ("planner", "variant")]
     lines = [
         f"{'planner':<{width[0]}}  {'variant':<{width[1]}}  success  95 % interval   points more than {BASE}"
@@ -72,14 +75,14 @@ def format_effects(found: Sequence[Effect]) -> str:
     return "\n".join(lines)
 
 
-def _effect(planner: str, variant: str, base: Sequence[TrialRecord], changed: Sequence[TrialRecord]) -> Effect:
-    """Not yet corrected for the others."""
-    before, after = (np.array([r.results[planner].success for r in records]) for records in (base, changed))
+def _effect(planner: str, variant: str, base: Sequence[EpisodeRecord], changed: Sequence[EpisodeRecord]) -> Effect:
+    """Compare one planner under one variant; the p-value is not yet corrected for the others."""
+    before, after = (lifted(records)[planner] > 0 for records in (base, changed))
     pair = paired_difference(after, before)
-    objects = [record.object for record in changed]
+    objects = [record.objects[0] for record in changed]
     gain = after.astype(np.float64) - before
     over_objects = bootstrap_over_objects(lambda trials: float(gain[trials].mean()), objects)
     return Effect(
         planner, variant, len(after), int(after.sum()), *wilson_interval(int(after.sum()), len(after)), pair,
-        pair.p_value, *over_objects, shares_of_ceilings(planner, successes_of(changed), objects),
+        pair.p_value, *over_objects, shares_of_ceilings(planner, lifted(changed), objects),
     )  # fmt: skip

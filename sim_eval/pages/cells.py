@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 
-from sim_eval.analysis.results import CeilingShare, format_share
+import numpy as np
 
-__all__ = ["points_cell", "share_cell"]
+from sim_eval.analysis.results import CeilingShare
+from sim_eval.analysis.tables import format_share
+
+__all__ = ["points_cell", "rate_cell", "share_cell"]
+
+
+def rate_cell(rate: float, low: float, high: float) -> str:
+    """Write a rate with its interval, or a dash where there is nothing to divide by."""
+    return f"{rate:.1%} [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(rate) else "–"
 
 
 def points_cell(difference: float, low: float, high: float) -> str:
-    """A difference of shares in points, with its interval."""
+    """Write a difference of shares in points, with its interval."""
     return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
 
 
 def share_cell(shares: Mapping[str, CeilingShare], ceiling: str) -> str:
-    """A planner's share of a ceiling, if there is one."""
+    """Write a planner's share of a ceiling, if there is one."""
     return format_share(shares[ceiling]) if ceiling in shares else "–"

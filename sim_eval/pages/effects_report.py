@@ -18,8 +18,10 @@ __all__ = ["write_effects_report"]
 
 
 def write_effects_report(path: Path, name: str, effects: Sequence[Effect]) -> None:
-    """Write the page: a plot and a table of all effects; `name`: of the protocol. Each variant has a report of its own
-    in its folder."""
+    """Write the page: a plot and a table of all effects. Each variant has a report of its own in its folder.
+
+    name: of the protocol.
+    """
     ceilings = list(dict.fromkeys(name for one in effects for name in one.shares_of_ceilings))
     rows = [
         [

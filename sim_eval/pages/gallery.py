@@ -27,14 +27,14 @@ FILMS = 3
 
 
 def example_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """The first pick that ended in each way, moment by moment."""
+    """Show the first pick that ended in each way, moment by moment."""
     first = [next((pick for pick in picks if pick.result.outcome == outcome), None) for outcome in OUTCOMES]
     return tuple(_example(replay(pick)) for pick in first if pick is not None)
 
 
 def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """A success, and of each of the commonest failures with a pick one, in real time."""
-    moved = [pick for pick in picks if pick.result.world_from_grasp and pick.result.outcome != "below_table"]
+    """Show a success, and one of each of the commonest failures with a pick, in real time."""
+    moved = [pick for pick in picks if pick.result.moved]
     common = [outcome for outcome, _ in Counter(pick.result.outcome for pick in moved).most_common()]
     common.sort(key=lambda outcome: outcome != "success")
     chosen = [[pick for pick in moved if pick.result.outcome == outcome][-1] for outcome in common[:FILMS]]
@@ -44,7 +44,7 @@ def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
 
 
 def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """Of each planner some successes and some failures: the image with the executed grasp, and how the pick ended."""
+    """Show some successes and some failures of each planner: the image with the grasp, and how the pick ended."""
     blocks = []
     for planner in list(dict.fromkeys(pick.planner for pick in picks))[:GALLERY_PLANNERS]:
         executed = [pick for pick in picks if pick.planner == planner and pick.result.world_from_grasp]
@@ -68,7 +68,7 @@ def _caption(pick: PickRecord) -> str:
 
 
 def _example(pick: ReplayedPick) -> str:
-    """A film strip; of an attempt without a grasp, what the camera saw."""
+    """Show a film strip, or what the camera saw where there was no grasp."""
     caption = _caption(pick.record)
     if pick.frames:
         return picture_html([film_strip(pick.frames, pick.world, count=7, size=180)], caption)
@@ -80,7 +80,7 @@ def _example(pick: ReplayedPick) -> str:
 
 
 def _spread(picks: Sequence[PickRecord]) -> list[PickRecord]:
-    """At most GALLERY of them, evenly from the first to the last."""
+    """Choose at most GALLERY of them, evenly from the first to the last."""
     rows = np.linspace(0, len(picks) - 1, min(GALLERY, len(picks))).round().astype(int)
     return [picks[row] for row in rows]
 
@@ -99,7 +99,7 @@ def _gallery(picks: Sequence[ReplayedPick]) -> "Figure":
 
 
 def _draw_view(axes: "Axes", seen: Observation, pick: ReplayedPick, title: str) -> None:
-    """The part of the image with what is to be grasped, and the grasp."""
+    """Draw the part of the image with what is to be grasped, and the grasp."""
     grasp = pick.grasp_in_camera
     mask = seen.object_mask if seen.segmask is None else seen.segmask
     v, u = np.nonzero(mask)

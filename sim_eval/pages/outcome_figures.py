@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "SizedOutcome",
+    "ObjectOutcome",
     "family_of",
     "outcome_figure",
     "planners_with_quality",
@@ -40,16 +40,17 @@ SIZE_BINS = 6
 
 
 @dataclass(frozen=True)
-class SizedOutcome:
-    """Whether a planner had an object in the end, and the sides of that object's bounding box (metres)."""
+class ObjectOutcome:
+    """What became of one object of an episode."""
 
     planner: str
-    size: tuple[float, ...]
-    success: bool
+    object: str
+    size: tuple[float, ...]  # of its bounding box, metres; nothing where it is not known
+    success: bool  # it was lifted in the end
 
 
 def outcome_figure(picks: Sequence[PickRecord]) -> "Figure":
-    """A bar for each planner, divided by how its picks ended."""
+    """Draw a bar for each planner, divided by how its picks ended."""
     planners = _planners(picks)
     figure, axes = new_figure(1, 1, width=10.0, aspect=0.06 + 0.035 * len(planners))
     left = np.zeros(len(planners))
@@ -69,12 +70,12 @@ def outcome_figure(picks: Sequence[PickRecord]) -> "Figure":
 
 
 def planners_with_quality(picks: Sequence[PickRecord]) -> list[str]:
-    """Those that tell good grasps from bad ones: not all of their qualities are the same."""
+    """Choose the planners that tell good grasps from bad ones: not all of their qualities are the same."""
     return [planner for planner in _planners(picks) if len(set(_judged(picks, planner)[0].tolist())) > 1]
 
 
 def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
-    """Success against the quality that the planner gave to the executed grasp, for planners that give one.
+    """Plot success against the quality that the planner gave to the executed grasp, for planners that give one.
 
     ECE: mean over bins of |mean quality − success rate|, weighted by their size.
     """
@@ -93,9 +94,11 @@ def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
     return figure
 
 
-def size_figure(outcomes: Sequence[SizedOutcome], opening: float, rate: str = "success rate") -> "Figure":
-    """Success against the shortest and the longest side of the object's bounding box; `opening`: of the hand; `rate`:
-    what success is called."""
+def size_figure(outcomes: Sequence[ObjectOutcome], opening: float, rate: str = "success rate") -> "Figure":
+    """Plot success against the shortest and the longest side of the object's bounding box.
+
+    opening: of the hand. rate: what success is called.
+    """
     figure, axes = new_figure(1, 2, width=5.0, aspect=0.6)
     planners = list(dict.fromkeys(one.planner for one in outcomes))
     for each, name, side in zip(axes.flat, ("shortest", "longest"), (min, max), strict=True):
@@ -114,24 +117,24 @@ def size_figure(outcomes: Sequence[SizedOutcome], opening: float, rate: str = "s
 
 
 def short(planner: str) -> str:
-    """A planner's name as a plot has room for it: an outside command may be long."""
+    """Cut a planner's name to what a plot has room for: an outside command may be long."""
     return planner if len(planner) <= 28 else f"{planner[:27]}…"
 
 
 def family_of(name: str) -> str:
-    """The procedural family of an object, or the mesh itself."""
+    """Name the procedural family of an object; a mesh is its own."""
     return re.sub(r"_\d{5}$", "", name)
 
 
-def worst_rows(picks: Sequence[PickRecord], groups: Sequence[str], most: int = 10) -> list[list[str]]:
-    """Rows of a table: group, successes of picks over all planners, and of each planner; the worst first.
+def worst_rows(outcomes: Sequence[ObjectOutcome], groups: Sequence[str], most: int = 10) -> list[list[str]]:
+    """Fill the rows of a table: group, successes over all planners, and of each planner; the worst first.
 
-    groups: of each attempt, such as its object.
+    groups: of each outcome, such as its object.
     """
-    planners = _planners(picks)
+    planners = list(dict.fromkeys(one.planner for one in outcomes))
     tally: dict[str, dict[str, list[bool]]] = {}
-    for pick, group in zip(picks, groups, strict=True):
-        tally.setdefault(group, {p: [] for p in planners})[pick.planner].append(pick.result.success)
+    for one, group in zip(outcomes, groups, strict=True):
+        tally.setdefault(group, {p: [] for p in planners})[one.planner].append(one.success)
     pooled = {group: [s for results in by.values() for s in results] for group, by in tally.items()}
     worst = sorted(pooled, key=lambda group: (wilson_interval(sum(pooled[group]), len(pooled[group]))[1], group))
     rows = []
@@ -146,13 +149,13 @@ def _planners(picks: Sequence[PickRecord]) -> list[str]:
 
 
 def _judged(picks: Sequence[PickRecord], planner: str) -> tuple[Float64[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
-    """Quality of each grasp that the planner had executed, and whether it succeeded."""
+    """Collect the quality of each grasp that the planner had executed, and whether it succeeded."""
     rows = [a.result for a in picks if a.planner == planner and np.isfinite(a.result.quality)]
     return np.array([r.quality for r in rows], dtype=np.float64), np.array([r.success for r in rows], dtype=bool)
 
 
 def _quantiles(values: Float64[np.ndarray, "N"]) -> list[Int64[np.ndarray, "K"]]:
-    """Rows from the smallest values to the largest, in groups of about the same number."""
+    """Sort rows from the smallest values to the largest, in groups of about the same number."""
     return np.array_split(np.argsort(values, kind="stable"), max(1, min(SIZE_BINS, len(values) // 4)))
 
 
@@ -160,7 +163,7 @@ def _rates(
     axes: "Axes", centers: Sequence[float], groups: Sequence[np.ndarray], label: str = "",
     counts: bool = False,
 ) -> None:  # fmt: skip
-    """A point with its interval for each group, and how many there are in it."""
+    """Plot a point with its interval for each group, and how many there are in it."""
     rates = np.array([group.mean() for group in groups])
     bounds = np.array([wilson_interval(int(group.sum()), len(group)) for group in groups])
     reach = np.abs(bounds.T - rates)

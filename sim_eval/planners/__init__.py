@@ -1,1 +1,1 @@
-"""Planners: whoever is asked for a plan in a trial: a policy, a ceiling that sees the truth, or an outside program."""
+"""Planners: whoever is asked for a plan: a policy, a ceiling that sees the truth, or an outside program."""

@@ -1,1 +1,1 @@
-"""Protocols: what trials are drawn from, and what names a run."""
+"""Protocols: what episodes are drawn from, and what names a run."""

@@ -1,7 +1,7 @@
 """What a run is: the hash of its protocol, its seed, and who plans; the same wherever its files lie.
 
-A run that is resumed must be the same one, and two tables compare if their hashes are equal. How many trials there are
-is no part of it: trial k of a protocol is the same whatever their number.
+A run that is resumed must be the same one, and two tables compare if their hashes are equal. How many episodes there
+are is no part of it: episode k of a protocol is the same whatever their number.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.camera import load_camera
@@ -21,53 +21,51 @@ from graspnet.sensors import SensorConfig
 from policies.registry import policy_class
 from sim_eval.planners.ceilings import CEILINGS
 from sim_eval.planners.choice import PlannerChoice, identified
+from sim_eval.protocols.protocol import ProtocolConfig
 from sim_eval.sets.object_sets import load_object_set
-
-if TYPE_CHECKING:
-    from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["protocol_hash", "run_identity"]
 
 
-def run_identity(config: "ProtocolConfig", planners: Sequence[PlannerChoice], seed: int) -> dict[str, Any]:
-    """What a resumed run must share with the one that was begun, JSON-ready."""
+def run_identity(config: ProtocolConfig, planners: Sequence[PlannerChoice], seed: int) -> dict[str, Any]:
+    """Tell what a resumed run must share with the one that was begun, JSON-ready."""
     return {"protocol": protocol_hash(config), "seed": seed, "planners": [_planner(choice) for choice in planners]}
 
 
-def protocol_hash(config: "ProtocolConfig") -> str:
-    """Names a protocol: 16 hex digits of a SHA-256 over all that its trials depend on, besides the seed and our code.
+def protocol_hash(config: ProtocolConfig) -> str:
+    """Name a protocol: 16 hex digits of a SHA-256 over all that its episodes depend on, besides the seed and our code.
 
     Files stand for what they hold: names and contents of the meshes, checksum of a frozen set, constants of hand,
     sensor and camera. InputError: one of them cannot be read.
     """
     data = config_to_dict(config)
-    del data["trials"], data["variants"]  # each variant is a run of its own
-    trial, data["trial"] = config.trial, dict(data["trial"])
-    hand = asdict(load_gripper(trial.gripper))
+    del data["episodes"], data["variants"]  # each variant is a run of its own
+    hand = asdict(load_gripper(config.gripper))
     del hand["name"]  # the file's, where it does not say another
-    data["trial"] |= {"gripper": hand, "sensor": _sensor(trial.sensor)}
-    if trial.scene.camera is not None:
-        data["trial"]["scene"] |= {"camera": asdict(load_camera(trial.scene.camera))}
-    if trial.object_set is None:
-        data["trial"]["objects"] |= {"folders": _mesh_checksums(trial.objects)}
+    data |= {"gripper": hand, "sensor": _sensor(config.sensor)}
+    if config.view.camera is not None:
+        data["view"] |= {"camera": asdict(load_camera(config.view.camera))}
+    if config.task.object_set is None:
+        data["objects"] |= {"folders": _mesh_checksums(config.objects)}
     else:
-        data["trial"] |= {"object_set": load_object_set(trial.object_set).checksum, "objects": None}
+        data["task"] |= {"object_set": load_object_set(config.task.object_set).checksum}
+        del data["objects"]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _planner(choice: PlannerChoice) -> dict[str, Any]:
-    """Who plans, by contents: a model is its weights, a policy its settings."""
+    """Tell who plans by contents: a model is its weights, a policy its settings."""
     if choice.command is not None:
         return {"name": choice.label, "command": choice.command, "timeout": choice.timeout}
     if choice.name in CEILINGS:
         return {"name": choice.label}
     settings: Any = load_config(policy_class(choice.name).config_type, "policy", choice.config or choice.name)
-    weights = choice.weights or identified(choice).weights  # those that planner_of holds it to
+    weights = choice.weights or identified(choice).weights  # to which planner_of holds it
     return {"name": choice.label, "settings": config_to_dict(settings), "weights": weights}
 
 
 def _sensor(source: str) -> Any:
-    """Its constants; one of an installed package has none that we know but its name."""
+    """Read a sensor's constants; a sensor of an installed package has none that we know but its name."""
     if source not in preset_names("sensors") and source in entry_points(group="graspnet.sensors").names:
         return source
     return config_to_dict(load_config(SensorConfig, "sensors", source))
@@ -83,5 +81,5 @@ def _mesh_checksums(objects: ObjectConfig) -> list[list[str]]:
 
 @cache
 def _file_checksum(path: Path, size: int, modified: int) -> str:
-    """Once in a process for each file and state of it: every variant of a protocol asks again."""
+    """Hash a file once in a process, until it changes: every variant of a protocol asks again."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

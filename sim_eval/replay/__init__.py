@@ -1,1 +1,1 @@
-"""Replays: trials once more, to be looked at."""
+"""Replays: attempts of a finished run made again from what was recorded, as films and in MuJoCo's viewer."""

@@ -22,7 +22,7 @@ EYE_DISTANCE = 0.6  # m
 
 
 def require_display() -> None:
-    """InputError: there is no display to open a window on. (MuJoCo's viewer would wait for its window for ever.)"""
+    """Refuse to go on without a display (InputError): MuJoCo's viewer would wait for its window for ever."""
     if not _window_system():
         raise InputError(
             "--view needs a display, and GLFW finds none (DISPLAY or WAYLAND_DISPLAY); the films in the trial's folder "
@@ -51,7 +51,7 @@ def show_picks(picks: Sequence[ReplayedPick]) -> None:
 
 
 class _RealTime:
-    """Called after each step of the physics: draws, and waits until that much time has passed."""
+    """Draws after each step of the physics, and waits until that much time has passed."""
 
     def __init__(self, window: Any, time_step: float) -> None:
         self.window, self.time_step, self.every = window, time_step, max(1, round(1 / (PICTURES * time_step)))
@@ -67,7 +67,7 @@ class _RealTime:
 
 
 def _dress(world: HandWorld) -> None:
-    """The films' colours, and light enough to see them; the physics does not know of either."""
+    """Give a world the films' colours, and light enough to see them; the physics does not know of either."""
     model = world.model
     model.vis.headlight.ambient, model.vis.headlight.diffuse = [0.35] * 3, [0.6] * 3
     model.site_rgba[:, 3] = 0.0  # the touch sensors' boxes are around the hand's
@@ -81,13 +81,13 @@ def _dress(world: HandWorld) -> None:
 
 
 def _side_of(grasp: Grasps) -> float:
-    """Azimuth (degrees) from which one sees the jaws close sideways."""
+    """Find the azimuth (degrees) from which one sees the jaws close sideways."""
     x, y = grasp.closing[0, :2]
     return float(np.rad2deg(np.arctan2(y, x))) + 90.0
 
 
 def _window_system() -> bool:
-    """Whether GLFW, the viewer's, finds a display."""
+    """Ask GLFW, the viewer's window system, for a display."""
     load_mujoco()
     from mujoco import viewer
 

@@ -37,9 +37,14 @@ from graspnet.run.options import run_options
 from graspnet.run.progress import track
 from graspnet.run.record import git_state
 from policies.registry import make_policy
+from sim_eval.episodes.draw import looked_at
+from sim_eval.episodes.episode import Episode
+from sim_eval.episodes.run import run_episode
+from sim_eval.episodes.single import single_of
 from sim_eval.planners.ceilings import LABEL, Oracle
 from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.trial import Trial, TrialConfig, execute, run_trial, trial_of
+from sim_eval.protocols.protocol import ProtocolConfig
+from sim_eval.protocols.tasks import SingleConfig
 from sim_eval.sets.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
 
 __all__ = ["RULES", "Rule", "build", "candidate", "distinct"]
@@ -51,7 +56,7 @@ LIFTS, TRIES = 3, 8  # distinct grasps with which the ceiling must lift it, and 
 APART, TURNED = 0.01, np.deg2rad(20)  # metres or radians by which grasps are distinct
 SAMPLES, MARGIN, NARROW = 200, 0.0025, 0.05  # grasps of `hard_shape`; clearance (m) and the share that has it
 FRICTION = 0.4  # of the cones of those grasps: one deviation below what trials draw
-CONDITIONS = TrialConfig()  # hand, sensor and distributions under which `hard` was tried: those of `single`
+CONDITIONS, TASK = ProtocolConfig(), SingleConfig()  # hand, sensor and distributions under which `hard` was tried
 SIZES = ObjectConfig(graspable_width=(0.3, 1.0))  # in openings: the narrowest side fits between the jaws
 
 
@@ -136,23 +141,23 @@ def _by_outcome(one: ObjectPose, seed: int, number: int) -> str:
     except InputError:
         return "x"
     for name in HEURISTICS:
-        if all(run_trial(trial, _heuristic(name))[0].success for trial in trials):
+        if all(run_episode(trial, _heuristic(name), _renderer()).cleared for trial in trials):
             return "e"
     return "k" if _ceiling_lifts(trials[0]) else "c"
 
 
-def _trial(one: ObjectPose, seed: int, run: int) -> Trial:
-    return trial_of(
-        CONDITIONS, one.solid, one.world_from_object, seed, run, _renderer(), np.random.default_rng([seed, run])
-    )
+def _trial(one: ObjectPose, seed: int, run: int) -> Episode:
+    rng = np.random.default_rng([seed, run])
+    return looked_at(single_of(CONDITIONS, TASK, one.solid, one.world_from_object, seed, run, rng), _renderer())
 
 
-def _ceiling_lifts(trial: Trial) -> bool:
-    """Whether LIFTS of the best TRIES distinct grasps that the true mesh offers lift it."""
+def _ceiling_lifts(trial: Episode) -> bool:
+    """Try the best TRIES distinct grasps that the true mesh offers: do LIFTS of them lift it?"""
+    assert trial.situation is not None, "the object is in view"
     grasps = Oracle().plan(trial.situation).grasps_in_camera
     lifted = 0
     for i in distinct(grasps, TRIES):
-        lifted += execute(trial, grasps[int(i) : int(i) + 1]).success
+        lifted += trial.execute(grasps[int(i) : int(i) + 1]).success
         if lifted == LIFTS:
             return True
     return False

@@ -14,7 +14,7 @@ from sim_eval import demo
 CUTS = {
     "generate": ("objects.count=24", "views=2", "grasps_per_view=16"),
     "train": ("epochs=1", "device=cpu", "precision=float32", "threads=1"),
-    "simulate": ("trials=3",),
+    "simulate": ("episodes=3",),
 }
 
 
@@ -57,7 +57,7 @@ def test_its_record_and_results_are_files(result, output):
     assert set(json.loads((output / "run.json").read_text())["config"]) == {"generate", "train", "simulate"}
     results = json.loads((output / "results.json").read_text())
     assert [policy["policy"] for policy in results["policies"]] == ["cross_entropy", "antipodal", "principal_axis"]
-    assert [policy["trials"] for policy in results["policies"]] == [3, 3, 3]
+    assert [policy["episodes"] for policy in results["policies"]] == [3, 3, 3]
 
 
 def test_an_earlier_demo_is_not_overwritten(result, output):

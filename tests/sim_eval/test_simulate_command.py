@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from graspnet.cli import main
-from sim_eval.replay.replay import read_run
+from sim_eval.analysis.finished_run import read_run
 
 SMALL = ["--config", "quick", "--trials", "1", "--workers", "1", "--no-report"]
 NOTHING = "sh -c 'exit 3' {output}"  # a planner that finds no grasp
@@ -30,7 +30,7 @@ def test_an_outside_planner_plans_alone(tmp_path):
 def test_where_nobody_is_named_a_heuristic_plans_and_in_clutter_one_that_knows_of_several_objects(tmp_path):
     assert _simulate(tmp_path / "single").exit_code == 0
     assert _planners(tmp_path / "single") == ["principal_axis"]
-    pile = ["--config", "vgn_pile", "clutter.objects=1", 'trial.objects.families=["box"]']
+    pile = ["--config", "vgn_pile", "task.objects=1", 'objects.families=["box"]']
     assert _simulate(tmp_path / "pile", *pile).exit_code == 0
     assert _planners(tmp_path / "pile") == ["antipodal"]
 

@@ -8,17 +8,17 @@ from click.testing import CliRunner
 
 from data_gen.objects.piece_fit import Fit
 from graspnet.cli import main
-from sim_eval.analysis.piece_fits import fit_blocks, fits_as_json, fits_by_object, format_fits
-from sim_eval.protocols.clutter import RoundRecord
-from sim_eval.protocols.protocol import TrialRecord
+from sim_eval.analysis.piece_fits import fits_as_json, fits_by_object, format_fits
+from sim_eval.episodes.records import EpisodeRecord
+from sim_eval.pages.object_blocks import fit_blocks
 
 EXACT, GOOD, BAD = Fit(0.0, 0.0, 0.0), Fit(0.01, 0.001, 0.02), Fit(0.2, 0.01, 0.3)
 TRIALS = [
-    TrialRecord(0, "box", fit=EXACT),
-    TrialRecord(1, "handle", fit=GOOD),
-    TrialRecord(2, "handle", fit=BAD),
-    TrialRecord(3, problem="open.stl: the surface is open"),
-    TrialRecord(4, "of an older run"),
+    EpisodeRecord(0, ("box",), fits=(EXACT,)),
+    EpisodeRecord(1, ("handle",), fits=(GOOD,)),
+    EpisodeRecord(2, ("handle",), fits=(BAD,)),
+    EpisodeRecord(3, problem="open.stl: the surface is open"),
+    EpisodeRecord(4, ("of an older run",)),
 ]
 
 
@@ -35,10 +35,8 @@ def test_each_object_is_told_in_its_worst_size_and_the_worst_first():
 
 
 def test_rounds_tell_the_fit_of_each_of_their_objects():
-    assert fits_by_object([RoundRecord(0, ("a", "b"), fits=(EXACT, GOOD)), RoundRecord(1, ("a",), fits=(BAD,))]) == {
-        "a": BAD,
-        "b": GOOD,
-    }
+    rounds = [EpisodeRecord(0, ("a", "b"), fits=(EXACT, GOOD)), EpisodeRecord(1, ("a",), fits=(BAD,))]
+    assert fits_by_object(rounds) == {"a": BAD, "b": GOOD}
 
 
 def test_older_records_tell_no_fit():
@@ -56,12 +54,12 @@ def test_a_trial_records_how_well_its_object_fits(tmp_path, mesh, exact):
     out = tmp_path / "out"
     arguments = [
         "simulate", "--config", "quick", "--objects", tmp_path, "--trials", 1, "--workers", 1, "--no-report",
-        "--output", out, "trial.objects.scaling=as_is", "trial.scene.distance=[0.6, 0.8]",
+        "--output", out, "objects.scaling=as_is", "view.distance=[0.6, 0.8]",
     ]  # fmt: skip
     done = CliRunner().invoke(main, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
     results = json.loads((out / "results.json").read_text())
-    fit = results["trials"][0]["fit"]
+    (fit,) = results["episodes"][0]["fits"]
     assert results["pieces"]["worst"] == [{"object": "thing"} | fit]
     assert "the worst: thing" in done.output
     assert (fit["hausdorff"] < 1e-5) == exact  # a thin wall is not convex

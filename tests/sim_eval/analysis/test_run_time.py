@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 
 from sim_eval.analysis.run_time import Session, format_time, run_time
-from sim_eval.protocols.clutter import Attempt, RoundRecord, RoundResult
-from sim_eval.protocols.protocol import TrialRecord
-from sim_eval.protocols.trial import TrialResult
+from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
 
 POSE = tuple(tuple(float(x) for x in row) for row in np.eye(4))
-PICKED, UNPLANNED = TrialResult("missed", 0.5, 0.2, world_from_grasp=POSE), TrialResult("no_plan", seconds=0.1)
+PICKED, UNPLANNED = Attempt("missed", 0.5, 0.2, world_from_grasp=POSE), Attempt("no_plan", seconds=0.1)
+
+
+def _trial(index: int, seconds: float = float("nan"), **attempts: Attempt) -> EpisodeRecord:
+    results = {label: EpisodeResult((attempt,)) for label, attempt in attempts.items()}
+    return EpisodeRecord(index, ("a",), results=results, seconds=seconds)
+
+
 TRIALS = [
-    TrialRecord(0, "a", results={"p": PICKED, "q": PICKED}, seconds=1.0),
-    TrialRecord(1, "a", results={"p": PICKED, "q": UNPLANNED}, seconds=0.9),
-    TrialRecord(2, problem="out of view", seconds=5.0),
+    _trial(0, 1.0, p=PICKED, q=PICKED),
+    _trial(1, 0.9, p=PICKED, q=UNPLANNED),
+    EpisodeRecord(2, problem="out of view", seconds=5.0),
 ]
 
 
@@ -38,17 +43,17 @@ def test_the_wall_clock_counts_what_its_session_did():
 
 
 def test_rounds_have_many_attempts():
-    attempts = (Attempt(PICKED, 2), Attempt(PICKED, 2), Attempt(UNPLANNED, 1))
-    time = run_time([RoundRecord(0, ("a", "b"), results={"p": RoundResult(attempts, "no_plan")}, seconds=4.0)])
+    attempts = (PICKED, PICKED, UNPLANNED)
+    time = run_time([EpisodeRecord(0, ("a", "b"), results={"p": EpisodeResult(attempts, "no_plan")}, seconds=4.0)])
     assert time.planning == pytest.approx({"p": 0.5})
     assert (time.all_else, time.picks) == (pytest.approx(3.5), 2)
 
 
 def test_a_refused_grasp_is_no_pick():
-    refused = TrialResult("below_table", 0.5, 0.2, world_from_grasp=POSE)
-    assert run_time([TrialRecord(0, "a", results={"p": PICKED, "q": refused}, seconds=1.0)]).picks == 1
+    refused = Attempt("below_table", 0.5, 0.2, world_from_grasp=POSE)
+    assert run_time([_trial(0, 1.0, p=PICKED, q=refused)]).picks == 1
 
 
 def test_records_of_an_older_run_tell_no_time():
-    assert format_time(run_time([TrialRecord(0, "a", results={"p": PICKED})])) == "time: some records do not tell it"
+    assert format_time(run_time([_trial(0, p=PICKED)])) == "time: some records do not tell it"
     assert run_time([]).picks == 0

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from sim_eval.episodes.records import Attempt
 from sim_eval.pages.outcome_figures import (
-    SizedOutcome,
+    ObjectOutcome,
     family_of,
     outcome_figure,
     planners_with_quality,
@@ -12,7 +13,6 @@ from sim_eval.pages.outcome_figures import (
     size_figure,
     worst_rows,
 )
-from sim_eval.protocols.trial import TrialResult
 from sim_eval.replay.replay import PickRecord
 
 
@@ -20,9 +20,13 @@ def picks(outcomes: str, planner: str = "p", quality: float = 0.5, thing: str = 
     """A pick for each letter: s for success, m for missed, n for no plan."""
     names = {"s": "success", "m": "missed", "n": "no_plan"}
     return [
-        PickRecord(k, None, planner, thing, (size, size, 2 * size), TrialResult(names[o], quality=quality))
+        PickRecord(k, 0, planner, f"trial {k}", thing, (size, size, 2 * size), Attempt(names[o], quality=quality))
         for k, o in enumerate(outcomes)
     ]
+
+
+def objects_of(several: list[PickRecord]) -> list[ObjectOutcome]:
+    return [ObjectOutcome(pick.planner, pick.object, pick.size, pick.result.success) for pick in several]
 
 
 def test_a_bar_is_divided_by_the_shares_of_the_outcomes():
@@ -56,8 +60,7 @@ def test_a_planner_whose_qualities_are_all_the_same_gives_none():
 
 def test_success_against_size_groups_small_and_large_objects():
     small, large = picks("ssss", size=0.01), picks("mmmm", size=0.05)
-    sized = [SizedOutcome(pick.planner, pick.size, pick.result.success) for pick in small + large]
-    axes = size_figure(sized, opening=0.05).axes
+    axes = size_figure(objects_of(small + large), opening=0.05).axes
     for each, factor in zip(axes, (1, 2), strict=True):  # shortest side, longest side
         points = each.containers[0].lines[0].get_xydata()
         np.testing.assert_allclose(points, [[10 * factor, 1.0], [50 * factor, 0.0]])
@@ -65,7 +68,7 @@ def test_success_against_size_groups_small_and_large_objects():
 
 def test_the_worst_come_first_and_more_failures_weigh_more():
     mixed = picks("mmmm", thing="ring_00001") + picks("m", thing="gear_00002") + picks("sm", thing="cup")
-    rows = worst_rows(mixed, [pick.object for pick in mixed], most=2)
+    rows = worst_rows(objects_of(mixed), [pick.object for pick in mixed], most=2)
     assert rows == [["ring_00001", "0 of 4", "0 of 4"], ["gear_00002", "0 of 1", "0 of 1"]]
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.physics.outcome import OUTCOMES
+from data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.config import load_config
 from graspnet.run.engines import LocalEngine
+from sim_eval.analysis.finished_run import FinishedRun, read_run
 from sim_eval.analysis.variants import effects
+from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from sim_eval.episodes.run import run_protocol
 from sim_eval.pages.effects_report import write_effects_report
 from sim_eval.pages.gallery import example_blocks
 from sim_eval.pages.report import MEANING, write_simulation_report
 from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import BASE, ProtocolConfig, TrialRecord, run_protocol
-from sim_eval.protocols.trial import TrialResult
-from sim_eval.replay.replay import FinishedRun, Replays, picks_of, read_run
+from sim_eval.protocols.protocol import BASE, ProtocolConfig
+from sim_eval.replay.replay import PickRecord, ReplayedPick, Replays, picks_of
 
 
 class _Page(HTMLParser):
@@ -74,7 +76,7 @@ def test_it_needs_no_other_file_and_every_picture_has_a_text(text, page):
 def test_its_tables_say_what_the_records_say(finished_run, page):
     results = json.loads((finished_run / "results.json").read_text())
     for planner in ("principal_axis", "antipodal"):
-        outcomes = [trial["results"][planner]["outcome"] for trial in results["trials"]]
+        outcomes = [outcome_of(episode, planner) for episode in results["episodes"]]
         row = next(row for row in page.rows if row[:1] == [planner])
         assert row[1] == "6"
         assert row[2].startswith(f"{outcomes.count('success') / 6:.1%} [")
@@ -82,13 +84,19 @@ def test_its_tables_say_what_the_records_say(finished_run, page):
     assert header[1:3] == ["principal_axis", "antipodal"]
     for outcome in OUTCOMES:
         counts = [
-            str(sum(trial["results"][planner]["outcome"] == outcome for trial in results["trials"]))
+            str(sum(outcome_of(episode, planner) == outcome for episode in results["episodes"]))
             for planner in header[1:3]
         ]
         rows = [row[1:] for row in page.rows if row[:1] == [outcome.replace("_", " ")]]
         assert rows == ([counts, [MEANING[outcome]]] if counts != ["0", "0"] else [])
     assert ["protocol, hash", f"quick, {results['hash']}"] in page.rows
-    assert ["trial.pick.force_limit", "10.0"] in page.rows
+    assert ["pick.force_limit", "10.0"] in page.rows
+    assert ["task.kind", "single"] in page.rows
+
+
+def outcome_of(episode: dict, planner: str) -> str:
+    (attempt,) = episode["results"][planner]["attempts"]
+    return attempt["outcome"]
 
 
 def test_its_title_and_its_run_name_the_preset(finished_run, text):
@@ -99,15 +107,20 @@ def test_its_title_and_its_run_name_the_preset(finished_run, text):
 
 def test_every_kind_of_outcome_has_its_picture(finished_run):
     run = read_run(finished_run)
-    real = next(pick for pick in picks_of(run.records) if pick.result.success)
+    real = next(pick for pick in picks_of(run) if pick.result.success)
     deeper = tuple((*row[:3], row[3] - 0.05 * (k == 2)) for k, row in enumerate(real.result.world_from_grasp))
     changes = {
-        "no_plan": TrialResult("no_plan", reason="nothing to grasp"),
-        "planner_failed": TrialResult("planner_failed", reason="exit status 1"),
+        "no_plan": Attempt("no_plan", reason="nothing to grasp"),
+        "planner_failed": Attempt("planner_failed", reason="exit status 1"),
         "below_table": replace(real.result, outcome="below_table", world_from_grasp=deeper),
     }
     picks = [replace(real, result=changes.get(o, replace(real.result, outcome=o))) for o in reversed(OUTCOMES)]
-    blocks = example_blocks(picks, Replays(run))
+
+    def replay(pick: PickRecord) -> ReplayedPick:
+        recorded = replace(run.records[pick.index], results={pick.planner: EpisodeResult((pick.result,))})
+        return Replays(replace(run, records=(recorded,)))(pick)
+
+    blocks = example_blocks(picks, replay)
     assert len(blocks) == len(OUTCOMES) == 9
     for outcome, block in zip(OUTCOMES, blocks, strict=True):
         alt = _Page(block).alts[0]
@@ -118,7 +131,7 @@ def test_every_kind_of_outcome_has_its_picture(finished_run):
 
 def test_trials_that_could_not_start_are_listed_with_their_reasons(finished_run, tmp_path):
     run = read_run(finished_run)
-    unstarted = TrialRecord(6, problem="lid.stl: <not> watertight")
+    unstarted = EpisodeRecord(6, problem="lid.stl: <not> watertight")
     write_simulation_report(tmp_path / "r.html", replace(run, records=(run.records[0], unstarted)))
     page = _Page((tmp_path / "r.html").read_text())
     assert ["6", "lid.stl: <not> watertight"] in page.rows
@@ -128,7 +141,7 @@ def test_trials_that_could_not_start_are_listed_with_their_reasons(finished_run,
 
 
 def test_rounds_in_clutter_have_a_page_of_their_own(tmp_path: Path):
-    cuts = ("clutter.objects=2", "trials=1", "clutter.settle_time=0.5")
+    cuts = ("task.objects=2", "episodes=1", "task.settle_time=0.5")
     config = load_config(ProtocolConfig, "simulate", "vgn_packed", cuts)
     choices = (PlannerChoice("antipodal"), PlannerChoice("principal_axis"))
     records = tuple(run_protocol(config, choices, 1, LocalEngine(1)))
@@ -145,8 +158,9 @@ def test_rounds_in_clutter_have_a_page_of_their_own(tmp_path: Path):
 
 
 def test_variants_have_a_page_that_says_what_each_costs(tmp_path):
-    def record(index: int, **outcomes: str) -> TrialRecord:
-        return TrialRecord(index, f"thing {index}", results={p: TrialResult(o) for p, o in outcomes.items()})
+    def record(index: int, **outcomes: Outcome) -> EpisodeRecord:
+        results = {planner: EpisodeResult((Attempt(outcome),)) for planner, outcome in outcomes.items()}
+        return EpisodeRecord(index, (f"thing {index}",), results=results)
 
     base = [record(k, a="success", b="missed") for k in range(4)]
     noisy = [record(k, a="success" if k else "missed", b="missed") for k in range(4)]

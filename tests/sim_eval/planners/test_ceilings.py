@@ -8,24 +8,27 @@ import pytest
 from data_gen.objects.object_source import ObjectConfig
 from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.transforms import invert
+from sim_eval.episodes.draw import draw_episode
+from sim_eval.episodes.episode import Episode
+from sim_eval.episodes.run import run_attempt
 from sim_eval.planners.ceilings import CEILINGS, CalibratedOracle, Oracle, OracleOnImage
 from sim_eval.planners.choice import PlannerChoice, make_planner
-from sim_eval.protocols.trial import Trial, TrialConfig, draw_trial, run_trial
+from sim_eval.protocols.protocol import ProtocolConfig
 
-CONFIG = TrialConfig(
+CONFIG = ProtocolConfig(
     objects=ObjectConfig(count=4, families=("box",), graspable_width=(0.4, 0.7)),
     calibration_translation=0.004,
 )
 
 
 @pytest.fixture(scope="module")
-def trial() -> Trial:
+def trial() -> Episode:
     with RaycastRenderer() as renderer:
-        return draw_trial(CONFIG, 0, 1, renderer)
+        return draw_episode(CONFIG, 0, 1, renderer)
 
 
 def test_the_oracle_lifts_a_box_that_fits_the_hand(trial):
-    result, plan = run_trial(trial, Oracle())
+    result, plan, _ = run_attempt(trial, Oracle(), trial.situation, trial.world_from_objects)
     assert result.outcome == "success"
     assert result.quality > 0.9
     assert len(plan) > 50

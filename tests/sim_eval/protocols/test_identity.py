@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from data_gen.objects.meshes import solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.scenes import SceneConfig
+from data_gen.scenes.scenes import CameraConfig
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.config import load_config, preset_path
@@ -23,15 +23,15 @@ from graspnet.transforms import rigid
 from sim_eval.planners.choice import PlannerChoice, identified, planner_of
 from sim_eval.protocols.identity import protocol_hash, run_identity
 from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.trial import TrialConfig
+from sim_eval.protocols.tasks import BinConfig, PileConfig, SingleConfig
 from sim_eval.sets.object_sets import KEPT, ObjectPose, SetRecord, save_object_set
 
 SINGLE = load_config(ProtocolConfig, "simulate", "single")
 ONE_MESH = ("--config", "quick", "--workers", "1", "--no-report")
 
 
-def _hash(**trial: object) -> str:
-    return protocol_hash(ProtocolConfig(trial=TrialConfig(**trial)))
+def _hash(**settings: object) -> str:
+    return protocol_hash(ProtocolConfig(**settings))
 
 
 def _meshes(folder: Path, side: float = 0.03) -> Path:
@@ -46,13 +46,14 @@ def _objects(*folders: Path, **more: object) -> ObjectConfig:
 
 
 def test_a_protocol_is_named_by_its_settings_and_not_by_its_number_of_trials():
-    assert protocol_hash(SINGLE) == protocol_hash(replace(SINGLE, trials=5))
+    assert protocol_hash(SINGLE) == protocol_hash(replace(SINGLE, episodes=5))
     others = [
-        replace(SINGLE.trial, friction_mean=0.45), replace(SINGLE.trial, gripper="panda"),
-        replace(SINGLE.trial, sensor="phoxi"), replace(SINGLE.trial, object_set="hard"), 
-        replace(SINGLE.trial, object_set="hard_shape"), replace(SINGLE.trial, scene=SceneConfig(camera="phoxi")),
+        replace(SINGLE, friction_mean=0.45), replace(SINGLE, gripper="panda"), replace(SINGLE, sensor="phoxi"),
+        replace(SINGLE, task=SingleConfig(object_set="hard")), replace(SINGLE, task=SingleConfig(turn=0.1)),
+        replace(SINGLE, task=SingleConfig(object_set="hard_shape")), replace(SINGLE, view=CameraConfig(camera="phoxi")),
+        replace(SINGLE, task=PileConfig()), replace(SINGLE, task=BinConfig()),
     ]  # fmt: skip
-    hashes = [protocol_hash(replace(SINGLE, trial=trial)) for trial in (SINGLE.trial, *others)]
+    hashes = [protocol_hash(protocol) for protocol in (SINGLE, *others)]
     assert len(set(hashes)) == len(hashes)
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
 
@@ -87,12 +88,12 @@ def test_presets_and_files_of_the_same_constants_are_one(tmp_path):
         shutil.copy(preset_path(room, name), tmp_path / f"my_{name}.yaml")
     save_camera(load_camera("primesense"), tmp_path / "camera.json")
     files = {"gripper": str(tmp_path / "my_yumi.yaml"), "sensor": str(tmp_path / "my_phoxi.yaml")}
-    camera = SceneConfig(camera=str(tmp_path / "camera.json"))
-    presets = _hash(gripper="yumi", sensor="phoxi", scene=SceneConfig(camera="primesense"))
-    assert _hash(**files, scene=camera) == presets
+    camera = CameraConfig(camera=str(tmp_path / "camera.json"))
+    presets = _hash(gripper="yumi", sensor="phoxi", view=CameraConfig(camera="primesense"))
+    assert _hash(**files, view=camera) == presets
     hand = tmp_path / "my_yumi.yaml"
     hand.write_text(hand.read_text().replace("max_width: 0.05", "max_width: 0.051"))
-    assert _hash(**files, scene=camera) != presets
+    assert _hash(**files, view=camera) != presets
 
 
 def test_a_frozen_set_counts_by_its_checksum(tmp_path):
@@ -101,14 +102,20 @@ def test_a_frozen_set_counts_by_its_checksum(tmp_path):
         brick = solid_from_mesh(trimesh.creation.box([0.04, 0.03, side]), "brick_00000")
         resting = ObjectPose(brick, rigid(np.eye(3), np.array([0.0, 0.0, side / 2])))
         save_object_set(replace(record, rule=rule), [resting], tmp_path / f"{name}.json")
-    one, same, other = (_hash(object_set=str(tmp_path / f"{name}.json")) for name in ("one", "same", "other"))
+    one, same, other = (
+        _hash(task=SingleConfig(object_set=str(tmp_path / f"{name}.json"))) for name in ("one", "same", "other")
+    )
     assert one == same != other
 
 
 def test_a_missing_file_is_refused_when_the_run_is_named(tmp_path):
-    for trial in ({"gripper": str(tmp_path / "g.yaml")}, {"sensor": str(tmp_path / "s.yaml")}, {"object_set": "hrd"}):
+    absent: list[dict[str, object]] = [
+        {"gripper": str(tmp_path / "g.yaml")}, {"sensor": str(tmp_path / "s.yaml")},
+        {"task": SingleConfig(object_set="hrd")},
+    ]  # fmt: skip
+    for settings in absent:
         with pytest.raises(InputError):
-            _hash(**trial)
+            _hash(**settings)
 
 
 def test_a_hundred_meshes_are_hashed_in_well_under_a_second(tmp_path):
@@ -167,7 +174,7 @@ def _simulate(*arguments: object) -> str:
 def test_a_run_is_resumed_extended_and_refused_by_what_it_is(tmp_path):
     folder, out = _meshes(tmp_path), tmp_path / "out"
     save_checkpoint(load_checkpoint("parallel_jaw"), tmp_path / "model")
-    run = ("--policy", "ranking", "--model", tmp_path / "model", "--output", out, "trial.scene.distance=[0.6, 0.8]")
+    run = ("--policy", "ranking", "--model", tmp_path / "model", "--output", out, "view.distance=[0.6, 0.8]")
     said = _simulate("--objects", folder, "--trials", 2, *run)
     results = json.loads((out / "results.json").read_text())
     assert f"protocol {results['hash']}, seed 0" in said
@@ -179,8 +186,8 @@ def test_a_run_is_resumed_extended_and_refused_by_what_it_is(tmp_path):
     moved = shutil.move(folder, tmp_path / "elsewhere")  # the same meshes
     _simulate("--objects", moved, "--trials", 3, "--resume", *run)
     extended = json.loads((out / "results.json").read_text())
-    assert extended["trials"][:2] == results["trials"]
-    assert (len(extended["trials"]), extended["hash"]) == (3, results["hash"])
+    assert extended["episodes"][:2] == results["episodes"]
+    assert (len(extended["episodes"]), extended["hash"]) == (3, results["hash"])
     assert "holds number 2 already, and 2 were asked for" in _simulate(
         "--objects", moved, "--trials", 2, "--resume", *run
     )

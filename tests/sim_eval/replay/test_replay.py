@@ -14,10 +14,14 @@ from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config
 from graspnet.run.engines import LocalEngine
+from sim_eval.analysis.finished_run import FinishedRun, read_run
+from sim_eval.episodes.draw import draw_episode
+from sim_eval.episodes.log import as_json
+from sim_eval.episodes.records import EpisodeResult
+from sim_eval.episodes.run import run_protocol
 from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import ProtocolConfig, run_protocol
-from sim_eval.protocols.trial import draw_trial
-from sim_eval.replay.replay import FinishedRun, Replays, picks_of, read_run
+from sim_eval.protocols.protocol import ProtocolConfig
+from sim_eval.replay.replay import Replays, picks_of
 
 
 def _replay(folder: Path, index: int, *more: str) -> Result:
@@ -27,7 +31,7 @@ def _replay(folder: Path, index: int, *more: str) -> Result:
 def _edited(folder: Path, into: Path, **changes: object) -> Path:
     """The run with changes of its trial 1."""
     results = json.loads((folder / "results.json").read_text())
-    results["trials"][1].update(changes)
+    results["episodes"][1].update(changes)
     into.mkdir()
     (into / "results.json").write_text(json.dumps(results))
     return into
@@ -39,7 +43,7 @@ def test_a_replay_is_as_recorded_and_leaves_what_was_seen_and_films(finished_run
     assert done.exit_code == 0, done.output
     assert "as recorded" in done.output.splitlines()
     run, folder = read_run(tmp_path), tmp_path / "trial_00001"
-    observation = draw_trial(run.config.trial, run.seed, 1, RaycastRenderer()).observation
+    observation = draw_episode(run.config, run.seed, 1, RaycastRenderer()).observation
     np.testing.assert_array_equal(np.load(folder / "depth.npy"), observation.depth)
     assert {"camera.json", "gripper.json", "segmask.png"} <= {file.name for file in folder.iterdir()}
     for name in ("principal_axis", "antipodal"):
@@ -49,10 +53,13 @@ def test_a_replay_is_as_recorded_and_leaves_what_was_seen_and_films(finished_run
 
 def test_what_is_not_as_recorded_is_said_and_status_1(finished_run, tmp_path):
     record = read_run(finished_run).records[1]
-    results = {label: {**json.loads(json.dumps(vars(r))), "rise": 7.0} for label, r in record.results.items()}
+    results = {
+        label: as_json(replace(result, attempts=(replace(result.attempts[0], rise=7.0),)))
+        for label, result in record.results.items()
+    }
     done = _replay(_edited(finished_run, tmp_path / "run", results=results), 1)
     assert done.exit_code == 1
-    assert "results antipodal rise: recorded was 7.0, now it is" in done.output
+    assert "results antipodal attempts 0 rise: recorded was 7.0, now it is" in done.output
 
 
 @pytest.mark.parametrize("unit", ["trial", "round"])
@@ -61,11 +68,11 @@ def test_recorded_grasps_alone_make_the_same_picks_again(finished_run, unit):
     if unit == "trial":
         run = read_run(finished_run)
     else:
-        cuts = ("clutter.objects=2", "trials=1", "clutter.settle_time=0.5")
+        cuts = ("task.objects=2", "episodes=1", "task.settle_time=0.5")
         config = load_config(ProtocolConfig, "simulate", "vgn_packed", cuts)
         choices = (PlannerChoice("antipodal"),)
         run = FinishedRun(config, choices, 1, tuple(run_protocol(config, choices, 1, LocalEngine(1))))
-    replays, executed = Replays(run), [pick for pick in picks_of(run.records) if pick.result.world_from_grasp]
+    replays, executed = Replays(run), [pick for pick in picks_of(run) if pick.result.world_from_grasp]
     assert executed
     for pick in executed:
         again = replays(pick)
@@ -75,11 +82,13 @@ def test_recorded_grasps_alone_make_the_same_picks_again(finished_run, unit):
 
 def test_a_refused_grasp_has_one_picture(finished_run):
     run = read_run(finished_run)
-    pick = next(pick for pick in picks_of(run.records) if pick.result.world_from_grasp)
+    pick = next(pick for pick in picks_of(run) if pick.result.world_from_grasp)
     deeper = np.array(pick.result.world_from_grasp)
     deeper[2, 3] -= 0.05
     pose = tuple(tuple(float(x) for x in row) for row in deeper)
-    again = Replays(run)(replace(pick, result=replace(pick.result, world_from_grasp=pose, outcome="below_table")))
+    refused = EpisodeResult((replace(pick.result, world_from_grasp=pose, outcome="below_table"),), "failures")
+    record = replace(run.records[pick.index], results={pick.planner: refused})
+    again = Replays(replace(run, records=(record,)))(pick)
     assert [frame.phase for frame in again.frames] == ["refused"]
     np.testing.assert_array_equal(again.frames[0].world_from_grasp, deeper)
 

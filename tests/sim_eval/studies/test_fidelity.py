@@ -28,12 +28,12 @@ def test_every_variant_judges_every_grasp_and_the_same_share_gives_the_same_verd
 
 
 def test_each_study_begins_with_the_judge_that_is_published():
-    published = load_config(ProtocolConfig, "simulate", "single").trial.pick
+    published = load_config(ProtocolConfig, "simulate", "single").pick
     assert all(study[0].pick == published for study in STUDIES.values())
 
 
 def test_the_second_judge_of_the_study_is_the_one_of_the_protocol():
-    assert load_config(ProtocolConfig, "simulate", "second_judge").trial.pick == SECOND_JUDGE
+    assert load_config(ProtocolConfig, "simulate", "second_judge").pick == SECOND_JUDGE
 
 
 @pytest.mark.parametrize("judge", [SolverConfig(), SECOND_JUDGE.solver], ids=["first", "second"])

@@ -5,39 +5,38 @@ import json
 import pytest
 
 from graspnet.errors import InputError
-from sim_eval.analysis.records import RecordLog, as_json, from_json
-from sim_eval.protocols.clutter import Attempt, RoundRecord, RoundResult
-from sim_eval.protocols.protocol import TrialRecord
-from sim_eval.protocols.trial import TrialResult
+from sim_eval.episodes.log import RecordLog, as_json, from_json
+from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
 
 RUN = {"protocol": "abc", "seed": 3, "planners": [{"name": "a", "weights": "11"}]}
 POSE = tuple(tuple(float(4 * i + j) for j in range(4)) for i in range(4))
 
 
-def _record(index: int) -> TrialRecord:
-    results = {"a": TrialResult("success", 0.7, 0.1, world_from_grasp=POSE, width=0.05), "b": TrialResult("no_plan")}
-    return TrialRecord(index, "cup/7.obj", (0.1, 0.2, 0.3), 0.4, 0.5, 123456789012, results)
+def _record(index: int) -> EpisodeRecord:
+    success = Attempt("success", 0.7, 0.1, world_from_grasp=POSE, width=0.05, held=0)
+    results = {"a": EpisodeResult((success,)), "b": EpisodeResult((Attempt("no_plan"),), "no_plan")}
+    return EpisodeRecord(index, ("cup/7.obj",), ((0.1, 0.2, 0.3),), (0.4,), 0.5, 123456789012, results=results)
 
 
-def _log(folder, run=RUN, *, resume: bool, count: int = 10) -> RecordLog[TrialRecord]:
-    return RecordLog(folder, run, TrialRecord, lambda record: record.index, resume, count)
+def _log(folder, run=RUN, *, resume: bool, count: int = 10) -> RecordLog:
+    return RecordLog(folder, run, resume, count)
 
 
 def test_a_record_survives_json():
     text = json.dumps(as_json(_record(5)), allow_nan=False)
-    again = from_json(TrialRecord, json.loads(text), "here")
+    again = from_json(EpisodeRecord, json.loads(text), "here")
     assert as_json(again) == as_json(_record(5))
     assert again.results["a"] == _record(5).results["a"]
 
 
 def test_a_round_survives_json_with_attempts_that_know_no_quality():
-    attempts = (Attempt(TrialResult("no_plan", reason="nothing is seen"), 3), Attempt(TrialResult("success"), 3, "cup"))
-    record = RoundRecord(
-        2, ("cup", "box", "cup"), ((0.1, 0.1, 0.2),) * 3, (0.1, 0.2, 0.1), 0.5, 0, {"lid.stl": "lid.stl: open"},
-        {"a": RoundResult(attempts, "failures")},
+    attempts = (Attempt("no_plan", reason="nothing is seen", objects=3), Attempt("success", objects=3, held=2))
+    record = EpisodeRecord(
+        2, ("cup", "box", "cup"), ((0.1, 0.1, 0.2),) * 3, (0.1, 0.2, 0.1), 0.5, 7, 0, {"lid.stl": "lid.stl: open"},
+        {"a": EpisodeResult(attempts, "failures")},
     )  # fmt: skip
     text = json.dumps(as_json(record), allow_nan=False)
-    assert repr(from_json(RoundRecord, json.loads(text), "here")) == repr(record)  # repr: NaN is not NaN
+    assert repr(from_json(EpisodeRecord, json.loads(text), "here")) == repr(record)  # repr: NaN is not NaN
 
 
 def test_a_resumed_log_has_all_whole_lines(tmp_path):
@@ -56,7 +55,7 @@ def test_a_resumed_log_has_all_whole_lines(tmp_path):
 def test_what_could_not_start_is_tried_again_by_a_resumed_run(tmp_path):
     with _log(tmp_path, resume=False) as log:
         log.add(_record(0))
-        log.add(TrialRecord(1, problem="cup.obj: CoACD found no end within 300 s"))
+        log.add(EpisodeRecord(1, problem="cup.obj: CoACD found no end within 300 s"))
     for _ in range(2):
         with _log(tmp_path, resume=True) as log:
             assert sorted(log.done) == [0]

@@ -1,62 +1,36 @@
-"""Records of trials on disk, one JSON line each, written as they come: a killed run loses the trials in hand, no more.
+"""Records on disk, one JSON line each, written as they come: a killed run loses the episodes in hand, no more.
 
-The first line says which run they belong to (identity.py); a resumed run must be the same one. A last line that was
-cut off is dropped.
+The first line says which run they belong to (protocols/identity.py); a resumed run must be the same one. A last line
+that was cut off is dropped.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
 from graspnet.run.storage import clear_errors
+from sim_eval.episodes.records import EpisodeRecord
 
-__all__ = ["RecordLog", "as_json", "finite", "from_json", "in_words", "rows_as_json", "started"]
-
-
-@runtime_checkable
-class Record(Protocol):
-    """What every kind's records have: a number, and why it could not start."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def problem(self) -> str: ...
-
+__all__ = ["RecordLog", "as_json", "finite", "from_json"]
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Record)
 FILE = "records.jsonl"
 
 
-def as_json(record: Any) -> dict[str, Any]:
-    """A frozen dataclass as JSON has it; NaN, which JSON does not have, is null."""
-    return {key: finite(value) for key, value in config_to_dict(record).items()}
-
-
-def started(records: Sequence[R]) -> list[R]:
-    """Those that could start, in the order of their numbers."""
-    return sorted((record for record in records if not record.problem), key=lambda record: record.index)
-
-
-def rows_as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Each record, or only its number and problem where it could not start."""
-    return [{"index": r.index, "problem": r.problem} if r.problem else as_json(r) for r in records]
-
-
-def in_words(error: BaseException) -> str:
-    """An exception that nobody foresaw as a record keeps it: its type and the beginning of what it says."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")
+def as_json(value: Any) -> dict[str, Any]:
+    """Turn a frozen dataclass into JSON's values; NaN, which JSON does not have, is null."""
+    return {key: finite(entry) for key, entry in config_to_dict(value).items()}
 
 
 def finite(value: Any) -> Any:
-    """A value of JSON, with null for what is not finite."""
+    """Put null for what is not finite in a value of JSON."""
     if isinstance(value, dict):
         return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -65,19 +39,17 @@ def finite(value: Any) -> Any:
 
 
 def from_json(cls: type[T], data: dict[str, Any], where: str) -> T:
-    """The dataclass that `as_json` was given, if its NaN are its defaults. InputError: it is another one's."""
+    """Make the dataclass again that `as_json` was given, if its NaN are its defaults. InputError: it is another one."""
     return parse_config(cls, _without_nulls(data), where)
 
 
-class RecordLog(Generic[T]):
-    """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the key of a record.
+class RecordLog:
+    """OUTPUT/records.jsonl, open for appending; `done` holds what was there, by the number of an episode.
 
-    Records with a problem are dropped, so that a resumed run tries them again.
+    Records with a problem are dropped, so that a resumed run tries their episodes again.
     """
 
-    def __init__(
-        self, folder: Path, run: dict[str, Any], kind: type[T], key: Callable[[T], int], resume: bool, count: int
-    ) -> None:
+    def __init__(self, folder: Path, run: dict[str, Any], resume: bool, count: int) -> None:
         """run: what identifies the run, JSON-ready. count: how many records there will be, numbered from 0; more than
         there were extends the run. InputError: there are records, and `resume` is not set, they belong to another run,
         or some have numbers beyond `count`."""
@@ -94,7 +66,8 @@ class RecordLog(Generic[T]):
             changed = "; ".join(_changes(lines[0], run))
             raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
         lines = [line for line in lines if not line.get("problem")]  # what it met may have been mended since
-        self.done = {key(record): record for record in (from_json(kind, line, str(path)) for line in lines[1:])}
+        records = [from_json(EpisodeRecord, line, str(path)) for line in lines[1:]]
+        self.done = {record.index: record for record in records}
         if self.done and max(self.done) >= count:
             raise InputError(
                 f"{path}: holds number {max(self.done)} already, and {count} were asked for; a run can be extended, not"
@@ -106,14 +79,15 @@ class RecordLog(Generic[T]):
             temporary.replace(path)  # without what was cut off
             self._file = path.open("a")
 
-    def add(self, record: T) -> None:
+    def add(self, record: EpisodeRecord) -> None:
         """Append one record; it is on the disk when this returns."""
         with clear_errors(self._file.name, "written"):
             self._file.write(json.dumps(as_json(record), allow_nan=False) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
+        self.done[record.index] = record
 
-    def __enter__(self) -> "RecordLog[T]":
+    def __enter__(self) -> "RecordLog":
         return self
 
     def __exit__(
@@ -124,7 +98,7 @@ class RecordLog(Generic[T]):
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines that ended; the last one may have been cut off by a kill."""
+    """Read the lines that ended; the last one may have been cut off by a kill."""
     if not path.is_file():
         return []
     lines = []
@@ -139,7 +113,7 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Where two values of JSON differ, and how, in words."""
+    """Tell in words where two values of JSON differ, and how."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             yield from _changes(old.get(key), new.get(key), f"{path} {key}".strip())

@@ -11,29 +11,30 @@ from graspnet.models.checkpoint import load_checkpoint
 from graspnet.quality import NetworkQuality
 from graspnet.transforms import invert
 from policies.registry import make_policy
+from sim_eval.episodes.draw import draw_episode
+from sim_eval.episodes.episode import Episode
 from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.trial import Trial, draw_trial
 
 TRIALS = 64  # the gain is then 3.4 standard errors: another processor rounds otherwise and may plan otherwise
 
 
-def robust_epsilon(trial: Trial, grasps_in_camera: Grasps) -> np.ndarray:
-    object_from_camera = invert(trial.world_from_object) @ trial.world_from_camera
-    gravity_in_object = -trial.world_from_object[2, :3]
+def robust_epsilon(trial: Episode, grasps_in_camera: Grasps) -> np.ndarray:
+    object_from_camera = invert(trial.world_from_objects[0]) @ trial.world_from_camera
+    gravity_in_object = -trial.world_from_objects[0, 2, :3]
     grasps_in_object = grasps_in_camera.transformed(object_from_camera)
     config, rng = MetricConfig(), np.random.default_rng(0)
     metrics = ["robust_epsilon"]
-    found = estimate(metrics, trial.solid, grasps_in_object, trial.gripper, gravity_in_object, config, rng)
+    found = estimate(metrics, trial.solids[0], grasps_in_object, trial.gripper, gravity_in_object, config, rng)
     return found["robust_epsilon"].mean
 
 
 def test_the_policy_picks_grasps_of_higher_true_robust_epsilon_than_the_samplers_average():
-    config = load_config(ProtocolConfig, "simulate", "single").trial
+    config = load_config(ProtocolConfig, "simulate", "single")
     policy = make_policy("cross_entropy", quality=NetworkQuality(load_checkpoint("parallel_jaw")))
     sampler = make_policy("antipodal")
     gains = []
     for index in range(TRIALS):
-        trial = draw_trial(config, 11, index, RaycastRenderer())
+        trial = draw_episode(config, 11, index, RaycastRenderer())
         picked = policy.plan(trial.observation, np.random.default_rng(0)).grasps_in_camera[slice(1)]
         sampled = sampler.plan(trial.observation, np.random.default_rng(0)).grasps_in_camera
         if len(picked) and len(sampled):

@@ -4,43 +4,20 @@ What VGN, GIGA and their successors plan on: depth images without noise, taken a
 the fused surface is ray-cast into one depth image, so that a planner for depth images can be run on the same task.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from data_gen.scenes.rendering import Renderer
-from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera
+from data_gen.scenes.scenes import CameraConfig, Scene, sample_camera
 from graspnet.camera import Camera
-from graspnet.errors import InputError
+from sim_eval.protocols.tasks import FusionConfig
 
-__all__ = ["FusionConfig", "fused_depth"]
+__all__ = ["fused_depth"]
 
 EYE = Camera(540.0, 540.0, 319.5, 239.5, 640, 480)  # VGN's simulated camera
 BELOW = 0.05  # m of the volume that lie below the table: VGN's table stands that high in its cube
-
-
-@dataclass(frozen=True, kw_only=True)
-class FusionConfig:
-    """VGN's views (Breyer et al., CoRL 2020, and its released code). Lengths in metres."""
-
-    views: int = 6  # on a circle
-    radius: float = 0.6  # of the sphere, about the cube's centre on the table, that the circle lies on
-    polar: float = np.deg2rad(30)  # of the circle, from the vertical
-    # voxels along a side of the cube. 120, 2.5 mm of 0.30 m: VGN's for methods that plan on the fused surface, as we
-    # do; 40 for its own network
-    resolution: int = 120
-    truncation: float = 4.0  # voxels
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.views <= 100 or not 8 <= self.resolution <= 400:
-            raise InputError(f"views is {self.views}, resolution {self.resolution}; expected 1 to 100, and 8 to 400")
-        if not self.radius > 0 or not self.truncation > 0 or not 0 <= self.polar < np.pi / 2:
-            raise InputError(
-                f"radius is {self.radius}, truncation {self.truncation}, polar {self.polar}; "
-                "expected positive ones, and an angle below 90 degrees"
-            )
 
 
 def fused_depth(
@@ -51,7 +28,7 @@ def fused_depth(
     renderer: Renderer,
     config: FusionConfig,
 ) -> Float32[np.ndarray, "H W"]:
-    """Depth image (metres along z, NaN where nothing was fused) of the cube of that side about the world's origin."""
+    """Make a depth image of the cube of that side about the world's origin: metres along z, NaN where nothing is."""
     import open3d
 
     fusion: Any = open3d.pipelines.integration
@@ -74,8 +51,8 @@ def fused_depth(
 
 
 def _eye(azimuth: float, config: FusionConfig) -> Float64[np.ndarray, "4 4"]:
-    """world_from_eye of a camera on the circle, which looks at the world's origin."""
-    fixed = SceneConfig(
+    """Hang a camera on the circle, so that it looks at the world's origin: world_from_eye."""
+    fixed = CameraConfig(
         distance=(config.radius, config.radius), polar=(config.polar, config.polar), tilted_share=0.0,
         azimuth=(azimuth, azimuth), roll=(0.0, 0.0),
     )  # fmt: skip
@@ -83,7 +60,7 @@ def _eye(azimuth: float, config: FusionConfig) -> Float64[np.ndarray, "4 4"]:
 
 
 def _cast(mesh: Any, camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]) -> Float32[np.ndarray, "H W"]:
-    """z of the first surface that each pixel sees; NaN where there is none."""
+    """Cast a ray through each pixel: z of the first surface that it meets, NaN where there is none."""
     import open3d
 
     surface = open3d.t.geometry.RaycastingScene(nthreads=1)

@@ -1,0 +1,45 @@
+"""Looks: what a planner is told at an attempt.
+
+The arm knows where its camera and its workspace are, up to its calibration error: in clutter, planners get the believed
+camera pose and a mask of what rises above the floor within the workspace. Walls and what lies beyond are to be avoided,
+not taken. A single object may lie anywhere in view: then they get its outline, and no camera pose.
+"""
+
+import numpy as np
+from jaxtyping import Float64
+
+from data_gen.scenes.rendering import Renderer
+from data_gen.scenes.scenes import Scene
+from graspnet.observation import Observation
+from sim_eval.episodes.chance import noise_of, planning_seed
+from sim_eval.episodes.episode import Episode
+from sim_eval.episodes.fused_views import fused_depth
+from sim_eval.planners.planner import Situation
+
+__all__ = ["look"]
+
+
+def look(
+    episode: Episode, world_from_objects: Float64[np.ndarray, "M 4 4"], attempt: int, renderer: Renderer
+) -> Situation | None:
+    """Tell what a planner is asked at an attempt; None where nothing is seen of the objects that are left."""
+    left = np.flatnonzero(episode.world.present)
+    solids = tuple(episode.solids[k] for k in left)
+    truth = Scene(solids, world_from_objects[left], bin=episode.world.bin)
+    config, camera, world_from_camera = episode.config, episode.camera, episode.world_from_camera
+    believed, told, workspace = episode.world_from_believed_camera, None, episode.workspace
+    if workspace is not None and config.task.fusion is not None:
+        depth = fused_depth(truth, 2 * workspace.x, camera, world_from_camera, renderer, config.task.fusion)
+    else:
+        rendering = renderer.render(truth, camera, world_from_camera)
+        noise = noise_of(episode.seed, episode.index, attempt)
+        depth = episode.sensor(rendering.depth, camera, noise) * np.float32(config.depth_scale)
+    if workspace is None:
+        mask = rendering.instance > 0
+    else:
+        mask, told = workspace.mask(depth, camera, believed), believed
+    if not mask.any():
+        return None
+    observation = Observation(depth, camera, episode.gripper, mask, told)
+    seed = planning_seed(episode.seed, episode.index, attempt)
+    return Situation(observation, truth, world_from_camera, believed, seed)
