@@ -56,7 +56,7 @@ def run(quick: bool) -> BenchmarkResult:
 
 
 def _recorded(trial: Episode) -> _Pick:
-    """The heuristic's pick, with the servos' commands."""
+    """Record the heuristic's pick, with the servos' commands."""
     plan = make_policy("principal_axis").plan(trial.observation, np.random.default_rng(0))
     grasp = plan.grasps_in_camera.transformed(trial.world_from_believed_camera)[slice(1)]
     data, steps = trial.world.data, []

@@ -24,9 +24,10 @@ from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, transf
 __all__ = ["LABEL_PICK", "TugConfig", "Tugs", "tug"]
 
 GRAVITY = 9.81  # m/s², MuJoCo's own
-AXES = np.array([[0, 0, 1], [1, 0, 0], [-1, 0, 0], [0, 0, -1], [0, 1, 0], [0, -1, 0]], dtype=np.float64)  # of the hand
-STILL = 0.02  # m/s in the hand: what is held creeps by 0.001, what slips gains this within two steps
-SLIPPED = 0.005  # m in the hand
+# Directions in the frame of the hand, one tug along each.
+TUG_AXES = np.array([[0, 0, 1], [1, 0, 0], [-1, 0, 0], [0, 0, -1], [0, 1, 0], [0, -1, 0]], dtype=np.float64)
+MAX_HELD_SPEED = 0.02  # m/s in the hand; what is held creeps by 0.001, what slips gains this within two steps
+SLIP_DISTANCE = 0.005  # m in the hand
 
 # What a label need not wait for is left out: a long way to the object, most of the lift, the shake. The lift leaves
 # room for an object that turns in the hand, for it must rise by half of it. The steps are longer and the contacts
@@ -47,7 +48,7 @@ LABEL_PICK = PickConfig(
 class TugConfig:
     """How often each grasp is executed and how hard it is tugged at. A tug grows geometrically from least to most."""
 
-    executions: int = 4  # of each grasp; pose, friction and centre of mass as uncertain as for every robust metric
+    executions: int = 4  # each grasp has so many; pose, friction and centre of mass vary as for every robust metric
     density: tuple[float, float] = (200.0, 1200.0)  # kg/m³; a grasp's executions are spread evenly over it
     least: float = 0.05  # N
     most: float = 20.0  # N, where labels saturate: 2 μ F of a hand of 20 N at μ = 0.5
@@ -68,11 +69,10 @@ class TugConfig:
 
 @dataclass(frozen=True)
 class Tugs:
-    """Of K executions of N grasps. held_force: newtons, the most that it resisted along every axis; 0 if it was never
-    held. weight: of the object, newtons."""
+    """What K executions of N grasps found, in newtons."""
 
-    held_force: Float64[np.ndarray, "N K"]
-    weight: Float64[np.ndarray, "N K"]
+    held_force: Float64[np.ndarray, "N K"]  # the most that was resisted along every axis; 0 if it was never held
+    weight: Float64[np.ndarray, "N K"]  # of the object
 
 
 def tug(
@@ -104,7 +104,7 @@ def tug(
 
 
 def _on_table(solid: Solid, gravity_in_object: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "4 4"]:
-    """world_from_object: gravity points down, and the lowest of its pieces touches z = 0."""
+    """Lay the object down so that gravity points down and its lowest piece touches z = 0: world_from_object."""
     x = perpendicular_to(gravity_in_object)
     turned = rigid(np.stack([x, np.cross(-gravity_in_object, x), -gravity_in_object]), np.zeros(3))
     lowest = min(transform_points(turned, np.asarray(part.vertices))[:, 2].min() for part in convex_parts(solid))
@@ -115,7 +115,7 @@ class _Experiment:
     """A world whose object is loaded anew for each execution, and tugged at where a pick has left it."""
 
     def __init__(self, world: PickWorld, config: TugConfig) -> None:
-        """The world's pads have unit friction."""
+        """world: one whose pads have unit friction."""
         self.mujoco, self.model, self.data = world.mujoco, world.model, world.data
         self.world, self.body = world, world.model.body("object_0").id
         self.pads = [world.model.geom(name).id for name in PARTS]
@@ -129,30 +129,30 @@ class _Experiment:
         self.forces = np.geomspace(config.least, config.most, round(config.duration / config.pick.solver.time_step))
 
     def load(self, mass: float, friction: float, center_of_mass: Float64[np.ndarray, "3"]) -> None:
-        """Another mass (kg), friction between pads and object, and centre of mass (in the object frame)."""
+        """Set another mass (kg), friction between pads and object, and centre of mass (in the object frame)."""
         self.model.body_mass[self.body], self.model.body_inertia[self.body] = mass, mass * self.inertia
         self.model.body_ipos[self.body] = center_of_mass
         self.model.geom_friction[self.pads] = friction * self.friction
         self.mujoco.mj_setConst(self.model, self.data)
 
     def held_force(self) -> float:
-        """The most force (N) that is resisted along every axis, after a pick; each tug starts where that ended."""
+        """Find the most force (N) that is resisted along every axis, after a pick; each tug starts where that ended."""
         state = self._state()
         held = float(self.forces[-1])
-        for direction in AXES @ self.world.world_from_grasp[:3, :3].T:
+        for direction in TUG_AXES @ self.world.world_from_grasp[:3, :3].T:
             self._restore(state)
             held = self._resisted(direction, held)
         return held
 
     def _resisted(self, direction: Float64[np.ndarray, "3"], most: float) -> float:
-        """The last force up to `most` at which the object stood still in the hand."""
+        """Find the last force up to `most` at which the object stood still in the hand."""
         start, resisted = self.place.copy(), 0.0
         for force in self.forces[self.forces <= most]:
             self.data.xfrc_applied[self.body, :3] = force * direction
             self.mujoco.mj_step(self.model, self.data)
-            if np.linalg.norm(self.velocity) < STILL:
+            if np.linalg.norm(self.velocity) < MAX_HELD_SPEED:
                 resisted = float(force)
-            if np.linalg.norm(self.place - start) > SLIPPED or min(touch[0] for touch in self.touch) <= 0:
+            if np.linalg.norm(self.place - start) > SLIP_DISTANCE or min(touch[0] for touch in self.touch) <= 0:
                 break
         return resisted
 

@@ -59,7 +59,7 @@ def add_object(spec: Any, solid: Solid, parts: tuple[trimesh.Trimesh, ...], dens
 
 
 def load_mujoco() -> ModuleType:
-    """The module `mujoco` without its window systems; what it warns of (a step that diverged) is a Python warning.
+    """Import `mujoco` without its window systems; what it warns of (a step that diverged) becomes a Python warning.
 
     pyrender pins a PyOpenGL whose EGL part mujoco cannot import, so MUJOCO_GL=egl, common on servers, would stop us
     here; nothing of ours draws with MuJoCo (film.py casts rays). By itself it would warn in a file, MUJOCO_LOG.TXT,

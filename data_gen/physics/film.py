@@ -39,16 +39,16 @@ FINGER_COLOURS = ((40, 110, 180), (45, 150, 140))  # left (-y), right (+y): one 
 TABLE_COLOURS = ((225, 225, 222), (205, 205, 202))  # squares of 5 cm
 SKY_COLOUR = (245, 247, 250)
 LIGHT_IN_CAMERA = np.array([-0.5, -0.5, -0.8])  # from behind the eye: what it sees is never black
-EYE = np.deg2rad(25)  # elevation from which a hand from above hides little of its own fingers
-ELEVATIONS = (EYE, np.deg2rad(35), np.deg2rad(45))  # the steeper ones look over neighbours
-STUMP = 0.01  # m: of a bin's walls between the eye and what they would hide, that much is left
-PROBE = 40  # pixels along a side of the small pictures that views are chosen by
+EYE_ELEVATION = np.deg2rad(25)  # elevation from which a hand from above hides little of its own fingers
+ELEVATIONS = (EYE_ELEVATION, np.deg2rad(35), np.deg2rad(45))  # the steeper ones look over neighbours
+STUMP_HEIGHT = 0.01  # m; a bin's walls are cut so low between the eye and what they would hide
+PROBE_SIZE = 40  # pixels along a side; views are chosen by such small pictures
 
 
 def film_strip(
     frames: Sequence[PickFrame], world: HandWorld, count: int = 6, size: int = 200
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """`count` pictures of a pick, evenly spread over its frames, side by side; the eye moves along with the hand."""
+    """Draw `count` moments of a pick, evenly spread, side by side; the eye moves along with the hand."""
     if not frames:
         return np.zeros((size, 0, 3), dtype=np.uint8)
     side, elevation = _clearest_view(frames, world)
@@ -58,12 +58,12 @@ def film_strip(
 
 
 def last_picture(frames: Sequence[PickFrame], world: HandWorld, size: int = 200) -> UInt8[np.ndarray, "S S 3"]:
-    """How the pick ended, seen close to the hand."""
+    """Draw how the pick ended, seen close to the hand."""
     return _close_up(frames[-1], world, *_clearest_view(frames, world), size)
 
 
 def film(frames: Sequence[PickFrame], world: HandWorld, size: int = 240) -> list[UInt8[np.ndarray, "S S 3"]]:
-    """A picture of each frame from an eye at rest, which sees all of the hand's way."""
+    """Draw each frame as seen by an eye at rest, which sees all of the hand's way."""
     way = np.stack([frame.world_from_grasp[:3, 3] for frame in frames])
     low, high = way.min(axis=0), way.max(axis=0)
     middle = (low + high) / 2 + [0.0, 0.0, 0.03]  # the hand rises above its fingertips
@@ -79,12 +79,12 @@ def draw_frame(
     camera: Camera,
     world_from_camera: Float64[np.ndarray, "4 4"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """One picture, seen by that camera; of a bin's walls that stand before it, a stump is left."""
+    """Draw what that camera sees; a bin's walls that stand before it are cut to a stump."""
     return shaded(_meshes(frame, world, world_from_camera[:3, 3]), camera, world_from_camera)
 
 
 def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
-    """The object alone on the table, in its most likely pose, as large as the picture."""
+    """Draw the object alone on the table, in its most likely pose, as large as the picture."""
     posed = solid.mesh.copy().apply_transform(stable_poses(solid).world_from_object[0])
     camera = square_camera(1.6, size)
     eye = looking(np.asarray(posed.bounds.mean(axis=0)), np.array([0.6, 0.8, 0.0]), 3.6 * solid.radius)
@@ -94,7 +94,7 @@ def object_picture(solid: Solid, size: int = 160) -> UInt8[np.ndarray, "S S 3"]:
 def shaded(
     meshes: Sequence[tuple[trimesh.Trimesh, Colour]], camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """What each ray meets first, by its colour and its angle to the light."""
+    """Colour each pixel by what its ray meets first, and by the angle of that surface to the light."""
     import open3d
 
     to_tensor = open3d.core.Tensor.from_numpy
@@ -117,7 +117,7 @@ def shaded(
 def _close_up(
     frame: PickFrame, world: HandWorld, side: float, elevation: float, size: int
 ) -> UInt8[np.ndarray, "S S 3"]:
-    """One moment, seen close to the hand."""
+    """Draw one moment, seen close to the hand."""
     return draw_frame(frame, world, square_camera(1.1, size), _near_eye(frame, world, side, elevation))
 
 
@@ -127,8 +127,10 @@ def _near_eye(frame: PickFrame, world: HandWorld, side: float, elevation: float)
 
 
 def _clearest_view(frames: Sequence[PickFrame], world: HandWorld) -> tuple[float, float]:
-    """From which side of the jaws' plane (±1), and from how high, most is seen of the less visible finger when the
-    jaws have closed; of like views, the lowest."""
+    """Choose from which side of the jaws' plane (±1), and from how high, to look.
+
+    Most is seen from there of the less visible finger when the jaws have closed. Of like views it is the lowest.
+    """
     closing = [frame for frame in frames if frame.phase in ("approach", "close")]
     frame = (closing or frames)[-1]
     views = [(side, elevation) for elevation in ELEVATIONS for side in (1.0, -1.0)]
@@ -136,11 +138,11 @@ def _clearest_view(frames: Sequence[PickFrame], world: HandWorld) -> tuple[float
 
 
 def _fingers_seen(frame: PickFrame, world: HandWorld, eye: Float64[np.ndarray, "4 4"]) -> int:
-    """Pixels of a small picture that show the finger of which less is seen."""
+    """Count the pixels of a small picture that show the finger of which less is seen."""
     import open3d
 
     meshes = _meshes(frame, world, eye[:3, 3])
-    origins, directions = _rays(square_camera(1.1, PROBE), eye)
+    origins, directions = _rays(square_camera(1.1, PROBE_SIZE), eye)
     rays = open3d.core.Tensor.from_numpy(np.concatenate([origins, directions], axis=1).astype(np.float32))
     seen = raycasting_scene(*(mesh for mesh, _ in meshes)).cast_rays(rays, nthreads=1)["geometry_ids"].numpy()
     left = len(meshes) - 3
@@ -150,7 +152,7 @@ def _fingers_seen(frame: PickFrame, world: HandWorld, eye: Float64[np.ndarray, "
 def _rays(
     camera: Camera, world_from_camera: Float64[np.ndarray, "4 4"]
 ) -> tuple[Float64[np.ndarray, "R 3"], Float64[np.ndarray, "R 3"]]:
-    """Origins and directions, in the world, of the rays through all pixels."""
+    """Cast rays through all pixels: origins and directions in the world."""
     directions = rotate_directions(world_from_camera, camera.rays(camera.pixel_grid()).reshape(-1, 3))
     return np.broadcast_to(world_from_camera[:3, 3], directions.shape), directions
 
@@ -158,7 +160,7 @@ def _rays(
 def _meshes(
     frame: PickFrame, world: HandWorld, eye_in_world: Float64[np.ndarray, "3"]
 ) -> list[tuple[trimesh.Trimesh, Colour]]:
-    """The objects, the bin's walls, the left finger, the right finger and the palm, in the world."""
+    """Pose the objects, the bin's walls, the left finger, the right finger and the palm in the world, in that order."""
     low, high = world.gripper.boxes(np.array([max(frame.opening, 0.0)]))
     boxes = [trimesh.creation.box(bounds=np.stack([low[0, i], high[0, i]])) for i in range(3)]
     posed = [(solid.mesh, pose) for solid, pose in zip(world.solids, frame.world_from_objects, strict=True)]
@@ -172,19 +174,19 @@ def _meshes(
 
 
 def _walls_as_seen(bin_: Bin, eye_in_world: Float64[np.ndarray, "3"]) -> list[trimesh.Trimesh]:
-    """The four walls in the world, those that the eye is behind no higher than a stump."""
+    """Pose the four walls in the world; those that the eye is behind are no higher than a stump."""
     walls = []
     for part in bin_.walls().parts or ():
         low, high = np.asarray(part.bounds) + bin_.world_from_walls[:3, 3]
         outward = (low + high)[:2] / 2
         if np.dot(eye_in_world[:2] - outward, outward) > 0:
-            high[2] = min(high[2], STUMP)
+            high[2] = min(high[2], STUMP_HEIGHT)
         walls.append(trimesh.creation.box(bounds=np.stack([low, high])))
     return walls
 
 
 def _to_table(origins: Float64[np.ndarray, "R 3"], directions: Float64[np.ndarray, "R 3"]) -> Float64[np.ndarray, "R"]:
-    """Along each ray to the plane z = 0, in lengths of its direction; infinite for one that does not go down."""
+    """Measure the way along each ray to the plane z = 0, in lengths of its direction; infinite if it goes up."""
     down = directions[:, 2] < -1e-9
     return np.asarray(np.where(down, -origins[:, 2] / np.where(down, directions[:, 2], -1.0), np.inf))
 
@@ -196,7 +198,7 @@ def _background(
     scene: Any,
     to_tensor: Callable,
 ) -> Float64[np.ndarray, "R 3"]:
-    """The chequered table z = 0, darker in the shadow of a lamp straight above, and the sky."""
+    """Colour the chequered table z = 0, darker in the shadow of a lamp straight above, and the sky."""
     reach = np.where(np.isfinite(to_table), to_table, 0.0)
     points = origins + reach[:, None] * directions
     squares = np.array(TABLE_COLOURS, dtype=np.float64)
@@ -210,21 +212,24 @@ def _background(
 
 
 def _framed(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    """With a white line on the right, between one picture and the next."""
+    """Draw a white line on the right, between one picture and the next."""
     framed = picture.copy()
     framed[:, -2:] = 255
     return framed
 
 
 def square_camera(focal: float, size: int) -> Camera:
-    """A camera of size x size pixels with a focal length of `focal` sizes."""
+    """Make a camera of size x size pixels with a focal length of `focal` sizes."""
     return Camera(focal * size, focal * size, (size - 1) / 2, (size - 1) / 2, size, size)
 
 
 def looking(
-    focus: Float64[np.ndarray, "3"], closing: Float64[np.ndarray, "3"], distance: float, elevation: float = EYE
+    focus: Float64[np.ndarray, "3"],
+    closing: Float64[np.ndarray, "3"],
+    distance: float,
+    elevation: float = EYE_ELEVATION,
 ) -> Float64[np.ndarray, "4 4"]:
-    """world_from_camera of an eye that looks down at that angle and sees the jaws close sideways."""
+    """Place an eye that looks down at that angle and sees the jaws close sideways: world_from_camera."""
     aside = unit(np.array([-closing[1] + 1e-9, closing[0], 0.0]))  # any direction does for a vertical closing axis
     forward = unit(aside * np.cos(elevation) - [0.0, 0.0, np.sin(elevation)])
     right = unit(np.cross(forward, [0.0, 0.0, 1.0]))

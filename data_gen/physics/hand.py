@@ -21,7 +21,7 @@ __all__ = ["CARRIAGE", "JAWS", "PARTS", "HandConfig", "add_hand", "carriage_feed
 
 CARRIAGE = ("carriage_x", "carriage_y", "carriage_z")  # joints and actuators, along the world's axes
 JAWS = ("jaw_left", "jaw_right")  # joints and actuators; each position is half the opening; left is at -y
-PARTS = ("palm", "left", "right")  # geoms, a box each
+PARTS = ("palm", "left", "right")  # names of the hand's geoms, each a box
 STIFF = {"solref": [0.004, 1.0], "solimp": [0.99, 0.999, 0.001, 0.5, 2.0]}  # two time steps, as hard as the contacts
 
 
@@ -30,10 +30,10 @@ class HandConfig:
     """How the hand is driven, and its pads. Sizes and force are the gripper's."""
 
     pad_radius: float = 0.010  # r of the soft finger's torsion ⅔ μ r; 10 mm: Dex-Net's finger radius (DESIGN §4)
-    closing_time: float = 0.4  # s from the widest opening to none
-    force_error: float = 0.002  # m of position error at which a jaw pushes with its full force
-    carriage_mass: float = 100.0  # kg of arm behind the hand: what it hits or lifts hardly moves it
-    carriage_rate: float = 30.0  # rad/s of the position servo; see carriage_feedforward
+    closing_time: float = 0.4  # s; the jaws need it from the widest opening to none
+    force_error: float = 0.002  # m; at such an error of its position a jaw pushes with its full force
+    carriage_mass: float = 100.0  # kg; so heavy is the arm behind the hand that what it hits or lifts hardly moves it
+    carriage_rate: float = 30.0  # rad/s; the position servo is no faster (carriage_feedforward says why)
 
 
 def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None:
@@ -67,7 +67,7 @@ def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None
 def carriage_feedforward(
     config: HandConfig, velocity: Float64[np.ndarray, "3"], acceleration: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "3"]:
-    """Force (N) with which the carriage follows a motion by itself, so that the servo need not be stiff.
+    """Find the force (N) with which the carriage follows a motion by itself, so that the servo need not be stiff.
 
     A stiff, strongly damped servo would be the shorter way; but the solver of contacts does not know the implicit
     integration of its damping, and an object in the hand then creeps by a millimetre a second as the hand accelerates.
@@ -76,7 +76,7 @@ def carriage_feedforward(
 
 
 def lowest_corner(gripper: ParallelJawGripper, world_from_grasp: Float64[np.ndarray, "4 4"], width: float) -> float:
-    """Height above the table of the lowest corner of the hand's boxes, open to `width`; negative below it."""
+    """Find how high above the table the lowest corner of the hand's boxes is, open to `width`; negative below it."""
     low, high = gripper.boxes(np.array([width]))
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)
     points = np.where(corners[None], high[0][:, None], low[0][:, None]).reshape(-1, 3)
@@ -92,7 +92,7 @@ class _Slide:
 def _add_slide(
     spec: Any, body: Any, name: str, axis: Float64[np.ndarray, "3"], inertia: float, rate: float, damping_ratio: float
 ) -> _Slide:
-    """A sliding joint of that inertia (kg) with a position servo of natural frequency `rate` (rad/s)."""
+    """Add a sliding joint of that inertia (kg) with a position servo of natural frequency `rate` (rad/s)."""
     mujoco = load_mujoco()
     joint = body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis, armature=inertia)
     joint.damping = [2 * damping_ratio * rate * inertia, 0, 0]
@@ -104,7 +104,7 @@ def _add_slide(
 def _add_box(
     spec: Any, body: Any, name: str, low: Float64[np.ndarray, "3"], high: Float64[np.ndarray, "3"], mass: float
 ) -> None:
-    """A box with a touch sensor that sums the normal forces on it."""
+    """Add a box with a touch sensor that sums the normal forces on it."""
     mujoco = load_mujoco()
     center, half = (low + high) / 2, (high - low) / 2
     body.add_geom(

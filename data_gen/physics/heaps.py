@@ -19,30 +19,31 @@ from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.transforms import rigid
 
-__all__ = ["REACH", "DropConfig", "Heap", "HeapConfig", "HeapWorld", "draw_bin", "draw_count", "drop_heap"]
+__all__ = ["MAX_REACH", "DropConfig", "Heap", "HeapConfig", "HeapWorld", "draw_bin", "draw_count", "drop_heap"]
 
-WINDOW = 0.1  # s; an object is at rest if within this time …
-STILL = 0.0002  # m … no point of it moves further than this
-DEEP = 0.002  # m of penetration that no contact at rest has: two thin objects that passed through each other's middle
-REACH = 0.2  # m; without a bin, an object that is further from the table's centre has rolled off
+# An object is at rest if none of its points moves further than so many metres within a window of so many seconds.
+REST_WINDOW, MAX_REST_MOTION = 0.1, 0.0002
+MAX_PENETRATION = 0.002  # m; deeper, two thin objects have passed through each other's middle: no contact at rest is
+MAX_REACH = 0.2  # m; without a bin, an object that is farther from the table's centre has rolled off
 
 
 @dataclass(frozen=True, kw_only=True)
 class DropConfig:
     """How objects are dropped into a bin, in SI units. Ranges are uniform; height and offset are Dex-Net 2.1's."""
 
-    bin_x: tuple[float, float] = (0.20, 0.40)  # inner sizes; assumed: boxes that such robots pick from
+    bin_x: tuple[float, float] = (0.20, 0.40)  # inner size of the bin; assumed: such robots pick from boxes like that
     bin_y: tuple[float, float] = (0.16, 0.30)
     wall_height: tuple[float, float] = (0.05, 0.14)
     wall_thickness: float = 0.005
-    drop_height: float = 0.2  # of an object's lowest point above the table, or just above the heap if that is higher
-    offset: tuple[float, float] = (0.01, 0.1)  # objects are dropped at x, y in ± this, drawn for each heap: from a pile
-    # to a spread; Dex-Net 2.1: 0.1 always. But within the walls.
-    drops: int = 3  # tries of an object that falls out or does not come to rest, before it is left out
-    drop_time: float = 0.3  # from one drop to the next
-    settle_time: float = 2.0  # at most, after the last drop
+    drop_height: float = 0.2  # an object's lowest point is let go so high above the table, or above a higher heap
+    # objects are dropped at x, y in ± this, but within the walls; it is drawn for each heap, from a pile to a spread
+    # (Dex-Net 2.1: 0.1 always)
+    offset: tuple[float, float] = (0.01, 0.1)
+    drops: int = 3  # an object that so often falls out, or does not come to rest, is left out
+    drop_time: float = 0.3  # time from one drop to the next
+    settle_time: float = 2.0  # longest time after the last drop
     density: float = 500.0  # kg/m³
-    friction: float = 0.5  # of everything with everything
+    friction: float = 0.5  # everything slides on everything with this coefficient
     time_step: float = 0.004
 
     def __post_init__(self) -> None:
@@ -63,10 +64,10 @@ class DropConfig:
 class HeapConfig(DropConfig):
     """How many objects are dropped, and whether there is a bin. The numbers are Dex-Net 2.1's."""
 
-    objects: tuple[int, int] = (1, 15)  # dropped: a Poisson number, drawn again until it lies in this range
-    mean_objects: float | None = 5.0  # of that Poisson distribution; None: uniform over the range
-    bin_share: float = 1.0  # of heaps that lie in a bin; the others lie on the table
-    reach: float = REACH
+    objects: tuple[int, int] = (1, 15)  # a Poisson number of objects, drawn again until it lies in this range
+    mean_objects: float | None = 5.0  # mean of that Poisson distribution; None: uniform over the range
+    bin_share: float = 1.0  # share of heaps that lie in a bin; the others lie on the table
+    reach: float = MAX_REACH
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +91,7 @@ class Heap:
 
 
 def draw_count(config: HeapConfig, rng: np.random.Generator) -> int:
-    """How many objects are dropped."""
+    """Draw how many objects are dropped."""
     low, high = config.objects
     if config.mean_objects is None:
         return int(rng.integers(low, high + 1))
@@ -100,7 +101,7 @@ def draw_count(config: HeapConfig, rng: np.random.Generator) -> int:
 
 
 def draw_bin(config: DropConfig, rng: np.random.Generator, *, share: float = 1.0) -> Bin | None:
-    """The bin that objects are dropped into, of a share of all heaps; None: they are dropped onto the table."""
+    """Draw the bin that objects are dropped into. A share of heaps has one; None: they are dropped onto the table."""
     if rng.random() >= share:
         return None
     x, y, height = (float(rng.uniform(*sizes)) for sizes in (config.bin_x, config.bin_y, config.wall_height))
@@ -108,7 +109,7 @@ def draw_bin(config: DropConfig, rng: np.random.Generator, *, share: float = 1.0
 
 
 def drop_heap(
-    solids: Sequence[Solid], bin_: Bin | None, config: DropConfig, rng: np.random.Generator, *, reach: float = REACH
+    solids: Sequence[Solid], bin_: Bin | None, config: DropConfig, rng: np.random.Generator, *, reach: float = MAX_REACH
 ) -> Heap:
     """Drop the solids, each in a random orientation; the same generator gives the same heap.
 
@@ -157,30 +158,30 @@ class HeapWorld(World):
 
     def rest(self, seconds: float) -> Bool[np.ndarray, "M"]:
         """See World."""
-        for _ in range(max(1, round(seconds / WINDOW))):
+        for _ in range(max(1, round(seconds / REST_WINDOW))):
             before = self.coordinates.copy()
-            self._run(WINDOW)
-            moving = self._moved(before) > STILL
+            self._run(REST_WINDOW)
+            moving = self._moved(before) > MAX_REST_MOTION
             if not moving.any():
                 break
         return moving
 
-    def outside(self, reach: float = REACH) -> Bool[np.ndarray, "M"]:
-        """Whose centre of mass is not between the walls, or without walls further than `reach` from the centre."""
+    def outside(self, reach: float = MAX_REACH) -> Bool[np.ndarray, "M"]:
+        """Say whose centre of mass is not between the walls, or without walls further than `reach` from the centre."""
         x, y = self.coordinates[:, 0], self.coordinates[:, 1]
         if self.bin is None:
             return np.asarray(np.hypot(x, y) > reach)
         return np.asarray((np.abs(x) > self.bin.inner_x / 2) | (np.abs(y) > self.bin.inner_y / 2))
 
     def overlapping(self) -> Bool[np.ndarray, "M"]:
-        """What reaches deep into something else."""
-        deep = self.data.contact.geom[self.data.contact.dist < -DEEP]
+        """Say what reaches deep into something else."""
+        deep = self.data.contact.geom[self.data.contact.dist < -MAX_PENETRATION]
         overlaps = np.zeros(self.model.nbody, dtype=bool)
         overlaps[self.model.geom_bodyid[deep]] = True
         return overlaps[1:]  # body 0 is the world
 
     def _room(self, radius: float) -> Float64[np.ndarray, "2"]:
-        """Largest x and y at which a ball of that radius falls between the walls."""
+        """Find the largest x and y at which a ball of that radius falls between the walls."""
         if self.bin is None:
             return np.full(2, np.inf)
         return np.maximum(np.array([self.bin.inner_x, self.bin.inner_y]) / 2 - radius, 0.0)
@@ -189,7 +190,7 @@ class HeapWorld(World):
         self.mujoco.mj_step(self.model, self.data, nstep=max(1, round(seconds / self.config.time_step)))
 
     def _moved(self, before: Float64[np.ndarray, "M 7"]) -> Float64[np.ndarray, "M"]:
-        """How far some point of each object may have moved since then."""
+        """Bound how far some point of each object has moved since then."""
         now = self.coordinates
         turned = 2 * np.arccos(np.clip(np.abs(np.sum(now[:, 3:] * before[:, 3:], axis=1)), 0.0, 1.0))
         return np.linalg.norm(now[:, :3] - before[:, :3], axis=1) + turned * self._radius

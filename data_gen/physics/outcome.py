@@ -38,14 +38,14 @@ class PickResult:
 
     outcome: Outcome
     contact_distance: float = float("nan")  # opening between the pads when they held; NaN if they never did
-    rise: float = 0.0  # of the centre of mass
+    rise: float = 0.0  # how far the centre of mass rose
     peak_force: float = 0.0  # the largest contact force on the way to the closed grasp
     pushed: float = 0.0  # how far the object had moved by then
-    steps: int = 0  # of the simulation
+    steps: int = 0  # how many the simulation took
     held: int = -1  # which object both pads held; -1: none
     frames: tuple[PickFrame, ...] = ()
 
     @property
     def success(self) -> bool:
-        """Whether the object was still in the hand at the end."""
+        """True if the object was still in the hand at the end."""
         return self.outcome == "success"

@@ -31,26 +31,26 @@ from graspnet.transforms import invert, rigid, transform_points
 __all__ = ["ClutterWorld", "HandWorld", "PickConfig", "PickWorld"]
 
 UP = np.array([0.0, 0.0, 1.0])
-AWAY = rigid(np.eye(3), np.array([0.0, 0.0, 2.0]))  # where the hand waits
-MEMORY = 64 * 2**20  # bytes for contacts: a heap's, or those of a step that went wrong
+WAITING_POSE = rigid(np.eye(3), np.array([0.0, 0.0, 2.0]))  # where the hand waits
+MEMORY = 64 * 2**20  # bytes: room for the contacts of a heap, or of a step that went wrong
 DENSITY = 500.0  # kg/m³, where none is given
-SETTLE_TIME = 0.5  # s at most until objects that are let go count as at rest, where nothing else is said
-STILL = 0.002  # m/s or rad/s: what stays below in ten steps is at rest
+SETTLE_TIME = 0.5  # s; after this time objects that were let go count as at rest, where nothing else is said
+MAX_REST_SPEED = 0.002  # m/s or rad/s; what stays below it in ten steps is at rest
 
 
 @dataclass(frozen=True, kw_only=True)
 class PickConfig:
     """The motion of one pick, and what counts as a failure (the rules of an honest trial)."""
 
-    approach_distance: float = 0.1  # m back along the approach, where the hand starts with its jaws open
+    approach_distance: float = 0.1  # m; the hand starts so far back along the approach, with its jaws open
     approach_time: float = 0.5  # s
     lift_height: float = 0.2  # m
     lift_time: float = 0.5  # s
-    shake_amplitude: float = 0.03  # m to and fro along the hand's x, y and z in turn, from rest to rest
+    shake_amplitude: float = 0.03  # m; to and fro along the hand's x, y and z in turn, from rest to rest
     shake_frequency: float = 4.0  # Hz; with 30 mm an acceleration of 9.5 m/s² at either end
-    table_tolerance: float = 0.003  # m below the table that a fingertip may be sent
-    force_limit: float = 10.0  # N of contact on the way
-    push_limit: float = 0.01  # m that the object's centre of mass may move before both pads touch
+    table_tolerance: float = 0.003  # m; a fingertip may be sent so far below the table
+    force_limit: float = 10.0  # N; a harder touch on the way is a collision
+    push_limit: float = 0.01  # m; the object's centre of mass may move so far before both pads touch
     table_friction: float = 0.5
     max_mass: float = 1.0  # kg
     hand: HandConfig = field(default_factory=HandConfig)
@@ -89,19 +89,19 @@ class HandWorld(World):
 
     @abstractmethod
     def squeezed(self) -> Float64[np.ndarray, "M"]:
-        """Force (N) that both pads exert on each object: the lesser of the two pads'."""
+        """Measure the force (N) that both pads exert on each object: the lesser of the two pads'."""
 
     @abstractmethod
     def nearest(self, point_in_world: Float64[np.ndarray, "3"]) -> int:
-        """The object that is present and nearest to a point, or that it is in the deepest."""
+        """Find the present object that is nearest to a point, or that the point is in the deepest."""
 
     def reset(
         self,
         world_from_objects: Float64[np.ndarray, "M 4 4"],
-        world_from_hand: Float64[np.ndarray, "4 4"] = AWAY,
+        world_from_hand: Float64[np.ndarray, "4 4"] = WAITING_POSE,
         width: float | None = None,
     ) -> None:
-        """All at rest: the objects that are present at their poses, the hand far away, or there, open to `width`.
+        """Put all at rest: the objects that are present at their poses, the hand far away, or there, open to `width`.
 
         qpos = objects 7 each, carriage 3, jaws 2.
         """
@@ -119,7 +119,7 @@ class HandWorld(World):
     def settled(
         self, world_from_objects: Float64[np.ndarray, "M 4 4"], seconds: float = SETTLE_TIME
     ) -> Float64[np.ndarray, "M 4 4"]:
-        """Where the objects are when all is still, or after `seconds`, once they are let go at those poses; the hand is
+        """Let the objects go at those poses, and say where they are when all is still, or after `seconds`. The hand is
         far away."""
         self.reset(world_from_objects)
         self.rest(seconds)
@@ -146,12 +146,12 @@ class HandWorld(World):
         return run.result(outcome)
 
     def after_attempt(self, seconds: float = SETTLE_TIME) -> Float64[np.ndarray, "M 4 4"]:
-        """Where the objects lie after the last attempt, once the hand is gone and all is still, or after `seconds`.
+        """Say where the objects lie after the last attempt, once the hand is gone and all is still, or after `seconds`.
 
         The hand vanishes where it is: how it would have drawn back through the heap is not simulated.
         """
         data, hand = self.data, 7 * len(self.solids)
-        data.qpos[hand:] = data.ctrl[:] = [*AWAY[:3, 3], *[self.gripper.max_width / 2] * 2]
+        data.qpos[hand:] = data.ctrl[:] = [*WAITING_POSE[:3, 3], *[self.gripper.max_width / 2] * 2]
         data.qvel[6 * len(self.solids) :] = 0.0
         data.qfrc_applied[:] = 0.0
         self.rest(seconds)
@@ -163,7 +163,7 @@ class HandWorld(World):
         for _ in range(round(seconds / self.config.solver.time_step)):
             self.mujoco.mj_step(self.model, self.data)
             speeds = np.abs(self.data.qvel[: 6 * len(self.solids)]).reshape(-1, 6).max(axis=1)
-            moving = ~(speeds < STILL)
+            moving = ~(speeds < MAX_REST_SPEED)
             still = 0 if moving.any() else still + 1
             if still == 10:
                 break
@@ -196,7 +196,7 @@ class PickWorld(HandWorld):
     def settle(
         self, world_from_object: Float64[np.ndarray, "4 4"], seconds: float = SETTLE_TIME
     ) -> Float64[np.ndarray, "4 4"]:
-        """Where the object comes to rest when it is let go at that pose; the hand is far away."""
+        """Let the object go at that pose, and say where it comes to rest; the hand is far away."""
         return self.settled(world_from_object[None], seconds)[0]
 
     def pick(
@@ -243,7 +243,7 @@ class ClutterWorld(HandWorld):
         self._parts = tuple(convex_parts(solid) for solid in self.solids)
 
     def touching(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> bool:
-        """Whether any two of the objects that are present touch at those poses."""
+        """Say whether any two of the objects that are present touch at those poses."""
         self.reset(world_from_objects)
         bodies = self.model.geom_bodyid[self.data.contact.geom]
         return bool(((bodies >= 1) & (bodies <= len(self.solids))).all(axis=1).any())
@@ -302,7 +302,7 @@ class _Run:
         self.watch, self.velocity = watch, np.zeros(3)
 
     def approach(self) -> Outcome | None:
-        """Straight to the grasp with open jaws; any firm touch or push ends the pick."""
+        """Go straight to the grasp with open jaws; any firm touch or push ends the pick."""
         for share in _shares(self.config.approach_time, self.step_time, hold=0.05):
             self._step(self.start + share * (self.goal - self.start), self.width / 2)
             failure = self._disturbance()
@@ -335,7 +335,7 @@ class _Run:
         return None
 
     def lift(self) -> Outcome | None:
-        """Straight up; the object comes along between both pads."""
+        """Go straight up; the object comes along between both pads."""
         self.phase = "lift"
         for share in _shares(self.config.lift_time, self.step_time, hold=0.05):
             self._step(self.goal + share * self.config.lift_height * UP)
@@ -344,7 +344,7 @@ class _Run:
         return None if self._rise > self.config.lift_height / 2 else "slipped_in_lift"
 
     def shake(self) -> Outcome | None:
-        """To and fro once along the hand's x, y and z: x = A/2 (1 − cos ωt), from rest to rest."""
+        """Go to and fro once along the hand's x, y and z: x = A/2 (1 − cos ωt), from rest to rest."""
         self.phase = "shake"
         top = self.goal + self.config.lift_height * UP
         phases = np.arange(0, 1, self.config.shake_frequency * self.step_time)
@@ -358,7 +358,7 @@ class _Run:
         return None if self._holds and self._rise > self.config.lift_height / 2 else "dropped_in_shake"
 
     def result(self, outcome: Outcome) -> PickResult:
-        """The record of the run."""
+        """Record the run."""
         if self.frame_steps is not None:
             self._keep_frame()
         return PickResult(
@@ -403,12 +403,12 @@ class _Run:
 
     @property
     def _rise(self) -> float:
-        """Of the object that is held; before one is, of the one that the grasp is meant for."""
+        """How far the held object has risen, or the one that the grasp is meant for while none is held."""
         k = self.target if self.held < 0 else self.held
         return float(self.data.qpos[7 * k + 2] - self.starts[k, 2])
 
     def _lost(self) -> bool:
-        """Whether the object has been out of touch with a pad for 40 ms: a rattle is no loss."""
+        """Say whether the object has been out of touch with a pad for 40 ms: a rattle is no loss."""
         self.lost = 0 if self._holds else self.lost + 1
         return self.lost * self.step_time >= 0.04
 
@@ -425,12 +425,12 @@ def _with_hand(
     config: PickConfig,
     friction: float,
 ) -> Any:
-    """The MjSpec of a world with a hand; qpos and sensordata are in the order in which things are added here."""
+    """Make the MjSpec of a world with a hand; qpos and sensordata are in the order in which things are added here."""
     densities = [mass / solid.volume for mass, solid in zip(masses, solids, strict=True)]
     spec = world_spec(solids, densities, bin_, config.solver, friction, config.table_friction)
     spec.memory = MEMORY
     add_hand(spec, gripper, config.hand)
-    torsion = 2 / 3 * friction * config.hand.pad_radius  # of a soft finger under even pressure: ⅔ μ r
+    torsion = 2 / 3 * friction * config.hand.pad_radius  # a soft finger's under even pressure is ⅔ μ r
     for name in PARTS:
         geom = spec.geom(name)
         geom.priority, geom.condim, geom.friction = 1, 4, [friction, torsion, 0.0]
@@ -441,6 +441,6 @@ def _with_hand(
 
 
 def _shares(duration: float, step: float, hold: float) -> Float64[np.ndarray, "T"]:
-    """From 0 to 1 in `duration` seconds, from rest to rest (3 t² − 2 t³), then 1 for `hold` seconds."""
+    """Go from 0 to 1 in `duration` seconds, from rest to rest (3 t² − 2 t³), then stay at 1 for `hold` seconds."""
     t = np.minimum(np.arange(step, duration + hold, step) / duration, 1.0)
     return np.asarray(3 * t**2 - 2 * t**3, dtype=np.float64)

@@ -18,9 +18,9 @@ from graspnet.transforms import rigid
 
 __all__ = ["SolverConfig", "World", "harden", "world_spec"]
 
-ROLL = 1e-4  # m, the coefficient of rolling friction: with less, a cylinder would never lie still
-SPIN = 0.003  # m, the coefficient of torsional friction
-UPRIGHT = (1.0, 0.0, 0.0, 0.0)  # the quaternion of no rotation
+ROLLING_FRICTION = 1e-4  # m; with a smaller coefficient, a cylinder would never lie still
+TORSIONAL_FRICTION = 0.003  # m, a coefficient
+NO_ROTATION = (1.0, 0.0, 0.0, 0.0)  # a quaternion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,10 @@ class SolverConfig:
     impedance: float = 0.999  # solimp: the share of force that a contact's stiffness carries
     friction_to_normal_impedance: float = 10.0  # impratio: higher slips less, converges slower
     noslip_iterations: int = 0
-    cone: Literal["elliptic", "pyramidal"] = "elliptic"  # of friction
+    cone: Literal["elliptic", "pyramidal"] = "elliptic"  # shape of the friction cone
     algorithm: Literal["newton", "cg"] = "newton"
-    iterations: int = 100  # of the algorithm, at most; Newton needs few, cg many
-    tolerance: float = 1e-8  # of its improvement, at which it stops
+    iterations: int = 100  # the algorithm takes at most so many; Newton needs few, cg many
+    tolerance: float = 1e-8  # the algorithm stops when a step improves by less
 
     def __post_init__(self) -> None:
         if not 0 < self.time_step <= self.contact_time / 2:
@@ -87,7 +87,7 @@ class World(ABC):
     def remove(self, k: int) -> None:
         """Take object k away."""
         self.present[k] = False
-        self._lay(k, _hook(k), np.array(UPRIGHT))
+        self._lay(k, _hook(k), np.array(NO_ROTATION))
 
     def _lay(self, k: int, position: Float64[np.ndarray, "3"], quaternion: Float64[np.ndarray, "4"]) -> None:
         self.data.qpos[7 * k : 7 * k + 7] = [*position, *quaternion]
@@ -103,7 +103,7 @@ def world_spec(
     friction: float,
     floor_friction: float,
 ) -> Any:
-    """The MjSpec of a world; object k is the body and the joint `object_k`, and hangs without weight, far away.
+    """Make the MjSpec of a world; object k is the body and the joint `object_k`, and hangs without weight, far away.
 
     densities: kg/m³, of each solid. friction: of objects on objects; floor_friction: of objects on table and walls.
     """
@@ -120,13 +120,13 @@ def world_spec(
     if bin_ is not None:
         add_bin(spec, bin_)
     for geom in spec.geoms:  # table and walls say how anything slides on them
-        geom.priority, geom.condim, geom.friction = 1, 6, [floor_friction, SPIN, ROLL]
+        geom.priority, geom.condim, geom.friction = 1, 6, [floor_friction, TORSIONAL_FRICTION, ROLLING_FRICTION]
     for k, (solid, density) in enumerate(zip(solids, densities, strict=True)):
         body = add_object(spec, solid, convex_parts(solid), density, f"object_{k}")
         body.pos = _hook(k)  # where MuJoCo puts it too if a step diverges: then it is lost, not lifted
         body.gravcomp = 1.0
         for geom in body.geoms:
-            geom.condim, geom.friction = 6, [friction, SPIN, ROLL]
+            geom.condim, geom.friction = 6, [friction, TORSIONAL_FRICTION, ROLLING_FRICTION]
     harden(spec, solver)
     return spec
 
@@ -139,5 +139,5 @@ def harden(spec: Any, solver: SolverConfig) -> None:
 
 
 def _hook(k: int) -> Float64[np.ndarray, "3"]:
-    """Where object k hangs while it is not there: away from everything and from the others."""
+    """Say where object k hangs while it is not there: away from everything and from the others."""
     return np.array([5.0 + 5.0 * k, 0.0, 5.0])

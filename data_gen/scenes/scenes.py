@@ -24,8 +24,8 @@ __all__ = [
     "sample_placement",
 ]
 
-MOST_SOLIDS = 255  # an instance image is 8 bits deep, and 0 is the table
-DRAWS = 64  # of a camera or a place, before what fits nowhere is put in the middle of the image
+MAX_SOLIDS = 255  # an instance image is 8 bits deep, and 0 is the table
+MAX_DRAWS = 64  # after so many cameras or places, what fits nowhere is put in the middle of the image
 MARGIN = 0.02  # border of an image, as a share of its width, that objects in view keep clear
 VERTICAL = np.array([0.0, 0.0, 1.0])
 
@@ -48,7 +48,7 @@ class Bin:
                 raise InputError(f"bin: {name} is {getattr(self, name)}; it must lie in (0, 10) (metres)")
 
     def walls(self) -> Solid:
-        """The four walls as one solid, which stands at `world_from_walls`: for equal bins the same one each time."""
+        """Make the four walls as one solid, which stands at `world_from_walls`; equal bins share it."""
         return _walls(self)
 
     @property
@@ -69,8 +69,8 @@ class Scene:
     def __post_init__(self) -> None:
         if len(self.solids) != len(self.world_from_object):
             raise InputError(f"scene: {len(self.solids)} solids, but {len(self.world_from_object)} poses")
-        if len(self.solids) > MOST_SOLIDS:
-            raise InputError(f"scene: {len(self.solids)} solids; at most {MOST_SOLIDS} can be told apart")
+        if len(self.solids) > MAX_SOLIDS:
+            raise InputError(f"scene: {len(self.solids)} solids; at most {MAX_SOLIDS} can be told apart")
         if len(self.solids) and not is_rigid(self.world_from_object):
             raise InputError("scene: every pose must be a rigid transform: a 4x4 matrix with a proper rotation")
         if not self.solids and not self.table and self.bin is None:
@@ -91,11 +91,11 @@ class CameraConfig:
     field_of_view: tuple[float, float] = (np.deg2rad(35), np.deg2rad(75))  # horizontal
     focal_length: tuple[float, float] | None = None  # in pixels, instead of by the field of view
     distance: tuple[float, float] = (0.4, 1.1)  # from the camera to the world's origin, at which it looks
-    polar: tuple[float, float] = (0.0, np.deg2rad(10))  # of the optical axis, from the vertical
-    tilted_share: float = 0.3  # of cameras whose polar angle is drawn from `tilted_polar` instead
+    polar: tuple[float, float] = (0.0, np.deg2rad(10))  # angle of the optical axis from the vertical
+    tilted_share: float = 0.3  # so many cameras draw their polar angle from `tilted_polar` instead
     tilted_polar: tuple[float, float] = (np.deg2rad(10), np.deg2rad(30))
     azimuth: tuple[float, float] = (0.0, 2 * np.pi)  # on which side of the origin the camera hangs
-    roll: tuple[float, float] = (0.0, 2 * np.pi)  # about the optical axis
+    roll: tuple[float, float] = (0.0, 2 * np.pi)  # turn about the optical axis
     margin: float = MARGIN  # border, as a share of the image's width, that objects in view keep clear
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class PlacementConfig:
 
     placement: float | None = None  # objects lie at x, y in ± this; None: anywhere in view
     oblique: float = np.deg2rad(50)  # largest angle between an object's line of sight and the vertical; assumed
-    yaw: tuple[float, float] = (0.0, 2 * np.pi)  # of an object about the vertical
+    yaw: tuple[float, float] = (0.0, 2 * np.pi)  # an object's turn about the vertical
 
     def __post_init__(self) -> None:
         _check_range("yaw", self.yaw, -7.0, 7.0)
@@ -155,12 +155,12 @@ def _check_at_most(name: str, value: float, highest: float) -> None:
 def sample_camera(
     config: CameraConfig, rng: np.random.Generator, *, radius: float = 0.0
 ) -> tuple[Camera, Float64[np.ndarray, "4 4"]]:
-    """A camera that looks at the world's origin, and its world_from_camera.
+    """Draw a camera that looks at the world's origin, and its world_from_camera.
 
     Cameras so close that a ball of `radius` at the origin would leave the image are drawn again, at most 64 times.
     """
     given = None if config.camera is None else load_camera(config.camera)
-    for _ in range(DRAWS):
+    for _ in range(MAX_DRAWS):
         camera, rotation = given or _intrinsics(config, rng), _orientation(config, rng)
         distance = rng.uniform(*config.distance)
         if in_view(camera, np.array([[0.0, 0.0, distance]]), radius, config.margin).all():
@@ -178,7 +178,7 @@ def sample_placement(
     radius: float = 0.0,
     margin: float = MARGIN,
 ) -> Float64[np.ndarray, "4 4"]:
-    """The stable pose turned about the vertical and moved along the table: its height and its resting face are kept.
+    """Turn a stable pose about the vertical and move it along the table: its height and its resting face are kept.
 
     Anywhere in view means: the centre of mass is seen at a pixel drawn uniformly from those where a ball of `radius`
     about it (the solid's, to have all of it in view) lies in the image. Where there is none: in the middle.
@@ -195,7 +195,7 @@ def sample_placement(
 def in_view(
     camera: Camera, centers_in_camera: Float[np.ndarray, "N 3"], radius: float, margin: float = 0.0
 ) -> Bool[np.ndarray, "N"]:
-    """Whether balls lie wholly in the image, `margin` (a share of its width) away from its border.
+    """Say whether balls lie wholly in the image, `margin` (a share of its width) away from its border.
 
     Seen along y, the ball is a disc whose tangents leave the camera at atan(x / z) ± asin(r / |(x, z)|); so along x.
     """
@@ -217,7 +217,7 @@ def in_view(
 
 @lru_cache(maxsize=16)
 def _walls(of: Bin) -> Solid:
-    """A ring of four boxes, also as its convex pieces; the two along x reach over the corners."""
+    """Make a ring of four boxes, also as its convex pieces; the two along x reach over the corners."""
     inner = np.array([of.inner_x, of.inner_y]) / 2
     outer, top = inner + of.wall_thickness, of.wall_height / 2
     corners = [
@@ -239,7 +239,7 @@ def _intrinsics(config: CameraConfig, rng: np.random.Generator) -> Camera:
 
 
 def _orientation(config: CameraConfig, rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
-    """world_from_camera's rotation. With azimuth −π/2 and no roll, +x is right in the image and +y up."""
+    """Draw world_from_camera's rotation. With azimuth −π/2 and no roll, +x is right in the image and +y up."""
     tilted = rng.random() < config.tilted_share
     polar = rng.uniform(*(config.tilted_polar if tilted else config.polar))
     azimuth, roll = rng.uniform(*config.azimuth), rng.uniform(*config.roll)
@@ -258,8 +258,8 @@ def _place_in_view(
     margin: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """x and y of the centre of mass at its height above the table."""
-    uv = rng.uniform(-0.5, [camera.width - 0.5, camera.height - 0.5], size=(DRAWS, 2))
+    """Draw x and y of the centre of mass at its height above the table."""
+    uv = rng.uniform(-0.5, [camera.width - 0.5, camera.height - 0.5], size=(MAX_DRAWS, 2))
     middle = np.array([[(camera.width - 1) / 2, (camera.height - 1) / 2]])
     rays = camera.rays(np.concatenate([uv, middle]))
     rays_in_world = rays @ world_from_camera[:3, :3].T

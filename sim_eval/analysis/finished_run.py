@@ -25,8 +25,8 @@ class FinishedRun:
     planners: tuple[PlannerChoice, ...]
     seed: int
     records: tuple[EpisodeRecord, ...]  # in the order of their numbers
-    name: str = ""  # of the protocol, as --config gave it
-    session: Session | None = None  # in which it was finished, where that is known
+    name: str = ""  # the protocol's, as --config gave it
+    session: Session | None = None  # the one that finished the run, where it is known
 
 
 def read_run(folder: Path) -> FinishedRun:

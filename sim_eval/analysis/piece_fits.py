@@ -7,10 +7,9 @@ from typing import Any
 from data_gen.objects.piece_fit import FAR, TOLERATED, Fit
 from sim_eval.episodes.records import EpisodeRecord, started
 
-__all__ = ["LISTED", "count_far", "fits_as_json", "fits_by_object", "format_fits"]
+__all__ = ["MAX_LISTED", "count_far", "fits_as_json", "fits_by_object", "format_fits"]
 
-LISTED = 20  # objects in a table
-NAMED = 5  # objects in a line
+MAX_LISTED, MAX_NAMED = 20, 5  # objects in a table, and in a line
 
 
 def fits_by_object(records: Sequence[EpisodeRecord]) -> dict[str, Fit]:
@@ -26,7 +25,7 @@ def fits_by_object(records: Sequence[EpisodeRecord]) -> dict[str, Fit]:
 def fits_as_json(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
     """Tell how many objects there are, of how many the pieces are too far off, and which are the worst."""
     fits = fits_by_object(records)
-    worst = [{"object": name} | asdict(fit) for name, fit in list(fits.items())[:LISTED]]
+    worst = [{"object": name} | asdict(fit) for name, fit in list(fits.items())[:MAX_LISTED]]
     return {"objects": len(fits), "far": _far(fits), "worst": worst}
 
 
@@ -36,7 +35,7 @@ def format_fits(records: Sequence[EpisodeRecord]) -> str:
     if not fits:
         return ""
     named = ", ".join(
-        f"{name} {fit.far_share:.1%}" for name, fit in list(fits.items())[: max(1, min(_far(fits), NAMED))]
+        f"{name} {fit.far_share:.1%}" for name, fit in list(fits.items())[: max(1, min(_far(fits), MAX_NAMED))]
     )
     return f"{count_far(fits)}; the worst: {named}"
 

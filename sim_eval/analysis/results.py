@@ -49,10 +49,10 @@ __all__ = [
     "summarise",
 ]
 
-VERSION = 3  # of results.json
-CONFIDENT = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
+VERSION = 3  # the format of results.json
+ROBUST_QUALITY = 0.5  # quality above which a plan counts as robust (Dex-Net 2.0, section VI)
 ATTEMPTS, OBJECTS = 1, 2  # columns of _counts: what successes are out of
-Figure = Callable[[Int64[np.ndarray, "K"]], float]  # a function of the indices of episodes
+Figure = Callable[[Int64[np.ndarray, "K"]], float]  # a figure over the episodes with these indices
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Summary:
 
     policy: str  # the planner's label
     episodes: int
-    attempts: int  # of trials, all; else without those of a planner that said that there is no grasp
+    attempts: int  # all, if episodes are trials; else those in which the planner did not say that there is no grasp
     successes: int
     rate: float  # successes over attempts
     low: float  # Wilson's bounds
@@ -84,17 +84,17 @@ class Summary:
     cleared: float  # successes over objects
     cleared_low: float  # bounds from resampled units
     cleared_high: float
-    shares_of_ceilings: dict[str, CeilingShare]  # of each other ceiling that was asked and lifted something
+    shares_of_ceilings: dict[str, CeilingShare]  # for each other ceiling that was asked and lifted something
     emptied: int  # episodes in which every object was lifted
     emptied_low: float  # Wilson's bounds of their share
     emptied_high: float
     lost: int  # objects that left the workspace
-    outcomes: dict[str, int]  # of all attempts
-    endings: dict[str, int]  # of the episodes
+    outcomes: dict[str, int]  # how often attempts ended in each way
+    endings: dict[str, int]  # how often episodes did
     robust_plans: int  # attempts with a quality above one half
     robust_successes: int
     precision: float  # share of the robust plans that succeeded: precision at Q > 0.5
-    average_precision: float  # of quality as a predictor of success; NaN where it says nothing
+    average_precision: float  # how well quality predicts success; NaN where it says nothing
     planning_seconds: float  # median over all attempts
     picks_per_hour: float  # successes over the time of all attempts: motion_time and planning
 
@@ -106,8 +106,8 @@ class TrialComparison:
     first: str
     second: str
     paired: PairedDifference
-    holm_p_value: float  # of McNemar's test, corrected for all pairs of the run
-    low_over_objects: float  # 95 %, from resampled objects
+    holm_p_value: float  # McNemar's, corrected for all pairs of the run
+    low_over_objects: float  # 95 % bounds from resampled objects
     high_over_objects: float
 
 
@@ -255,7 +255,7 @@ def _summary(
     emptied, everything = int(np.sum(counts[:, 0] == counts[:, OBJECTS])), np.arange(len(ran))
     results: list[EpisodeResult] = [record.results[label] for record in ran]
     made = [attempt for result in results for attempt in result.attempts]
-    robust = [attempt for attempt in made if attempt.quality > CONFIDENT]
+    robust = [attempt for attempt in made if attempt.quality > ROBUST_QUALITY]
     robust_successes = sum(attempt.success for attempt in robust)
     tried, seconds = [attempt for attempt in made if attempt.executed], [attempt.seconds for attempt in made]
     hours = (config.motion_time * attempts + sum(seconds)) / 3600

@@ -17,14 +17,14 @@ class Attempt:
     """One look, plan and pick, in SI units."""
 
     outcome: Outcome
-    quality: float = float("nan")  # of the grasp that was executed
-    seconds: float = 0.0  # of planning
+    quality: float = float("nan")  # the executed grasp's, by its planner
+    seconds: float = 0.0  # how long planning took
     reason: str = ""  # why there is no plan
-    contact_distance: float = float("nan")  # these four as in outcome.py: PickResult
+    contact_distance: float = float("nan")  # this and the next three are those of the PickResult (outcome.py)
     rise: float = 0.0
     pushed: float = 0.0
     peak_force: float = 0.0
-    world_from_grasp: tuple[tuple[float, ...], ...] = ()  # as it was executed; nothing where there was no plan
+    world_from_grasp: tuple[tuple[float, ...], ...] = ()  # the executed grasp; nothing where there was no plan
     width: float = float("nan")
     objects: int = 1  # how many were there
     held: int = -1  # which of the record's objects both pads held; -1: none
@@ -75,16 +75,16 @@ class EpisodeRecord:
 
     index: int
     objects: tuple[str, ...] = ()
-    sizes: tuple[tuple[float, ...], ...] = ()  # of the objects' bounding boxes along the axes of their files
+    sizes: tuple[tuple[float, ...], ...] = ()  # sides of the objects' bounding boxes along the axes of their files
     masses: tuple[float, ...] = ()
     friction: float = float("nan")
-    plan_seed: int = 0  # of every planner's first plan
+    plan_seed: int = 0  # every planner makes its first plan with it
     left_out: int = 0  # objects that did not come to rest in the workspace, or found no place, before the episode
     passed_over: dict[str, str] = field(default_factory=dict)  # objects that cannot be used, and why; others stood in
-    results: dict[str, EpisodeResult] = field(default_factory=dict)  # by the planner's label
+    results: dict[str, EpisodeResult] = field(default_factory=dict)  # keys are the planners' labels
     problem: str = ""  # why the episode could not start, or be judged; then it has no results
-    fits: tuple[Fit, ...] = ()  # of the pieces that the objects collide as, at their sizes
-    seconds: float = float("nan")  # of all of it, planning included
+    fits: tuple[Fit, ...] = ()  # how well the objects' collision pieces fit, at their sizes
+    seconds: float = float("nan")  # how long all of it took, planning included
 
 
 def started(records: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Replay", "example_blocks", "film_blocks", "gallery_blocks"]
 
 Replay = Callable[[PickRecord], ReplayedPick]
-GALLERY = 4  # successes, and as many failures, of each planner
-GALLERY_PLANNERS = 6  # the first ones: a page should stay below some megabytes
-FILMS = 3
+MAX_PICKS = 4  # each planner shows so many successes, and as many failures
+MAX_PLANNERS = 6  # the first ones are shown: a page should stay below some megabytes
+MAX_FILMS = 3
 
 
 def example_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
     moved = [pick for pick in picks if pick.result.moved]
     common = [outcome for outcome, _ in Counter(pick.result.outcome for pick in moved).most_common()]
     common.sort(key=lambda outcome: outcome != "success")
-    chosen = [[pick for pick in moved if pick.result.outcome == outcome][-1] for outcome in common[:FILMS]]
+    chosen = [[pick for pick in moved if pick.result.outcome == outcome][-1] for outcome in common[:MAX_FILMS]]
     shown = [replay(pick) for pick in chosen]  # the last ones: the first have film strips
     blocks = [picture_html(film(one.frames, one.world), _caption(one.record), FRAME_INTERVAL) for one in shown]
     return tuple(blocks) or (paragraph("No attempt moved the hand."),)
@@ -46,7 +46,7 @@ def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
 def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
     """Show some successes and some failures of each planner: the image with the grasp, and how the pick ended."""
     blocks = []
-    for planner in list(dict.fromkeys(pick.planner for pick in picks))[:GALLERY_PLANNERS]:
+    for planner in list(dict.fromkeys(pick.planner for pick in picks))[:MAX_PLANNERS]:
         executed = [pick for pick in picks if pick.planner == planner and pick.result.world_from_grasp]
         successes = _spread([pick for pick in executed if pick.result.success])
         failures = _spread([pick for pick in executed if not pick.result.success])
@@ -80,8 +80,8 @@ def _example(pick: ReplayedPick) -> str:
 
 
 def _spread(picks: Sequence[PickRecord]) -> list[PickRecord]:
-    """Choose at most GALLERY of them, evenly from the first to the last."""
-    rows = np.linspace(0, len(picks) - 1, min(GALLERY, len(picks))).round().astype(int)
+    """Choose at most MAX_PICKS of them, evenly from the first to the last."""
+    rows = np.linspace(0, len(picks) - 1, min(MAX_PICKS, len(picks))).round().astype(int)
     return [picks[row] for row in rows]
 
 

@@ -6,7 +6,7 @@ from data_gen.objects.piece_fit import FAR
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.report.page import figure_html, paragraph, table_html
 from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.analysis.piece_fits import LISTED, count_far, fits_by_object
+from sim_eval.analysis.piece_fits import MAX_LISTED, count_far, fits_by_object
 from sim_eval.episodes.records import EpisodeRecord, started
 from sim_eval.pages.outcome_figures import ObjectOutcome, family_of, size_figure, worst_rows
 
@@ -60,7 +60,7 @@ def fit_blocks(records: Sequence[EpisodeRecord]) -> tuple[str, ...]:
         return (paragraph("The records do not tell it: the run is of an older version."),)
     rows = [
         [name, f"{fit.far_share:.1%}", f"{1000 * fit.hausdorff:.2f}", f"{fit.volume_error:.2%}"]
-        for name, fit in list(fits.items())[:LISTED]
+        for name, fit in list(fits.items())[:MAX_LISTED]
     ]
     header = ["object", f"surface > {1000 * FAR:g} mm off", "farthest, mm", "volume error"]
     note = (

@@ -45,7 +45,7 @@ class ObjectOutcome:
 
     planner: str
     object: str
-    size: tuple[float, ...]  # of its bounding box, metres; nothing where it is not known
+    size: tuple[float, ...]  # sides of its bounding box, metres; nothing where they are not known
     success: bool  # it was lifted in the end
 
 

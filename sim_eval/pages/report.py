@@ -24,8 +24,8 @@ from sim_eval.replay.replay import PickRecord, Replays, picks_of
 
 __all__ = ["MEANING", "simulation_sections", "write_simulation_report"]
 
-PICTURED_EPISODES = 4  # the first ones: to picture one attempt, all those before it in its episode are made again
-UNSTARTED = 50  # that are listed one by one
+MAX_PICTURED = 4  # episodes in pictures: to show one attempt, all those before it in its episode are made again
+MAX_UNSTARTED = 50  # episodes that are listed one by one
 
 MEANING: dict[Outcome, str] = {
     "success": "The object was still between both pads after lifting and shaking.",
@@ -67,7 +67,7 @@ def _pictured(picks: Sequence[PickRecord]) -> Sequence[PickRecord]:
     """Choose what films and gallery show: all, if every attempt is the only one of its episode."""
     if not any(pick.attempt for pick in picks):
         return picks
-    first = sorted({pick.index for pick in picks})[:PICTURED_EPISODES]
+    first = sorted({pick.index for pick in picks})[:MAX_PICTURED]
     return [pick for pick in picks if pick.index in first]
 
 
@@ -138,9 +138,9 @@ def _protocol_section(run: FinishedRun) -> Section:
     ]
     blocks = [table_html(["", ""], facts)]
     if unstarted:
-        blocks.append(table_html([f"{unit} that could not start", "why"], unstarted[:UNSTARTED]))
-    if len(unstarted) > UNSTARTED:
-        blocks.append(paragraph(f"and {len(unstarted) - UNSTARTED} more, in results.json."))
+        blocks.append(table_html([f"{unit} that could not start", "why"], unstarted[:MAX_UNSTARTED]))
+    if len(unstarted) > MAX_UNSTARTED:
+        blocks.append(paragraph(f"and {len(unstarted) - MAX_UNSTARTED} more, in results.json."))
     settings = table_html(["setting (SI units)", "value"], _flat(config_to_dict(run.config)))
     return Section("Protocol", (*blocks, details_html("All settings", settings)))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["episode_blocks", "trial_blocks"]
 
-MAX_ROWS = 10  # of a table of objects that cannot be used
+MAX_ROWS = 10  # so many objects that cannot be used are listed
 
 
 def trial_blocks(run: FinishedRun) -> tuple[str, ...]:

@@ -33,9 +33,9 @@ from sim_eval.planners.planner import Planner, Situation
 __all__ = ["CEILINGS", "CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
 
 LABEL = "robust_centered_closure"
-CANDIDATES = 400  # of each object
+CANDIDATES_EACH = 400  # each object has so many
 MIXTURE = CandidateConfig(antipodal=0.7, near_miss=0.3, action_space=0.0)
-CLOSE = 0.02  # labels that differ by less are as good: among them the grasp nearest the centre of mass is taken
+MAX_TIE = 0.02  # labels that differ by less are as good: the grasp nearest to the centre of mass is taken then
 
 
 def true_robustness(
@@ -46,7 +46,7 @@ def true_robustness(
     rng: np.random.Generator,
     samples: int = 64,
 ) -> Float64[np.ndarray, "N"]:
-    """The soft label of grasps of one solid of a scene, from its true mesh and pose."""
+    """Label grasps of one solid of a scene softly, from its true mesh and pose."""
     assumed = MetricConfig(uncertainty=UncertaintyConfig(samples=samples))
     origin = np.full(len(grasps_in_world), "oracle")
     labels = label_grasps(scene, target, grasps_in_world, origin, gripper, [LABEL], assumed, rng)
@@ -55,12 +55,12 @@ def true_robustness(
 
 
 class Oracle(Planner):
-    """The best label among many grasps of the true meshes, executed without any error."""
+    """Takes the grasp with the best label among many on the true meshes; the arm goes exactly there."""
 
     name: ClassVar[str] = "oracle"
 
     def plan(self, situation: Situation) -> GraspPlan:
-        """See Planner. All grasps with a label above zero, best first."""
+        """See Planner. The plan holds all grasps with a label above zero, best first."""
         start = perf_counter()
         rng, gripper = np.random.default_rng(situation.seed), situation.observation.gripper
         grasps, values = [Grasps.none()], [np.zeros(0)]
@@ -78,12 +78,12 @@ class Oracle(Planner):
         return GraspPlan(in_camera, robustness[order], "", seconds, self.name)
 
     def _world_from_camera(self, situation: Situation) -> Float64[np.ndarray, "4 4"]:
-        """The pose through which a grasp in the world is told to the arm: the one that the arm believes in."""
+        """Choose the pose through which a grasp in the world is told to the arm: the one that the arm believes in."""
         return situation.world_from_believed_camera
 
 
 class CalibratedOracle(Oracle):
-    """The same grasp, told in the true camera's frame: the arm's calibration error comes on top."""
+    """Takes the same grasp, told in the true camera's frame: the arm's calibration error comes on top."""
 
     name: ClassVar[str] = "oracle_calibrated"
 
@@ -92,7 +92,7 @@ class CalibratedOracle(Oracle):
 
 
 class OracleOnImage(Planner):
-    """The cross-entropy policy on the noisy image, with the true label for a quality."""
+    """Searches as the cross-entropy policy does on the noisy image, with the true label for a quality."""
 
     def plan(self, situation: Situation) -> GraspPlan:
         """See Planner."""
@@ -100,7 +100,7 @@ class OracleOnImage(Planner):
         return policy.plan(situation.observation, np.random.default_rng(situation.seed))
 
 
-# by the name that --policy and results know them by; each is made without arguments
+# --policy and results know them by these names; each is made without arguments
 CEILINGS: dict[str, type[Planner]] = {
     "oracle": Oracle,
     "oracle_calibrated": CalibratedOracle,
@@ -109,7 +109,7 @@ CEILINGS: dict[str, type[Planner]] = {
 
 
 class _TrueQuality:
-    """The label of grasps in the camera's frame: of whichever object they hold best."""
+    """Labels grasps in the camera's frame, each with the object that it holds best."""
 
     def __init__(self, situation: Situation) -> None:
         self.situation = situation
@@ -132,15 +132,15 @@ class _TrueQuality:
 def _best_first(
     scene: Scene, target: int, gripper: ParallelJawGripper, rng: np.random.Generator
 ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
-    """Grasps of one solid that may hold, in the world, and their labels; near ties go to the centre of mass."""
+    """Sample grasps that may hold one solid, in the world, and label them; near ties go to the centre of mass."""
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
     try:
-        grasps, _ = sample_candidates(solid, world_from_object, gripper, CANDIDATES, MIXTURE, rng)
+        grasps, _ = sample_candidates(solid, world_from_object, gripper, CANDIDATES_EACH, MIXTURE, rng)
     except InputError:
         return Grasps.none(), np.zeros(0)
     robustness = true_robustness(scene, target, grasps, gripper, rng)
     center = world_from_object[:3, :3] @ solid.center_of_mass + world_from_object[:3, 3]
     off_center = np.linalg.norm(grasps.origin - center, axis=1) / solid.radius
-    ranked = np.maximum(robustness - CLOSE * np.minimum(off_center, 1.0), 0.0)
-    holds = robustness > CLOSE
+    ranked = np.maximum(robustness - MAX_TIE * np.minimum(off_center, 1.0), 0.0)
+    holds = robustness > MAX_TIE
     return grasps[holds], ranked[holds]

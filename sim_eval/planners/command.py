@@ -67,7 +67,7 @@ class CommandPlanner(Planner):
             return _read_plan(folder / "plan.json", situation.observation, seconds)
 
     def _run(self, arguments: list[str], errors: Path) -> int:
-        """The exit status, 0 or NOTHING_FOUND. A group of its own, so that a hanging planner's children die too.
+        """Run a program, and return its exit status, 0 or NOTHING_FOUND. A hanging one's children die with it.
 
         What it says on standard error goes to a file: a pipe would stay open as long as any of its children lives.
         """
@@ -92,7 +92,7 @@ class CommandPlanner(Planner):
 
 
 def save_observation(observation: Observation, folder: Path) -> None:
-    """All that a policy sees, as files for `graspnet plan`: depth.npy, camera.json, segmask.png, gripper.json.
+    """Write all that a policy sees as files for `graspnet plan`: depth.npy, camera.json, segmask.png, gripper.json.
 
     Without a segmask what rises above the table is marked: who gets the files need not know of two cases.
     """
@@ -106,7 +106,7 @@ def save_observation(observation: Observation, folder: Path) -> None:
 
 
 def _last_line(path: Path) -> str:
-    """What a program said last, however much it was."""
+    """Read what a program said last, however much it was."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 4096))
         lines = file.read().decode(errors="replace").strip().splitlines()

@@ -27,12 +27,12 @@ class Situation:
     scene: Scene
     world_from_camera: Float64[np.ndarray, "4 4"]
     world_from_believed_camera: Float64[np.ndarray, "4 4"]  # where the arm takes the camera to be: grasps go there
-    seed: int  # of the planner's randomness
+    seed: int  # the planner's randomness starts from it
 
 
 class Planner(ABC):
-    """From a situation to ranked grasps in the camera's frame."""
+    """Answers a situation with ranked grasps in the camera's frame."""
 
     @abstractmethod
     def plan(self, situation: Situation) -> GraspPlan:
-        """The plan; the same situation gives the same one. PlannerError: it cannot answer."""
+        """Plan grasps; the same situation gives the same plan. PlannerError: it cannot answer."""

@@ -17,7 +17,7 @@ from sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, Single
 
 __all__ = ["BASE", "ProtocolConfig"]
 
-BASE = "base"  # how the protocol itself is called beside its variants
+BASE = "base"  # the protocol itself has this name beside its variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,11 @@ class ProtocolConfig:
     task: SingleConfig | PileConfig | PackedConfig | BinConfig = field(default_factory=SingleConfig)
     gripper: str = "yumi"  # a preset or a file
     objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=112))  # procedural, four of each family
-    shape_seed: int = 1000  # of procedural objects: which shapes, whatever the episodes' seed
+    shape_seed: int = 1000  # procedural shapes come from it, whatever the episodes' seed is
     view: CameraConfig = field(default_factory=CameraConfig)
     sensor: str = "structured_light"
-    sensor_noise: float = 1.0  # times the sensor's errors; 0: none but its shadows and grazing losses
-    depth_scale: float = 1.0  # times every measured depth
+    sensor_noise: float = 1.0  # factor of the sensor's errors; 0: none but its shadows and grazing losses
+    depth_scale: float = 1.0  # factor of every measured depth
     friction_mean: float = 0.5
     friction_deviation: float = 0.1
     friction_range: tuple[float, float] = (0.2, 1.0)  # the normal distribution is truncated to it
@@ -43,10 +43,10 @@ class ProtocolConfig:
     calibration_translation: float = 0.001  # σ along each axis of the camera
     calibration_rotation: float = np.deg2rad(0.1)  # σ about each axis of the camera
     pick: PickConfig = field(default_factory=PickConfig)
-    # s of an attempt without planning, to give picks per hour; FC-GQ-CNN's 296 an hour at 85.6 % are 10.4 s each, of
-    # which planning took 0.625 s (Satish et al., RA-L 2019)
+    # An attempt without planning takes so many seconds: picks per hour are counted with it. FC-GQ-CNN's 296 an hour at
+    # 85.6 % are 10.4 s each, of which planning took 0.625 s (Satish et al., RA-L 2019).
     motion_time: float = 9.8
-    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # KEY=VALUE of each (analysis/variants.py)
+    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name: KEY=VALUE … (analysis/variants.py)
 
     def __post_init__(self) -> None:
         low, high = self.friction_range

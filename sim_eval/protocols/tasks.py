@@ -30,9 +30,9 @@ BIN = DropConfig(bin_x=(0.32, 0.32), bin_y=(0.24, 0.24), wall_height=(0.10, 0.10
 class FusionConfig:
     """Clean views from all around, fused into one image (VGN's: its paper and its released code). SI units."""
 
-    views: int = 6  # on a circle
-    radius: float = 0.6  # of the sphere, about the cube's centre on the table, that the circle lies on
-    polar: float = np.deg2rad(30)  # of the circle, from the vertical
+    views: int = 6  # as many images, taken on a circle
+    radius: float = 0.6  # the circle lies on a sphere of this radius about the cube's centre on the table
+    polar: float = np.deg2rad(30)  # angle from the vertical to the circle
     # voxels along a side of the cube. 120, 2.5 mm of 0.30 m: VGN's for methods that plan on the fused surface, as we
     # do; 40 for its own network
     resolution: int = 120
@@ -55,9 +55,9 @@ class SingleConfig(PlacementConfig):
     kind: Literal["single"] = "single"
     object_set: str | None = None  # a frozen set or its file instead of `objects`; its sizes follow the hand's opening
     stable_pose_probability: float = 0.01  # poses less likely than this are left out
-    settle_time: float = 0.5  # at most, before the camera looks
-    shift: float = 0.0  # along the table, in a random direction, that the object moves between the look and the pick
-    turn: float = 0.0  # about the vertical, to a random side, that it turns meanwhile
+    settle_time: float = 0.5  # longest time until the camera looks
+    shift: float = 0.0  # the object moves so far along the table, to a random side, between the look and the pick
+    turn: float = 0.0  # it turns so far about the vertical meanwhile, one way or the other
 
     unit: ClassVar[str] = "trial"  # what people call an episode
     heuristic: ClassVar[str] = "principal_axis"  # who plans where nobody is named
@@ -79,9 +79,9 @@ class _ClutterConfig:
     """Several objects, and attempts until the episode ends. SI units."""
 
     objects: int = 5
-    scale: tuple[float, float] = (0.8, 1.0)  # of each object, uniform
-    settle_time: float = 2.0  # at most, before each attempt
-    failures: int = 2  # in a row, that end an episode
+    scale: tuple[float, float] = (0.8, 1.0)  # each object draws a factor for its size from this range
+    settle_time: float = 2.0  # longest time before each attempt
+    failures: int = 2  # so many in a row end an episode
     ends_without_plan: bool = True  # an episode ends when no grasp is found; else that counts among `failures`
 
     unit: ClassVar[str] = "round"
@@ -104,7 +104,7 @@ class PileConfig(_ClutterConfig):
     """Objects that were dropped into a box, which was then taken away."""
 
     kind: Literal["pile"] = "pile"
-    side: float = 0.30  # of the cube that is the workspace
+    side: float = 0.30  # the workspace is a cube with this side
     drop: DropConfig = BOX
     fusion: FusionConfig | None = None  # planners see clean views from all around instead of what the sensor gives
 
@@ -119,10 +119,10 @@ class PackedConfig(_ClutterConfig):
 
     kind: Literal["packed"] = "packed"
     scale: tuple[float, float] = (0.7, 0.9)
-    side: float = 0.30  # of the cube that is the workspace
+    side: float = 0.30  # the workspace is a cube with this side
     spread: float = 0.07  # objects stand at x, y in ± this
-    places: int = 12  # tries for all objects together; what touches another one is left out
-    fusion: FusionConfig | None = None  # as of a pile
+    places: int = 12  # all objects together are tried at so many; what touches another one is left out
+    fusion: FusionConfig | None = None  # as for a pile
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,12 +34,12 @@ FRAME_INTERVAL = 0.05  # s between the pictures of a film
 class PickRecord:
     """One attempt of one planner, as recorded, and where it is found."""
 
-    index: int  # of the episode
-    attempt: int  # in the episode
+    index: int  # the episode's number
+    attempt: int  # its number in the episode
     planner: str
     place: str  # where it is found, for people
     object: str  # the one that was there, or of several the one that both pads held, if any
-    size: tuple[float, ...]  # of its bounding box, metres
+    size: tuple[float, ...]  # sides of that object's bounding box, metres
     result: Attempt
 
 
@@ -54,7 +54,7 @@ class ReplayedPick:
     world_from_objects: Float64[np.ndarray, "M 4 4"]
     world_from_believed_camera: Float64[np.ndarray, "4 4"]
     grasp_in_world: Grasps  # one, or none
-    frames: tuple[PickFrame, ...]  # of a grasp that was refused, for it would have gone below the table, one frame
+    frames: tuple[PickFrame, ...]  # one, if the grasp was refused, for it would have gone below the table
 
     @property
     def grasp_in_camera(self) -> Grasps:

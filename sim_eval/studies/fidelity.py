@@ -95,7 +95,7 @@ class ObjectFit:
 
 
 def verdicts(share: Share) -> Bool[np.ndarray, "N V"]:
-    """Whether each of N grasps of one object was lifted, under each of V variants."""
+    """Say whether each of N grasps of one object was lifted, under each of V variants."""
     case = drawn(share)
     worlds = [
         PickWorld(case.solid, case.hand, variant.pick, case.density, case.friction) for variant in STUDIES[share.study]
@@ -105,7 +105,7 @@ def verdicts(share: Share) -> Bool[np.ndarray, "N V"]:
 
 
 def geometry(config: ObjectConfig, name: str) -> ObjectFit:
-    """How far one object's collision pieces are from its surface."""
+    """Measure how far one object's collision pieces are from its surface."""
     try:
         solid = load_object(config, name, np.random.default_rng(0))
         parts = convex_parts(solid)

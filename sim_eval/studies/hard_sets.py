@@ -51,11 +51,12 @@ __all__ = ["RULES", "Rule", "build", "candidate", "distinct"]
 
 HARD = 5  # stream of the candidates: default_rng([seed, number, HARD])
 HEURISTICS = ("principal_axis", "central_antipodal")
-RUNS = 2  # of each heuristic, each with a camera, a friction and noise of its own
-LIFTS, TRIES = 3, 8  # distinct grasps with which the ceiling must lift it, and how many it may try
-APART, TURNED = 0.01, np.deg2rad(20)  # metres or radians by which grasps are distinct
-SAMPLES, MARGIN, NARROW = 200, 0.0025, 0.05  # grasps of `hard_shape`; clearance (m) and the share that has it
-FRICTION = 0.4  # of the cones of those grasps: one deviation below what trials draw
+RUNS_EACH = 2  # each heuristic tries so often, each time with a camera, a friction and noise of its own
+MIN_LIFTS, MAX_TRIES = 3, 8  # the ceiling must lift it with so many distinct grasps of those that it may try
+MIN_SEPARATION, MIN_ANGLE = 0.01, np.deg2rad(20)  # grasps are distinct by one of them (metres, radians)
+# `hard_shape` samples so many grasps of an object; less than that share of them may have so many metres of clearance.
+SAMPLES, MAX_FREE_SHARE, MIN_CLEARANCE = 200, 0.05, 0.0025
+FRICTION = 0.4  # the cones of those grasps have it: one deviation below what trials draw
 CONDITIONS, TASK = ProtocolConfig(), SingleConfig()  # hand, sensor and distributions under which `hard` was tried
 SIZES = ObjectConfig(graspable_width=(0.3, 1.0))  # in openings: the narrowest side fits between the jaws
 
@@ -72,7 +73,7 @@ class Rule:
 
 
 def candidate(seed: int, number: int) -> ObjectPose:
-    """Number `number` of a seed: a shape of the families in turn, a stable pose, a size for the hand."""
+    """Make candidate number `number` of a seed: a shape of the families in turn, a stable pose, a size for the hand."""
     rng = np.random.default_rng([seed, number, HARD])
     family = list(FAMILIES)[number % len(FAMILIES)]
     solid = make_solid(family, rng, f"{family}_{number:05d}")
@@ -81,12 +82,14 @@ def candidate(seed: int, number: int) -> ObjectPose:
 
 
 def distinct(grasps: Grasps, most: int) -> Int64[np.ndarray, "K"]:
-    """Indices of at most `most` grasps: the first, the next one that is more than APART or TURNED from it, and so on.
-    A hand turned by half a turn about its approach is the same."""
+    """Choose at most `most` grasps: the first, the next one that is distinct from it, and so on; returns their indices.
+
+    Distinct grasps are more than MIN_SEPARATION or MIN_ANGLE apart. Half a turn about the approach makes no other hand.
+    """
     chosen: list[int] = []
     for i in range(len(grasps)):
-        near = np.linalg.norm(grasps.origin[chosen] - grasps.origin[i], axis=1) <= APART
-        if not np.any(near & (_angle(grasps.poses[chosen, :3, :3], grasps.poses[i, :3, :3]) <= TURNED)):
+        near = np.linalg.norm(grasps.origin[chosen] - grasps.origin[i], axis=1) <= MIN_SEPARATION
+        if not np.any(near & (_angle(grasps.poses[chosen, :3, :3], grasps.poses[i, :3, :3]) <= MIN_ANGLE)):
             chosen.append(i)
         if len(chosen) == most:
             break
@@ -137,7 +140,7 @@ def _judged(rule: str, seed: int, number: int) -> tuple[int, str]:
 
 def _by_outcome(one: ObjectPose, seed: int, number: int) -> str:
     try:
-        trials = [_trial(one, seed, RUNS * number + run) for run in range(RUNS)]
+        trials = [_trial(one, seed, RUNS_EACH * number + run) for run in range(RUNS_EACH)]
     except InputError:
         return "x"
     for name in HEURISTICS:
@@ -152,13 +155,13 @@ def _trial(one: ObjectPose, seed: int, run: int) -> Episode:
 
 
 def _ceiling_lifts(trial: Episode) -> bool:
-    """Try the best TRIES distinct grasps that the true mesh offers: do LIFTS of them lift it?"""
+    """Try the best MAX_TRIES distinct grasps that the true mesh offers: do MIN_LIFTS of them lift it?"""
     assert trial.situation is not None, "the object is in view"
     grasps = Oracle().plan(trial.situation).grasps_in_camera
     lifted = 0
-    for i in distinct(grasps, TRIES):
+    for i in distinct(grasps, MAX_TRIES):
         lifted += trial.execute(grasps[int(i) : int(i) + 1]).success
-        if lifted == LIFTS:
+        if lifted == MIN_LIFTS:
             return True
     return False
 
@@ -167,14 +170,14 @@ def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
     rng, hand = np.random.default_rng([seed, number, HARD, 1]), load_gripper(CONDITIONS.gripper)
     grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(friction=FRICTION), rng)
     scene = Scene((one.solid,), one.world_from_object[None])
-    free = np.sum(clearance(scene, 0, grasps, hand).smallest > MARGIN)
-    return "n" if free == 0 else "k" if free < NARROW * SAMPLES else "w"
+    free = np.sum(clearance(scene, 0, grasps, hand).smallest > MIN_CLEARANCE)
+    return "n" if free == 0 else "k" if free < MAX_FREE_SHARE * SAMPLES else "w"
 
 
 RULES: dict[str, Rule] = {
     "hard": Rule(
-        f"the ceiling, by {LABEL}, lifts it with {LIFTS} of its best {TRIES} distinct grasps, and each of"
-        f" {' and '.join(HEURISTICS)} fails at least 1 of {RUNS} runs",
+        f"the ceiling, by {LABEL}, lifts it with {MIN_LIFTS} of its best {MAX_TRIES} distinct grasps, and each of"
+        f" {' and '.join(HEURISTICS)} fails at least 1 of {RUNS_EACH} runs",
         {
             "x": NO_START,
             "e": "a heuristic lifted it in every run",
@@ -186,8 +189,8 @@ RULES: dict[str, Rule] = {
     ),
     "hard_shape": Rule(
         f"of {SAMPLES} pairs of surface points that face each other within a friction of {FRICTION}, for a hand from"
-        f" above (fewer, where there are not so many), some but fewer than {NARROW:.0%} leave it {1000 * MARGIN} mm to"
-        " everything",
+        f" above (fewer, where there are not so many), some but fewer than {MAX_FREE_SHARE:.0%} leave it"
+        f" {1000 * MIN_CLEARANCE} mm to everything",
         {"n": "no such pair", "w": "as many or more", "k": KEPT},
         _by_shape,
         1000,
@@ -196,7 +199,7 @@ RULES: dict[str, Rule] = {
 
 
 def _angle(rotations: Float64[np.ndarray, "K 3 3"], other: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "K"]:
-    """Angle between hands whose jaws are alike: the smaller one of both ways to hold."""
+    """Measure the angle between hands whose jaws are alike: the smaller one of both ways to hold."""
     turned = other @ np.diag([-1.0, -1.0, 1.0])
     traces = [np.einsum("kij,ij->k", rotations, one) for one in (other, turned)]
     return np.asarray(np.arccos(np.clip((np.maximum(*traces) - 1) / 2, -1.0, 1.0)))
@@ -204,7 +207,7 @@ def _angle(rotations: Float64[np.ndarray, "K 3 3"], other: Float64[np.ndarray, "
 
 @lru_cache(maxsize=1)
 def _renderer() -> RaycastRenderer:
-    """One for each process."""
+    """Keep one in each process."""
     return RaycastRenderer()
 
 

@@ -46,7 +46,7 @@ class Case:
 
 
 def drawn(share: Share) -> Case:
-    """The share's object and grasps, drawn as in generation, most of them near the edge between lifting and not."""
+    """Draw the share's object and grasps as in generation, most of them near the edge between lifting and not."""
     rng = np.random.default_rng([share.seed, share.index])
     hand = load_gripper(share.gripper)
     shape = load_object(share.objects, object_names(share.objects)[share.index], rng)
@@ -73,7 +73,7 @@ def creep(
     seconds: float = 2.0,
     edit: Callable[[Any], None] | None = None,
 ) -> float:
-    """How fast (m/s) a YuMi's grip through the middle lets a solid slide while its hand stands still.
+    """Measure how fast (m/s) a YuMi's grip through the middle lets a solid slide while its hand stands still.
 
     load: weight as a share of what Coulomb's friction holds, 2 μ F. Below one, the exact answer is no motion at all; a
     lift at `single`'s speed needs a third more. edit: of the world's MjSpec. NaN: the object was lost.

@@ -59,7 +59,7 @@ class StudyConfig:
 
 
 def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
-    """A row for each grasp of one object: where it comes from, its clearance, its metrics and its outcome.
+    """Fill a row for each grasp of one object: where it comes from, its clearance, its metrics and its outcome.
 
     Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
     """
@@ -94,8 +94,8 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
 
 
 def labels_of(table: pa.Table, assumed: MetricConfig) -> dict[str, Float64[np.ndarray, "N"]]:
-    """By name: each metric (so turned that more is better), the same times no collision, and times soft clearance; and
-    pad closures times what they leave out."""
+    """Collect by name each metric (so turned that more is better), the same times no collision, and times soft
+    clearance; and pad closures times what they leave out."""
     sigma = assumed.uncertainty.grasp_translation
     free = _column(table, "clearance")
     soft, values = ndtr(free / sigma), {name: _column(table, name) for name in LABELLED}
@@ -114,7 +114,7 @@ def labels_of(table: pa.Table, assumed: MetricConfig) -> dict[str, Float64[np.nd
 def scores(
     label: Float64[np.ndarray, "N"], lifted: Bool[np.ndarray, "N"], objects: Sequence[str]
 ) -> dict[str, tuple[float, float, float]]:
-    """Of one label: AUC, AP and top-1 success, each with the bounds of its interval."""
+    """Score one label: AUC, AP and top-1 success, each with the bounds of its interval."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     names = sorted(set(objects))

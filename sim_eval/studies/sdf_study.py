@@ -89,7 +89,7 @@ class Judged:
 
 
 def judged(variants: tuple[SdfVariant, ...], share: Share) -> Judged:
-    """The verdicts of every variant on the share's grasps, all from where the first lets the object come to rest."""
+    """Let every variant judge the share's grasps, all from where the first lets the object come to rest."""
     case = drawn(share)
     worlds, load_time, pick_time, lifted = [], [], [], []
     for variant in variants:
@@ -105,7 +105,7 @@ def judged(variants: tuple[SdfVariant, ...], share: Share) -> Judged:
 
 
 def world_of(solid: Solid, variant: SdfVariant, density: float, friction: float, gripper: str = "yumi") -> PickWorld:
-    """The variant's world with that one object; density and friction are `PickWorld`'s."""
+    """Make the variant's world with that one object; density and friction are `PickWorld`'s."""
     config = PickConfig(solver=variant.solver)
     return PickWorld(solid, load_gripper(gripper), config, density, friction, _edit(solid, variant))
 
@@ -146,7 +146,7 @@ FRICTION_ANGLE = np.arctan(0.5)  # of `creep`
 
 
 def wedge() -> trimesh.Trimesh:
-    """Narrow above, 20 mm; its sides meet the edges of the pads, so that all there is to hold on to are their normals.
+    """Make a wedge, 20 mm wide at its top; its sides meet the edges of the pads, whose normals are all that holds it.
 
     Coulomb's friction holds a weight of 2 F tan(atan μ − taper).
     """
@@ -156,7 +156,7 @@ def wedge() -> trimesh.Trimesh:
 
 
 def largest_creep(name: str, variant: SdfVariant) -> float:
-    """mm/s, over the loads, on one of `CREEP_SOLIDS` or the wedge; NaN where one of them was lost."""
+    """Find the fastest creep over the loads, in mm/s, on one of `CREEP_SOLIDS` or the wedge; NaN where one was lost."""
     solid = solid_from_mesh(wedge() if name == "wedge" else CREEP_SOLIDS[name], name)
     share = np.tan(FRICTION_ANGLE - TAPER) / np.tan(FRICTION_ANGLE) if name == "wedge" else 1.0
     edit = _edit(solid, variant)
@@ -231,7 +231,7 @@ def _readable(config: ObjectConfig, names: list[str]) -> Iterator[Solid]:
 
 
 def _fitted_pieces(solid: Solid) -> tuple[str, str]:
-    """How many pieces CoACD makes, nothing cached, and the share of the surface that they miss."""
+    """Count the pieces that CoACD makes, nothing cached, and measure the share of the surface that they miss."""
     try:
         with tempfile.TemporaryDirectory() as nothing_cached:
             parts = convex_parts(solid, Path(nothing_cached))
@@ -242,7 +242,7 @@ def _fitted_pieces(solid: Solid) -> tuple[str, str]:
 
 
 def _field_time(solid: Solid, config: FieldConfig) -> float:
-    """Seconds in which MuJoCo compiles a world with the solid's field."""
+    """Time how long MuJoCo compiles a world with the solid's field, in seconds."""
     solid = replace(solid, parts=(solid.mesh.convex_hull,))  # in place of pieces that `_as_field` removes
     start = _cpu_time()
     world_of(solid, SdfVariant("", config), 500.0, 0.5)
@@ -250,5 +250,5 @@ def _field_time(solid: Solid, config: FieldConfig) -> float:
 
 
 def _cpu_time() -> float:
-    """Seconds that this process has used, and those that it has waited for (CoACD runs in its own)."""
+    """Read the seconds that this process has used, and those that it has waited for (CoACD runs in its own)."""
     return sum(os.times()[:4])
