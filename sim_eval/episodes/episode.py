@@ -22,7 +22,7 @@ from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["Episode", "Workspace"]
 
-WALL_MARGIN = 0.005  # m from a bin's walls inwards where nothing is taken for an object: calibration and noise
+WALL_MARGIN = 0.005  # m; so near to a bin's walls nothing is taken for an object, for calibration and noise blur them
 MIN_AREA = 1e-4  # m²: smaller patches above the floor are noise of the sensor
 
 
@@ -32,7 +32,7 @@ class Workspace:
 
     x: float
     y: float
-    margin: float = 0.0  # to every side, from where on inwards something is taken for an object
+    margin: float = 0.0  # so near to its border nothing is taken for an object
 
     @staticmethod
     def cube(side: float) -> "Workspace":
@@ -46,7 +46,7 @@ class Workspace:
 
     @property
     def radius(self) -> float:
-        """Half the diagonal of the floor."""
+        """Measure half the diagonal of the floor."""
         return float(np.hypot(self.x, self.y))
 
     def contains(self, world_from_objects: Float64[np.ndarray, "M 4 4"]) -> Bool[np.ndarray, "M"]:
@@ -91,7 +91,7 @@ class Episode:
     sensor: Sensor
     workspace: Workspace | None = None  # None: an object that may lie anywhere in view; its outline is known instead
     left_out: int = 0  # objects that rolled out of the workspace, or found no place, before the first attempt
-    passed_over: dict[str, str] = field(default_factory=dict)  # objects that were drawn and cannot be used, and why
+    passed_over: dict[str, str] = field(default_factory=dict)  # objects that were drawn and cannot be used: why
     situation: Situation | None = None  # what a planner is asked first; None: nothing is seen
 
     @property
@@ -101,12 +101,12 @@ class Episode:
 
     @property
     def gripper(self) -> ParallelJawGripper:
-        """The hand."""
+        """Look up the world's hand."""
         return self.world.gripper
 
     @property
     def observation(self) -> Observation:
-        """What a policy sees first."""
+        """Look up what a policy sees first."""
         assert self.situation is not None, "something is seen"
         return self.situation.observation
 
