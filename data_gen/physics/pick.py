@@ -78,8 +78,8 @@ class HandWorld(World):
         """densities: kg/m³, of each object (masses are capped at config.max_mass). friction: of pads on objects, and of
         objects on each other. edit: changes the MjSpec before it is compiled."""
         self.gripper, self.config = gripper, config or PickConfig()
-        with_densities = list(zip(densities, solids, strict=True))
-        self.masses = tuple(min(density * solid.volume, self.config.max_mass) for density, solid in with_densities)
+        masses = (density * solid.volume for density, solid in zip(densities, solids, strict=True))
+        self.masses = tuple(min(mass, self.config.max_mass) for mass in masses)
         spec = _with_hand(solids, self.masses, bin_, gripper, self.config, friction)
         if edit is not None:
             edit(spec)
@@ -145,7 +145,7 @@ class HandWorld(World):
         outcome = run.approach() or run.close() or run.lift() or run.shake() or "success"
         return run.result(outcome)
 
-    def after_attempt(self, seconds: float = SETTLE_TIME) -> Float64[np.ndarray, "M 4 4"]:
+    def after_attempt(self, seconds: float) -> Float64[np.ndarray, "M 4 4"]:
         """Say where the objects lie after the last attempt, once the hand is gone and all is still, or after `seconds`.
 
         The hand vanishes where it is: how it would have drawn back through the heap is not simulated.
@@ -163,7 +163,7 @@ class HandWorld(World):
         for _ in range(round(seconds / self.config.solver.time_step)):
             self.mujoco.mj_step(self.model, self.data)
             speeds = np.abs(self.data.qvel[: 6 * len(self.solids)]).reshape(-1, 6).max(axis=1)
-            moving = ~(speeds < MAX_REST_SPEED)
+            moving = ~(speeds < MAX_REST_SPEED)  # NaN, after a step that diverged, counts as moving
             still = 0 if moving.any() else still + 1
             if still == 10:
                 break

@@ -10,11 +10,12 @@ from sim_eval.episodes.chance import planning_seed
 
 __all__ = ["from_version_2"]
 
-SINGLE = ("object_set", "stable_pose_probability", "shift", "turn")  # settings of `trial` that are the task's now
-PLACEMENT = ("placement", "oblique", "yaw")  # and these of `trial.scene`
-COUNTS = ("objects", "mean_objects", "bin_share", "reach")  # of `clutter.heap`: another setting said how many
+# These settings of `trial`, and of `trial.scene`, are the task's now.
+SINGLE, PLACEMENT = ("object_set", "stable_pose_probability", "shift", "turn"), ("placement", "oblique", "yaw")
+# These of `clutter.heap` had no effect: `clutter.objects` said how many there were, and there was a box or a bin.
+UNUSED = ("objects", "mean_objects", "bin_share", "reach")
 OF_ANY, OF_CUBE = ("objects", "scale", "settle_time", "failures", "ends_without_plan"), ("side", "fusion")
-CLUTTER = {
+CLUTTER = {  # what each kind used of `clutter`
     "pile": (*OF_ANY, *OF_CUBE, "heap"), "packed": (*OF_ANY, *OF_CUBE, "spread", "places"), "bin": (*OF_ANY, "heap"),
 }  # fmt: skip
 
@@ -44,7 +45,7 @@ def _protocol(old: dict[str, Any]) -> dict[str, Any]:
     if heap is not None:
         if heap["bin_share"] != 1:
             raise InputError(f"heap.bin_share is {heap['bin_share']}: without a box, a pile cannot be made any more")
-        task["drop"] = {key: value for key, value in heap.items() if key not in COUNTS}
+        task["drop"] = {key: value for key, value in heap.items() if key not in UNUSED}
     return shared | {"task": task} | {key: clutter[key] for key in ("motion_time",) if key in clutter}
 
 
