@@ -117,6 +117,25 @@ def test_each_preset_comes_back_from_its_own_boxes(derive, name, write):
     assert_same_frame(derived.root_from_grasp, TILTED)
 
 
+ROS_TAGS = """<robot name="hand" xmlns:xacro="http://www.ros.org/wiki/xacro">
+<material name="grey"><color rgba="1 1 1 1"/></material><link name="world"/>
+<joint name="fix" type="fixed"><parent link="world"/><child link="base"/><origin xyz="0 0 0.5"/></joint>
+<transmission name="t"><type>simple</type><joint name="to_left"/><actuator name="motor"/></transmission>
+<gazebo reference="left"><material>Red</material></gazebo>
+<ros2_control name="c" type="system"><hardware/></ros2_control>"""
+ROS_LINK = """<link name="left"><visual><geometry><mesh filename="package://gone/looks.dae"/></geometry></visual>
+<inertial><mass value="0"/><inertia ixx="0" ixy="0" ixz="0" iyy="0" iyz="0" izz="0"/></inertial>"""
+
+
+def test_what_ros_adds_to_a_urdf_does_not_matter(derive):
+    """A world link, transmissions, simulators' tags, a visual mesh that is missing, an inertia of zero."""
+    text = urdf_box_hand(YUMI).replace('<robot name="hand">', ROS_TAGS).replace('<link name="left">', ROS_LINK)
+    derived = derive(text, HandChoices(tool="tcp"), name="hand.urdf")
+    assert_same_sizes(derived.gripper, YUMI)
+    assert_same_frame(derived.root_from_grasp, np.eye(4))
+    assert derived.root == "base"
+
+
 def test_without_a_tool_frame_the_pads_are_square_at_the_fingertips(derive):
     broad = replace(YUMI, finger_breadth=0.02)
     low = replace(YUMI, finger_breadth=0.06)  # broader than long
