@@ -70,6 +70,7 @@ _SUMMARIES = {
     "demo": "The whole loop in minutes: meshes, dataset, network, plans, picks, report.",
     "export": "Our data and networks to other people's formats.",
     "generate": "Meshes to a dataset of depth images and labelled grasps.",
+    "gripper": "A gripper file from the URDF or MJCF of your hand, with a picture.",
     "import": "Other people's data and networks to ours.",
     "inspect": "What is in a dataset, a model or a plan, and whether it is whole.",
     "objects": "Which objects a dataset would be made of, how diverse, and what is wrong with them.",

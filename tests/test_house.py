@@ -151,7 +151,7 @@ def shown_overrides() -> list[tuple[str, tuple[str, ...]]]:
     """Config and KEY=VALUE of each `graspnet generate` that README, docs and help show."""
     texts = [
         path.read_text()
-        for path in (ROOT / "README.md", ROOT / "data_gen" / "generate" / "cli.py", *ROOT.glob("docs/*.md"))
+        for path in (ROOT / "README.md", ROOT / "data_gen" / "generate" / "cli.py", *ROOT.glob("docs/**/*.md"))
     ]
     shown = [words for text in texts for words in re.findall(r"graspnet generate ([^\n`]*)", text) if "=" in words]
     split = [shlex.split(words, comments=True) for words in shown]

@@ -1,16 +1,14 @@
 """MuJoCo bodies from solids: convex pieces to collide with (objects/decomposition.py), the mesh's mass and inertia."""
 
-import os
-import warnings
-from types import ModuleType
 from typing import Any
 
 import trimesh
 
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Bin
+from graspnet.physics_engine import load_mujoco
 
-__all__ = ["add_bin", "add_object", "add_table", "load_mujoco"]
+__all__ = ["add_bin", "add_object", "add_table"]
 
 # Collision bits: objects meet each other, table, bin and hand; the hand meets objects and bin, but passes the table.
 OBJECT, TABLE, HAND = 1, 2, 4
@@ -56,22 +54,3 @@ def add_object(spec: Any, solid: Solid, parts: tuple[trimesh.Trimesh, ...], dens
             name=mesh.name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh.name, contype=OBJECT, conaffinity=OBJECT,
         )  # fmt: skip
     return body
-
-
-def load_mujoco() -> ModuleType:
-    """Import `mujoco` without its window systems; what it warns of (a step that diverged) becomes a Python warning.
-
-    pyrender pins a PyOpenGL whose EGL part mujoco cannot import, so MUJOCO_GL=egl, common on servers, would stop us
-    here; nothing of ours draws with MuJoCo (film.py casts rays). By itself it would warn in a file, MUJOCO_LOG.TXT,
-    wherever a run happens to be.
-    """
-    os.environ["MUJOCO_GL"] = "disable"
-    import mujoco
-
-    if mujoco.get_mju_user_warning() is not _warn:
-        mujoco.set_mju_user_warning(_warn)
-    return mujoco
-
-
-def _warn(text: str) -> None:
-    warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.physics.bodies import HAND, OBJECT, load_mujoco
+from data_gen.physics.bodies import HAND, OBJECT
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import transform_points
 
 __all__ = ["CARRIAGE", "JAWS", "PARTS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float64
 
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
-from data_gen.physics.bodies import add_bin, add_object, add_table, load_mujoco
+from data_gen.physics.bodies import add_bin, add_object, add_table
 from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
+from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import rigid
 
 __all__ = ["SolverConfig", "World", "harden", "world_spec"]

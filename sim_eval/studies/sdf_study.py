@@ -26,11 +26,11 @@ from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names
 from data_gen.objects.piece_fit import fit_of
-from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.physics_engine import load_mujoco
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
 from sim_eval.analysis.statistics import bootstrap_over_objects, paired_difference

@@ -9,7 +9,8 @@ import trimesh
 
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import solid_from_mesh
-from data_gen.physics.bodies import add_object, load_mujoco
+from data_gen.physics.bodies import add_object
+from graspnet.physics_engine import load_mujoco
 
 
 def test_mass_and_inertia_are_those_of_a_solid_box():
@@ -34,7 +35,7 @@ def test_overlapping_pieces_add_no_mass():
 
 
 def test_mujoco_loads_where_the_environment_asks_for_egl():
-    code = "from data_gen.physics.bodies import load_mujoco; load_mujoco().MjSpec().compile()"
+    code = "from graspnet.physics_engine import load_mujoco; load_mujoco().MjSpec().compile()"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"MUJOCO_GL": "egl", "PATH": "/usr/bin"}, capture_output=True, check=False
     )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.hand import HandConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import frame_from_axes, rigid
 
 HANDS = ["yumi", "panda", "robotiq_85", "wide"]

@@ -10,10 +10,10 @@ from scipy.stats import chisquare, poisson
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.procedural import make_solid
 from data_gen.objects.unions import manifold_from_mesh
-from data_gen.physics.bodies import load_mujoco
 from data_gen.physics.heaps import DropConfig, Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
 from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
+from graspnet.physics_engine import load_mujoco
 
 BIN = Bin(0.30, 0.24, 0.10)
 FAMILIES = ("box", "mug", "cylinder", "bracket", "hammer", "rock", "stool", "tray", "ring", "prism")

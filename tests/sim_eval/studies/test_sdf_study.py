@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from data_gen.objects.meshes import solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.bodies import load_mujoco
+from graspnet.physics_engine import load_mujoco
 from sim_eval.studies.fidelity import main
 from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share
 from sim_eval.studies.sdf_study import FIELDS, PIECES, FieldConfig, SdfVariant, judged, largest_creep, wedge, world_of
