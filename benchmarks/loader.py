@@ -64,7 +64,7 @@ def _made_up_image(number: int, rng: np.random.Generator) -> ImageExamples:
         depth=depth,
         camera=CAMERA,
         camera_from_grasp=rigid(frame_from_axes(np.tile([0.0, 0.0, 1.0], (GRASPS, 1)), closing), origin),
-        hand=np.tile(load_gripper("yumi").sizes().astype(np.float32), (GRASPS, 1)),
+        sizes=np.tile(load_gripper("yumi").sizes(), (GRASPS, 1)),
         robustness=rng.random(GRASPS),
         feasible=np.ones(GRASPS, dtype=bool),
     )

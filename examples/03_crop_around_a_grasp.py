@@ -5,7 +5,6 @@ in units of the hand's opening and aligned with the grasp, agree. Writes 03_crop
 """
 
 import numpy as np
-import torch
 import trimesh
 from matplotlib.figure import Figure
 
@@ -13,9 +12,11 @@ from data_gen.objects.meshes import solid_from_mesh
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
-from graspnet.crops.crops import MetricCropConfig, grasp_crops
+from graspnet.crops.crops import grasp_crops
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.heightmap import DepthView
 from graspnet.transforms import frame_from_axes, invert, rigid
 
 solid = solid_from_mesh(trimesh.creation.box((0.08, 0.03, 0.04)), "box")
@@ -41,14 +42,8 @@ for row, (title, (camera, height)) in enumerate(views.items()):
     world_from_camera = rigid(looking_down, np.array([0.02, -0.01, height]))
     depth = RaycastRenderer().render(scene, camera, world_from_camera).depth
     grasp_in_camera = grasp_in_world.transformed(invert(world_from_camera))
-    crop = grasp_crops(
-        torch.from_numpy(depth)[None, None],
-        torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]]),
-        torch.from_numpy(grasp_in_camera.poses),
-        torch.zeros(1, dtype=torch.int64),
-        torch.from_numpy(gripper.sizes())[None],
-        MetricCropConfig(),
-    ).images[0, 0]
+    view = DepthView(depth, camera)
+    crop = grasp_crops(view, grasp_in_camera.poses, gripper.sizes()[None], MetricCropConfig()).images[0, 0]
     crops.append(crop)
     left, right = figure.subplots(2, 2, squeeze=False)[row] if row == 0 else figure.axes[2:]
     left.imshow(depth, cmap="viridis")

@@ -11,11 +11,13 @@ from PIL import Image
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.heightmap import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, is_rigid, unit
 
 __all__ = ["Observation", "Plane", "fit_plane", "read_depth", "read_mask"]
 
-MAX_TILT = np.deg2rad(30)  # a table tilted further from the optical axis than this is not taken for one
+MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
+REACH = 2.7  # in max_width: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
 MASK_HEIGHT = 0.005  # m above the table: what counts as an object where no mask is given (sensor noise is 1-2 mm)
 
 
@@ -70,7 +72,7 @@ class Observation:
 
     @cached_property
     def approach(self) -> Float64[np.ndarray, "3"]:
-        """The approach of every image grasp: the table's normal where within 30° of the optical axis, else that."""
+        """The approach of every image grasp: the table's normal where within 75° of the optical axis, else that."""
         if self.table is not None and self.table.normal[2] >= np.cos(MAX_TILT):
             return self.table.normal
         return np.array([0.0, 0.0, 1.0])
@@ -85,9 +87,31 @@ class Observation:
             return measured
         return measured & (self.table.height(np.nan_to_num(self.points)) > MASK_HEIGHT)
 
+    def height_map(self, approach: Float64[np.ndarray, "3"], pitch: float) -> HeightMap:
+        """The map along an approach around what may be grasped, as far as a gripper and a crop there can reach.
+
+        It is made once for each approach and pitch: sampler, constraints and crops all read the same one.
+        """
+        key = (*map_axes(approach)[:, 2].tolist(), pitch)
+        if key not in self._maps:
+            view = DepthView(self.depth, self.camera, self.object_mask)
+            self._maps[key] = HeightMap.of([view], approach, pitch, self._surroundings(approach))
+        return self._maps[key]
+
+    @cached_property
+    def _maps(self) -> dict[tuple[float, ...], HeightMap]:
+        return {}
+
+    def _surroundings(self, approach: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "2 2"]:
+        """The lowest and the highest (x, y) of the map."""
+        points = self.points[self.object_mask if self.object_mask.any() else np.isfinite(self.depth)]
+        xy = points @ map_axes(approach)[:, :2]
+        reach = REACH * self.gripper.max_width + float(np.hypot(*self.gripper.palm[:2])) / 2
+        return np.array([xy.min(axis=0) - reach, xy.max(axis=0) + reach])
+
 
 def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:
-    """The plane that most points lie on, within 30° of the optical axis; None if too few agree.
+    """The plane that most points lie on, within 75° of the optical axis; None if too few agree.
 
     RANSAC over 256 triples (Fischler & Bolles 1981) on at most 4096 points, then least squares on the inliers. The
     triples come from a fixed generator, so that the same image always has the same table. Points whose noise is large

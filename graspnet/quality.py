@@ -54,13 +54,14 @@ class NetworkQuality:
             return np.zeros(0)
         before = torch.get_num_threads()
         try:
-            batches = torch.from_numpy(grasps_in_camera.poses).split(self.batch_size)
+            starts = range(0, len(grasps_in_camera), self.batch_size)
+            batches = [grasps_in_camera.poses[start : start + self.batch_size] for start in starts]
             qualities = torch.cat([self._on_best_threads(observation, poses) for poses in batches])
         finally:
             torch.set_num_threads(before)
         return qualities.double().cpu().numpy()
 
-    def _on_best_threads(self, observation: Observation, poses: Float64[Tensor, "N 4 4"]) -> Float32[Tensor, "N"]:
+    def _on_best_threads(self, observation: Observation, poses: Float64[np.ndarray, "N 4 4"]) -> Float32[Tensor, "N"]:
         if not self._trials or len(poses) < self.batch_size:
             torch.set_num_threads(self.threads)
             return self._qualities(observation, poses)
@@ -72,13 +73,11 @@ class NetworkQuality:
         return qualities
 
     @torch.inference_mode()
-    def _qualities(self, observation: Observation, poses: Float64[Tensor, "N 4 4"]) -> Float32[Tensor, "N"]:
-        network, camera = self.checkpoint.network, observation.camera
+    def _qualities(self, observation: Observation, poses: Float64[np.ndarray, "N 4 4"]) -> Float32[Tensor, "N"]:
+        network, gripper = self.checkpoint.network, observation.gripper
         device = next(network.parameters()).device
-        depth = torch.from_numpy(observation.depth)[None, None].to(device)
-        intrinsics = torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]], dtype=torch.float64, device=device)
-        hand = torch.from_numpy(observation.gripper.sizes()).to(device).expand(len(poses), -1)
-        image_index = torch.zeros(len(poses), dtype=torch.int64, device=device)
-        crops = grasp_crops(depth, intrinsics, poses.to(device), image_index, hand, self.checkpoint.crop)
+        sizes = np.broadcast_to(gripper.sizes(), (len(poses), 8))
+        crops = grasp_crops(observation, poses, sizes, self.checkpoint.crop)
         parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
-        return self.checkpoint.quality(torch.cat([network(images, pose) for images, pose in parts]))
+        logits = [network(images.to(device), pose.to(device)) for images, pose in parts]
+        return self.checkpoint.quality(torch.cat(logits))

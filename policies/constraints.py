@@ -1,36 +1,49 @@
 """Which grasps the depth image allows: nothing measured in the way, the tips above the table, an object in between.
 
-A hand that moves straight along its approach sweeps everything above its fingertips and its palm. Seen along that
-approach, "does it touch?" is a question to a relief: is the nearest surface within a finger's rectangle nearer than
-the tip? So the measured points are dropped once onto a grid across the approach, and each grasp looks up a few cells.
-Within the image, what the camera does not see (the far side of an object, a shadow) counts as free.
+A gripper that moves straight along its approach sweeps everything above its fingertips and its palm. In the height map
+across that approach, "does it touch?" is a question to a few cells: does the surface under a finger rise above the
+tip? What the camera does not see (the far side of an object, a sensor's shadow) lies under a curtain. A finger may go
+there as far as `hidden_share` allows.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64
+from scipy.ndimage import binary_dilation
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
-from policies.approach_plane import ApproachPlane
+from policies.grasp_space import GraspSpace
 from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 
-__all__ = ["ConstraintConfig", "FeasibleSampler", "SurfaceMap", "feasible"]
+__all__ = ["REASONS", "ConstraintConfig", "Constraints", "FeasibleSampler"]
 
 TABLE_NOISE = 0.006  # metres: four deviations of a structured-light camera's depth at 0.7 m
+
+REASONS = (  # in the order in which they are checked; a grasp is refused for the first one
+    "a finger outside of the image",
+    "a fingertip in the table",
+    "a finger or the palm in what was measured",
+    "a finger where the camera does not see",
+    "nothing between the jaws",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConstraintConfig:
-    """Metres; `cells` counts cells of a fortieth of the hand's width (or a little more than a pixel)."""
+    """Lengths in metres; `cells` counts cells of the height map (3/128 of the gripper's width)."""
 
     depth_margin: float = 0.002  # a surface must stand out of the swept volume's floor by more: sensor noise
     table_clearance: float = 0.001  # between the fingertips and the fitted table
     overlap: float = 0.001  # by how much an object must rise above the fingertips: a washer is no higher
     cells: int = 3  # more than a few measured cells, so that a stray pixel on an edge forbids nothing
+    # A grasp is refused if more than this share of its fingers' cross-section goes deeper than the curtain of what the
+    # camera did not see. 1: the unseen counts as free. docs/experiments/policies.md compares.
+    hidden_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.depth_margin < 0 or self.overlap < 0 or self.cells < 1:
@@ -38,20 +51,8 @@ class ConstraintConfig:
                 f"depth_margin is {self.depth_margin}, overlap {self.overlap}, cells {self.cells}; "
                 "expected >= 0, >= 0 and >= 1"
             )
-
-
-def feasible(
-    observation: Observation, grasps_in_camera: Grasps, config: ConstraintConfig | None = None
-) -> Bool[np.ndarray, "N"]:
-    """Whether each grasp touches nothing measured on its straight way, stays above the table and has an object
-    between its jaws. Grasps may have different approaches; each new one costs a `SurfaceMap`."""
-    result = np.zeros(len(grasps_in_camera), dtype=bool)
-    approaches, group = np.unique(np.round(grasps_in_camera.approach, 6), axis=0, return_inverse=True)
-    for k, approach in enumerate(approaches):
-        members = np.flatnonzero(group.reshape(-1) == k)
-        surface = SurfaceMap.along(observation, ApproachPlane.across(observation, approach), config)
-        result[members] = surface.feasible(grasps_in_camera[members])
-    return result
+        if not 0 <= self.hidden_share <= 1:
+            raise InputError(f"hidden_share is {self.hidden_share}; it is a share, in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,15 @@ class FeasibleSampler:
     """Antipodal grasps of one observation that its image allows: where every policy starts."""
 
     sampler: AntipodalSampler
-    surface: "SurfaceMap"
+    constraints: "Constraints"
 
     @staticmethod
     def of(
         observation: Observation, sampling: AntipodalSamplerConfig, constraints: ConstraintConfig
     ) -> "FeasibleSampler":
         """InputError: nothing measured on the object mask."""
-        sampler = AntipodalSampler.of(observation, sampling)
-        return FeasibleSampler(sampler, SurfaceMap.along(observation, sampler.relief.plane, constraints))
+        space = GraspSpace.of(observation)
+        return FeasibleSampler(AntipodalSampler.of(space, sampling), Constraints(space, constraints))
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """Up to `count` of them; fewer where four rounds of four times as many hold fewer.
@@ -77,60 +78,38 @@ class FeasibleSampler:
         kept = Grasps.none()
         for _ in range(4):
             candidates = self.sampler.sample(4 * count, rng)
-            kept = Grasps.concatenate([kept, self.surface.pulled_back(candidates)])
+            kept = Grasps.concatenate([kept, self.constraints.pulled_back(candidates)])
             if len(kept) >= count or not len(candidates):
                 break
         return kept[slice(count)]
 
 
 @dataclass(frozen=True)
-class SurfaceMap:
-    """The nearest measured surface across an approach, around the objects: s in cells (row = y, column = x).
+class Constraints:
+    """What one observation allows along one approach. `refused` counts the reasons of all grasps that were refused."""
 
-    nearest: of everything; target: of what may be grasped; infinite where nothing was measured.
-    """
-
-    observation: Observation
-    plane: ApproachPlane
+    space: GraspSpace
     config: ConstraintConfig
-    cell: float
-    corner: Float64[np.ndarray, "2"]  # (x, y) of cell (0, 0)
-    nearest: Float32[np.ndarray, "h w"]
-    target: Float32[np.ndarray, "h w"]
-
-    @staticmethod
-    def along(observation: Observation, plane: ApproachPlane, config: ConstraintConfig | None = None) -> "SurfaceMap":
-        """The map of everything that a hand can reach which holds an object."""
-        camera, mask = observation.camera, observation.object_mask
-        distance = float(np.median(observation.depth[mask])) if mask.any() else 1.0
-        pixel = distance / min(camera.fx, camera.fy)
-        cell = max(observation.gripper.max_width / 40, 1.3 * pixel)  # 1.3: no holes between a slope's pixels
-        stride = max(1, int(cell / (1.3 * pixel)))
-        rows, columns = _window(mask, int(_reach(observation.gripper) / pixel) + 1, stride)
-        depth = observation.depth[rows, columns]
-        row, column = np.nonzero(np.isfinite(depth) & ~_is_table(observation, rows, columns))
-        uv = np.stack([columns.start + stride * column, rows.start + stride * row], axis=1).astype(np.float64)
-        xys = plane.coordinates(camera.deproject(uv, depth[row, column]))
-        on_object = mask[rows, columns][row, column]
-        corner = xys[:, :2].min(axis=0) if len(xys) else np.zeros(2)
-        index = np.rint((xys[:, :2] - corner) / cell).astype(np.int64)
-        shape = (int(index[:, 1].max()) + 1, int(index[:, 0].max()) + 1) if len(xys) else (1, 1)
-        nearest = _nearest_in_cells(index, xys[:, 2], shape)
-        target = _nearest_in_cells(index[on_object], xys[on_object, 2], shape)
-        return SurfaceMap(observation, plane, config or ConstraintConfig(), cell, corner, nearest, target)
+    refused: Counter[str] = field(default_factory=Counter)
 
     def feasible(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
-        """Whether each grasp (which approaches along the map's plane) touches nothing and has an object in its jaws."""
-        gripper, margin = self.observation.gripper, self.config.depth_margin
-        result = self._in_view(grasps_in_camera) & self._above_table(grasps_in_camera)
-        fingers, palm, between = _footprints(gripper, self.cell)
-        # the fingers decide most: what they refuse is not looked at again
-        for footprint, floor in ((fingers, gripper.pad_to_tip), (palm, gripper.palm_face)):
+        """Whether each grasp (whose approach is the space's) touches nothing and has an object in its jaws."""
+        gripper, margin = self.space.observation.gripper, self.config.depth_margin
+        over_tips = self.config.overlap - gripper.pad_to_tip
+        checks = (
+            self._in_view,
+            self._above_table,
+            lambda grasps: self._rise(self._measured, grasps, self._fingers) <= margin - gripper.pad_to_tip,
+            lambda grasps: self._rise(self._measured, grasps, self._palm) <= margin - gripper.palm_face,
+            lambda grasps: self._hidden_share(grasps) <= self.config.hidden_share,
+            lambda grasps: self._rise(self._graspable, grasps, self._between) > over_tips,
+        )
+        reasons = (*REASONS[:3], REASONS[2], *REASONS[3:])
+        result = np.ones(len(grasps_in_camera), dtype=bool)
+        for reason, allowed in zip(reasons, checks, strict=True):  # what one refuses is not looked at by the next
             left = np.flatnonzero(result)
-            result[left] = self._levels(self.nearest, grasps_in_camera[left], footprint) >= floor - margin
-        left = np.flatnonzero(result)
-        held = self._levels(self.target, grasps_in_camera[left], between)
-        result[left] = held < gripper.pad_to_tip - self.config.overlap
+            result[left] = allowed(grasps_in_camera[left])
+            self.refused[reason] += len(left) - int(result[left].sum())
         return result
 
     def pulled_back(self, grasps_in_camera: Grasps) -> Grasps:
@@ -139,47 +118,129 @@ class SurfaceMap:
         Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
         is for what is too low for more, not for what is aimed at badly.
         """
-        gripper = self.observation.gripper
-        seen = grasps_in_camera[self._in_view(grasps_in_camera)]
-        fingers, palm, between = _footprints(gripper, self.cell)
+        gripper = self.space.observation.gripper
+        over_tips = self.config.overlap - gripper.pad_to_tip
+        seen = grasps_in_camera[self._kept(REASONS[0], self._in_view(grasps_in_camera))]
         touching = np.maximum(
-            gripper.pad_to_tip - self._levels(self.nearest, seen, fingers),
-            gripper.palm_face - self._levels(self.nearest, seen, palm),
+            self._rise(self._measured, seen, self._fingers) + gripper.pad_to_tip,
+            self._rise(self._measured, seen, self._palm) + gripper.palm_face,
         )
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
         poses = seen.poses.copy()
         poses[:, :3, 3] -= touching[:, None] * seen.approach
         free = Grasps(poses, seen.width)
-        held = self._levels(self.target, free, between)
-        lowest = np.where(touching > 0, 0.0, gripper.pad_to_tip - self.config.overlap)
-        return free[self._above_table(free) & (held < lowest)]
+        kept = self._kept(REASONS[1], self._above_table(free))
+        free, touching = free[kept], touching[kept]
+        if self.config.hidden_share < 1:
+            kept = self._kept(REASONS[3], self._hidden_share(free) <= self.config.hidden_share)
+            free, touching = free[kept], touching[kept]
+        held = self._rise(self._graspable, free, self._between)
+        lowest = np.where(touching > 0, 0.0, over_tips)
+        given_up = REASONS[2] if (touching > 0).any() else REASONS[4]
+        return free[self._kept(given_up, held > lowest)]
 
-    def _levels(
+    def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+        self.refused[reason] += len(allowed) - int(allowed.sum())
+        return allowed
+
+    @cached_property
+    def _measured(self) -> Float32[np.ndarray, "h w"]:
+        """Height of what may be touched; −inf for the table and where nothing was measured.
+
+        Tips come within a millimetre of the table, which is less than the noise of its pixels; the fitted plane, which
+        averages over thousands of them, keeps tips above it instead. An object ends somewhere between the last pixel
+        that shows it and the next one: the cells of a curtain that border on it count as its own.
+        """
+        height_map = self.space.height_map
+        is_table = ~height_map.on_object & (height_map.height < self._table_of_cells + TABLE_NOISE)
+        solid = height_map.measured & ~is_table
+        rim = binary_dilation(solid) & ~height_map.measured
+        return np.where(solid | rim, height_map.height, np.float32(-np.inf))
+
+    @cached_property
+    def _graspable(self) -> Float32[np.ndarray, "h w"]:
+        """Height of what may be grasped, −inf elsewhere."""
+        return np.where(self.space.height_map.on_object, self.space.height_map.height, np.float32(-np.inf))
+
+    @cached_property
+    def _unseen(self) -> Float32[np.ndarray, "h w"]:
+        """Height below which something may hide, −inf elsewhere."""
+        height_map = self.space.height_map
+        low = height_map.height < self._table_of_cells + TABLE_NOISE  # a hole in the table's image hides nothing
+        return np.where(height_map.measured | low, np.float32(-np.inf), height_map.height)
+
+    @cached_property
+    def _table_of_cells(self) -> Float64[np.ndarray, "h w"]:
+        return self.space.table_height(self.space.height_map.cell_places())
+
+    @cached_property
+    def _fingers(self) -> Float64[np.ndarray, "P 3"]:
+        gripper = self.space.observation.gripper
+        half_thickness, fingers = gripper.finger_thickness / 2, []
+        for side in (-1.0, 1.0):
+            finger = _grid(gripper.finger_breadth / 2, half_thickness, self.space.height_map.pitch)
+            finger[:, 1] += side * half_thickness
+            fingers.append(np.column_stack([finger, np.full(len(finger), side)]))
+        return np.concatenate(fingers)
+
+    @cached_property
+    def _palm(self) -> Float64[np.ndarray, "P 3"]:
+        gripper = self.space.observation.gripper  # the palm is large: every other cell
+        palm = _grid(gripper.palm[0] / 2, gripper.palm[1] / 2, 2 * self.space.height_map.pitch)
+        return np.column_stack([palm, np.zeros(len(palm))])
+
+    @cached_property
+    def _between(self) -> Float64[np.ndarray, "P 3"]:
+        gripper = self.space.observation.gripper  # what lies here is only asked whether there is anything
+        half_opening = gripper.max_width / 2
+        between = _grid(gripper.finger_breadth / 2, half_opening, 2 * self.space.height_map.pitch)
+        return np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
+
+    def _rise(
         self, surface: Float32[np.ndarray, "h w"], grasps_in_camera: Grasps, footprint: Float64[np.ndarray, "P 3"]
     ) -> Float64[np.ndarray, "N"]:
-        """z, in each grasp's frame, of the surface under a footprint: of its `cells`-th nearest point, if it has any.
+        """How far the surface under a footprint rises over each grasp's origin: its `cells`-th highest cell.
+
+        −inf where fewer cells of the footprint have a surface.
+        """
+        heights = self._under(surface, grasps_in_camera, footprint)
+        kth = len(footprint) - min(self.config.cells, len(footprint))
+        highest = np.partition(heights, kth, axis=1)[:, kth].astype(np.float64)
+        return highest - self.space.coordinates(grasps_in_camera)[:, 2]
+
+    def _hidden_share(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """The share of the two fingers' cross-section in which the tip goes below a curtain, of the worse finger."""
+        tips = self.space.coordinates(grasps_in_camera)[:, 2] - self.space.observation.gripper.pad_to_tip
+        curtains = self._under(self._unseen, grasps_in_camera, self._fingers)
+        hidden = curtains > tips[:, None] + self.config.depth_margin
+        one, other = np.split(hidden, 2, axis=1)
+        return np.maximum(one.mean(axis=1), other.mean(axis=1))
+
+    def _under(
+        self, surface: Float32[np.ndarray, "h w"], grasps_in_camera: Grasps, footprint: Float64[np.ndarray, "P 3"]
+    ) -> Float32[np.ndarray, "N P"]:
+        """The surface's heights under the points of a footprint, −inf beside the map.
 
         A footprint's point is (x, y in metres, y in halves of the opening): fingers stand beside it, whatever it is.
         """
-        origin = self.plane.coordinates(grasps_in_camera.origin)
-        angle = self.plane.angles(grasps_in_camera).astype(np.float32)
+        height_map = self.space.height_map
+        angle = self.space.angles(grasps_in_camera).astype(np.float32)
         cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-        x, y, halves = footprint.astype(np.float32).T
-        along = y + halves * (grasps_in_camera.width[:, None] / 2).astype(np.float32)
-        start = ((origin[:, :2] - self.corner) / self.cell).astype(np.float32)
-        # the frame's x axis is y × z: (sin, -cos) for a closing axis (cos, sin) and an approach along s
-        column = np.rint(start[:, :1] + (along * cosine + x * sine) / np.float32(self.cell)).astype(np.int32)
-        row = np.rint(start[:, 1:] + (along * sine - x * cosine) / np.float32(self.cell)).astype(np.int32)
+        x, y, halves = (footprint / [height_map.pitch, height_map.pitch, 1.0]).astype(np.float32).T
+        along = y + halves * (grasps_in_camera.width[:, None] / 2 / height_map.pitch).astype(np.float32)
+        start = height_map.cells(self.space.coordinates(grasps_in_camera)[:, :2]).astype(np.float32)
+        # the grasp's x axis is y × z: (sin, −cos) for a closing axis (cos, sin) and an approach into the map
+        column = np.rint(start[:, :1] + along * cosine + x * sine).astype(np.int32)
+        row = np.rint(start[:, 1:] + along * sine - x * cosine).astype(np.int32)
         height, width = surface.shape
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        found = np.where(inside, surface.ravel()[np.where(inside, row * width + column, 0)], np.float32(np.inf))
-        kth = min(self.config.cells, len(footprint)) - 1
-        return np.partition(found, kth, axis=1)[:, kth].astype(np.float64) - origin[:, 2]
+        return np.where(inside, surface.ravel()[np.where(inside, row * width + column, 0)], np.float32(-np.inf))
 
     def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the image shows where both fingers go."""
-        camera = self.observation.camera
-        outwards = grasps_in_camera.width / 2 + self.observation.gripper.finger_thickness
+        observation = self.space.observation
+        camera = observation.camera
+        outwards = grasps_in_camera.width / 2 + observation.gripper.finger_thickness
         seen = np.ones(len(grasps_in_camera), dtype=bool)
         for side in (-1.0, 1.0):
             uv = camera.project(grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing)
@@ -188,7 +249,7 @@ class SurfaceMap:
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the lowest corner of the two fingertips stays `table_clearance` above the table."""
-        table, gripper = self.observation.table, self.observation.gripper
+        table, gripper = self.space.observation.table, self.space.observation.gripper
         if table is None:
             return np.ones(len(grasps_in_camera), dtype=bool)
         tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
@@ -197,61 +258,6 @@ class SurfaceMap:
         axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
         lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
         return lowest >= self.config.table_clearance
-
-
-def _reach(gripper: ParallelJawGripper) -> float:
-    """Farthest corner of the open hand from its approach axis."""
-    half_x = max(gripper.finger_breadth, gripper.palm[0]) / 2
-    half_y = max(gripper.max_width / 2 + gripper.finger_thickness, gripper.palm[1] / 2)
-    return float(np.hypot(half_x, half_y)) + gripper.max_width / 2  # the axis itself may stand beside the object
-
-
-def _is_table(observation: Observation, rows: slice, columns: slice) -> Bool[np.ndarray, "h w"]:
-    """Pixels that show the table: no object, and no higher than noise could lift them.
-
-    Tips come within a millimetre of the table, which is less than the noise of its pixels; the fitted plane, which
-    averages over thousands of them, keeps tips above it instead.
-    """
-    if observation.table is None:
-        return np.zeros(observation.depth[rows, columns].shape, dtype=bool)
-    height = observation.table.height(np.nan_to_num(observation.points[rows, columns]))
-    return ~observation.object_mask[rows, columns] & (height < TABLE_NOISE)
-
-
-def _window(mask: Bool[np.ndarray, "H W"], margin: int, stride: int) -> tuple[slice, slice]:
-    """Rows and columns of the mask's bounding box, widened by the margin; of the image where the mask is empty."""
-    spans = []
-    for axis in (1, 0):
-        used = np.flatnonzero(mask.any(axis=axis))
-        low, high = (used[0] - margin, used[-1] + margin + 1) if len(used) else (0, mask.shape[1 - axis])
-        spans.append(slice(int(max(0, low)), int(min(high, mask.shape[1 - axis])), stride))
-    return spans[0], spans[1]
-
-
-def _nearest_in_cells(
-    index: Int64[np.ndarray, "P 2"], s: Float64[np.ndarray, "P"], shape: tuple[int, int]
-) -> Float32[np.ndarray, "h w"]:
-    nearest = np.full(shape, np.inf, dtype=np.float32)
-    np.minimum.at(nearest, (index[:, 1], index[:, 0]), s.astype(np.float32))
-    return nearest
-
-
-def _footprints(
-    gripper: ParallelJawGripper, cell: float
-) -> tuple[Float64[np.ndarray, "F 3"], Float64[np.ndarray, "P 3"], Float64[np.ndarray, "J 3"]]:
-    """Points under both fingers, under the palm, and between the pads: (x, y in metres, y in halves of the opening)."""
-    half_x, half_thickness = gripper.finger_breadth / 2, gripper.finger_thickness / 2
-    fingers = []
-    for side in (-1.0, 1.0):
-        finger = _grid(half_x, half_thickness, cell)
-        finger[:, 1] += side * half_thickness
-        fingers.append(np.column_stack([finger, np.full(len(finger), side)]))
-    # the palm is large, and what lies between the jaws is only asked whether there is anything: every other cell
-    palm = _grid(gripper.palm[0] / 2, gripper.palm[1] / 2, 2 * cell)
-    half_opening = gripper.max_width / 2
-    between = _grid(half_x, half_opening, 2 * cell)
-    between = np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
-    return np.concatenate(fingers), np.column_stack([palm, np.zeros(len(palm))]), between
 
 
 def _grid(half_x: float, half_y: float, spacing: float) -> Float64[np.ndarray, "P 2"]:

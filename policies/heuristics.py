@@ -14,11 +14,10 @@ from jaxtyping import Float64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.quality import Quality
-from policies.approach_plane import ApproachPlane
+from policies.grasp_space import GraspSpace
 from policies.policy import Policy
 from policies.ranking import RankingConfig, RankingPolicy
 
@@ -52,15 +51,14 @@ class PrincipalAxisPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """See Policy; nothing here is random; the quality is 0, since the heuristic ranks nothing."""
         start = perf_counter()
-        plane = ApproachPlane.of(observation)
-        points = _object_points(observation, plane)
+        space = GraspSpace.of(observation)
+        points = _object_points(space)
         if not len(points):
             return GraspPlan.nothing(self.name, observation, {"total": perf_counter() - start})
         outline = _outline(points, self.config.cell)
         center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
-        s = _depth(points, center, plane, observation.gripper, self.config)
-        width = np.array([observation.gripper.max_width])
-        grasps = plane.grasps(np.array([[*center, s]]), np.array([angle]), width)
+        height = _height(points, center, space, self.config)
+        grasps = space.grasps(np.array([[*center, height]]), np.array([angle]), np.array([space.w]))
         return GraspPlan(grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
 
 
@@ -82,19 +80,20 @@ class CentralAntipodalPolicy(Policy):
 
 def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
     """exp(−d / w) for the distance d of the grasp's approach line from the centroid of what may be grasped."""
-    plane = ApproachPlane.of(observation)
-    center = _outline(_object_points(observation, plane), PrincipalAxisConfig().cell).mean(axis=0)
-    distance = np.linalg.norm(plane.coordinates(grasps_in_camera.origin)[:, :2] - center, axis=1)
-    return np.asarray(np.exp(-distance / observation.gripper.max_width), dtype=np.float64)
+    space = GraspSpace.of(observation)
+    center = _outline(_object_points(space), PrincipalAxisConfig().cell).mean(axis=0)
+    distance = np.linalg.norm(space.coordinates(grasps_in_camera)[:, :2] - center, axis=1)
+    return np.asarray(np.exp(-distance / space.w), dtype=np.float64)
 
 
-def _object_points(observation: Observation, plane: ApproachPlane) -> Float64[np.ndarray, "P 3"]:
-    """(x, y, s) of the object's points, without those at its rim that the sensor put on the table."""
-    points = plane.coordinates(observation.points[observation.object_mask])
-    if not len(points) or not np.isfinite(plane.table):
+def _object_points(space: GraspSpace) -> Float64[np.ndarray, "P 3"]:
+    """(x, y, height) of the object's points, without those at its rim that the sensor put on the table."""
+    observation = space.observation
+    points = space.height_map.coordinates(observation.points[observation.object_mask])
+    over_table = points[:, 2] - space.table_height(points[:, :2])
+    if not len(points) or not np.isfinite(over_table).all():
         return points
-    height = plane.table - points[:, 2]
-    return points[height > min(0.003, 0.3 * float(np.quantile(height, 0.98)))]
+    return points[over_table > min(0.003, 0.3 * float(np.quantile(over_table, 0.98)))]
 
 
 def _outline(points: Float64[np.ndarray, "P 3"], cell: float) -> Float64[np.ndarray, "C 2"]:
@@ -113,16 +112,14 @@ def _narrow_direction(outline: Float64[np.ndarray, "C 2"], config: PrincipalAxis
     return float(angles[np.argmin(np.ptp(along, axis=0))])
 
 
-def _depth(
-    points: Float64[np.ndarray, "P 3"],
-    center: Float64[np.ndarray, "2"],
-    plane: ApproachPlane,
-    gripper: ParallelJawGripper,
-    config: PrincipalAxisConfig,
+def _height(
+    points: Float64[np.ndarray, "P 3"], center: Float64[np.ndarray, "2"], space: GraspSpace, config: PrincipalAxisConfig
 ) -> float:
-    """s of the grasp's origin with the tips as deep as the table and the palm above the object allow."""
+    """Height of the grasp's origin with the tips as deep as the table and the palm above the object allow."""
+    gripper = space.observation.gripper
     under_palm = np.linalg.norm(points[:, :2] - center, axis=1) <= np.hypot(gripper.palm[0], gripper.palm[1]) / 2
-    top = float(np.quantile(points[under_palm, 2] if under_palm.any() else points[:, 2], 0.02))
-    table = plane.table if np.isfinite(plane.table) else float(points[:, 2].max())
-    tip = min(table - config.table_clearance, top + gripper.finger_length - config.palm_clearance)
-    return tip - gripper.pad_to_tip
+    top = float(np.quantile(points[under_palm, 2] if under_palm.any() else points[:, 2], 0.98))
+    table = float(space.table_height(center))
+    floor = table if np.isfinite(table) else float(points[:, 2].min())
+    tip = max(floor + config.table_clearance, top - gripper.finger_length + config.palm_clearance)
+    return tip + gripper.pad_to_tip

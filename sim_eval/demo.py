@@ -20,16 +20,17 @@ from data_gen.physics.film import object_picture
 from graspnet import drawing
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict, load_config
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.crops import grasp_crops
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.heightmap import DepthView
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.run.engines import Engine
 from graspnet.run.progress import track
 from graspnet.run.record import write_json, write_run_record
 from graspnet.sensors import load_sensor
-from graspnet.training.batches import cut_crops
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
 from sim_eval.analysis.finished_run import FinishedRun
 from sim_eval.analysis.results import compare_trials, results_as_json
@@ -240,8 +241,8 @@ def _crops_figure(shard: Shard, dataset: Dataset) -> "Figure":
     rows = np.concatenate([rows[:8], rows[-8:]])
     camera, config = shard.images.cameras[0], MetricCropConfig()
     noisy = load_sensor("structured_light")(shard.images.depth[0], camera, np.random.default_rng(0))
-    hand = np.tile(dataset.gripper(shard.grasps.gripper[0]).sizes().astype(np.float32), (len(rows), 1))
-    crops = cut_crops(noisy, camera, shard.grasps.camera_from_grasp[rows], hand, config)
+    sizes = np.tile(dataset.gripper(shard.grasps.gripper[0]).sizes(), (len(rows), 1))
+    crops = grasp_crops(DepthView(noisy, camera), shard.grasps.camera_from_grasp[rows], sizes, config)
     figure, axes = drawing.new_figure(2, 8, width=1.5, aspect=1.0)
     titles = [f"{value:.2f}" for value in robustness[rows]]
     drawing.draw_crops(axes, crops.images.numpy(), opening=config.size / config.window, titles=titles)

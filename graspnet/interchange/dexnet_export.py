@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
 
-from graspnet.crops.crops import PixelCropConfig, grasp_crops
+from graspnet.camera import Camera
+from graspnet.crops.pixel import PixelCropConfig, pixel_crops
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import unknown_name
 from graspnet.interchange.dexnet import (
@@ -148,15 +149,14 @@ def _cut(
     image: Int64[np.ndarray, "N"],
     crop: PixelCropConfig,
 ) -> Float32[np.ndarray, "N S S 1"]:
-    crops = grasp_crops(
-        torch.from_numpy(images)[:, None],
-        torch.from_numpy(intrinsics),
-        torch.from_numpy(camera_from_grasp),
-        torch.from_numpy(image),
-        torch.ones(len(image), 8),  # the hand is of no matter to a crop in pixels
-        crop,
-    )
-    return crops.images.permute(0, 2, 3, 1).numpy()
+    crops = np.empty((len(image), crop.size, crop.size, 1), dtype=np.float32)
+    for i in np.unique(image):
+        rows = np.flatnonzero(image == i)
+        fx, fy, cx, cy = intrinsics[i].tolist()
+        camera = Camera(fx, fy, cx, cy, images.shape[2], images.shape[1])
+        depth, poses = torch.from_numpy(images[i]), torch.from_numpy(camera_from_grasp[rows])
+        crops[rows, :, :, 0] = pixel_crops(depth, camera, poses, crop)[0][:, 0].numpy()
+    return crops
 
 
 def _hand_poses(shard: Shard, pitch: float) -> HandPoses:

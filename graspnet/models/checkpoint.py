@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from graspnet.config import config_to_dict, parse_config
-from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
+from graspnet.crops.crops import CropConfig
 from graspnet.errors import InputError, unknown_name
 from graspnet.models import NETWORKS
 from graspnet.models.network import GraspNetwork
@@ -51,7 +51,7 @@ class Checkpoint:
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def crop(self) -> MetricCropConfig | PixelCropConfig:
+    def crop(self) -> CropConfig:
         """What `graspnet.crops.crops` must cut for this network."""
         return self.network.crop
 

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.metric import MetricCropConfig
+from graspnet.crops.pose_layout import COUNT
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
 
 __all__ = ["CompactConfig", "CompactNetwork"]
 
-POSE_INPUTS = 11  # DESIGN §5: seven sizes of the hand, δ / w, slope of the ray (two), pitch of the source
 SMALLEST_DEVIATION = 0.1  # a number that never varies in training, such as the one hand's sizes, must not explode later
 
 
@@ -44,7 +44,7 @@ class CompactNetwork(GraspNetwork):
     """Four valid convolutions on (height over the grasp in units of w, valid), the pose numbers, and a merge."""
 
     def __init__(self, config: CompactConfig, generator: torch.Generator) -> None:
-        super().__init__(config, config.crop, channels=2, pose_inputs=POSE_INPUTS)
+        super().__init__(config, config.crop, channels=2, pose_inputs=COUNT)
         first, second, third, fourth = config.channels
         self.image_stream = nn.Sequential(
             nn.Conv2d(2, first, 6, stride=2), nn.ReLU(),
@@ -54,7 +54,7 @@ class CompactNetwork(GraspNetwork):
         )  # fmt: skip
         side = config.crop.size // 4 - 6  # 64 -> 30 -> 14 -> 12 -> 10
         self.image_features = nn.Linear(fourth * side**2, config.image_features)
-        self.pose_features = nn.Linear(POSE_INPUTS, config.pose_features)
+        self.pose_features = nn.Linear(COUNT, config.pose_features)
         self.merged_features = nn.Linear(config.image_features + config.pose_features, config.merged_features)
         self.output = nn.Linear(config.merged_features, 2)
         he_initialise(self, generator)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from graspnet.crops.crops import PixelCropConfig
+from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
+from graspnet.crops.crops import CropConfig
 
 __all__ = ["GraspNetwork", "he_initialise"]
 
@@ -27,7 +27,7 @@ class GraspNetwork(nn.Module):
     pose_mean: Tensor  # (F,)
     pose_deviation: Tensor
 
-    def __init__(self, config: Any, crop: MetricCropConfig | PixelCropConfig, channels: int, pose_inputs: int) -> None:
+    def __init__(self, config: Any, crop: CropConfig, channels: int, pose_inputs: int) -> None:
         super().__init__()
         self.config = config
         self.crop = crop

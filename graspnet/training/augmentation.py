@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig
+from graspnet.crops.crops import CropConfig, GraspCrops
+from graspnet.crops.metric import MetricCropConfig
+from graspnet.crops.pose_layout import mirrored_pose
 from graspnet.errors import InputError
 
 __all__ = ["AugmentationConfig", "draw_flips", "flipped", "shifted_along_approach"]
-
-SLOPE = 8  # index of the slope's x in a metric crop's pose numbers; its y follows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +43,14 @@ def draw_flips(count: int, config: AugmentationConfig, rng: np.random.Generator)
     return torch.from_numpy(drawn & config.flip)
 
 
-def flipped(crops: GraspCrops, flips: Bool[Tensor, "N 2"], config: MetricCropConfig | PixelCropConfig) -> GraspCrops:
+def flipped(crops: GraspCrops, flips: Bool[Tensor, "N 2"], config: CropConfig) -> GraspCrops:
     """Crops with their rows (flips[:, 0]) and columns (flips[:, 1]) reversed, the pose's slope to match."""
-    images, pose = crops.images.clone(), crops.pose.clone()
+    images = crops.images.clone()
     for axis in (0, 1):
         chosen = flips[:, axis]
         images[chosen] = images[chosen].flip(2 + axis)
-    if isinstance(config, MetricCropConfig):
-        pose[:, SLOPE : SLOPE + 2] *= 1.0 - 2.0 * flips.to(pose.dtype)
-    return GraspCrops(images, pose)
+    metric = isinstance(config, MetricCropConfig)
+    return GraspCrops(images, mirrored_pose(crops.pose, flips) if metric else crops.pose.clone())
 
 
 def shifted_along_approach(

@@ -21,9 +21,11 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
 from graspnet.camera import Camera
-from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
+from graspnet.crops.pixel import PixelCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
+from graspnet.heightmap import DepthView
 from graspnet.run.progress import track
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
@@ -34,12 +36,10 @@ __all__ = [
     "Batches",
     "ImageExamples",
     "LabelConfig",
-    "cut_crops",
     "evaluation_crops",
     "load_examples",
 ]
 
-CropConfig = MetricCropConfig | PixelCropConfig
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -105,7 +105,7 @@ class ImageExamples:
     depth: Float32[np.ndarray, "H W"]  # clean, metres, NaN where nothing was hit
     camera: Camera
     camera_from_grasp: Float64[np.ndarray, "N 4 4"]
-    hand: Float32[np.ndarray, "N 8"]
+    sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
     robustness: Float64[np.ndarray, "N"]
     feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
 
@@ -137,32 +137,14 @@ class Batch:
 
 def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelConfig) -> list[ImageExamples]:
     """All images of a split that have grasps, cut to their windows. InputError: no such split or metric, no grasp."""
-    hands = {name: dataset.gripper(name).sizes().astype(np.float32) for name in dataset.header.grippers}
+    sizes = {name: dataset.gripper(name).sizes() for name in dataset.header.grippers}
     examples: list[ImageExamples] = []
     for shard in track(dataset.shards(split), len(dataset.indices(split)), f"reading {split}", "shards"):
         _check_metric(shard, label, dataset)
-        examples += _shard_examples(shard, len(examples), hands, crop, label)
+        examples += _shard_examples(shard, len(examples), sizes, crop, label)
     if not examples:
         raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
     return examples
-
-
-def cut_crops(
-    depth: Float32[np.ndarray, "H W"],
-    camera: Camera,
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"],
-    hand: Float32[np.ndarray, "N 8"],
-    crop: CropConfig,
-) -> GraspCrops:
-    """The crops of grasps in one image."""
-    return grasp_crops(
-        torch.from_numpy(depth)[None, None],
-        torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]]),
-        torch.from_numpy(camera_from_grasp).float(),
-        torch.zeros(len(camera_from_grasp), dtype=torch.int64),
-        torch.from_numpy(hand),
-        crop,
-    )
 
 
 @dataclass(frozen=True)
@@ -252,7 +234,7 @@ class Batches:
         augmentation = self.config.augmentation
         depth = sensor(image.depth, image.camera, rng)
         poses = shifted_along_approach(image.camera_from_grasp, augmentation, rng)
-        crops = cut_crops(depth, image.camera, poses, image.hand, self.crop)
+        crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes, self.crop)
         crops = flipped(crops, draw_flips(len(image), augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness)).float()
         return Batch(crops.images, crops.pose, target)
@@ -266,7 +248,7 @@ def evaluation_crops(
 
     def prepared(image: ImageExamples) -> GraspCrops:
         depth = sensor(image.depth, image.camera, _image_stream(seed, 0, image))
-        return cut_crops(depth, image.camera, image.camera_from_grasp, image.hand, crop)
+        return grasp_crops(DepthView(depth, image.camera), image.camera_from_grasp, image.sizes, crop)
 
     for _, crops in _ahead(prepared, examples, config.workers, ahead=config.workers + 8):
         yield crops
@@ -314,26 +296,26 @@ def _check_metric(shard: Shard, label: LabelConfig, dataset: Dataset) -> None:
 
 
 def _shard_examples(
-    shard: Shard, first_number: int, hands: dict[str, Float32[np.ndarray, "8"]], crop: CropConfig, label: LabelConfig
+    shard: Shard, first_number: int, sizes: dict[str, Float64[np.ndarray, "8"]], crop: CropConfig, label: LabelConfig
 ) -> list[ImageExamples]:
     grasps = shard.grasps
     robustness = grasps.robustness(label.metric, label.clearance_sigma)
     feasible = grasps.contact_found & grasps.collision_free
-    hand = np.stack([hands[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8), np.float32)
+    of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
     for i, camera in enumerate(shard.images.cameras):
         rows = np.flatnonzero(grasps.image == i)
         if not len(rows):
             continue
         poses = grasps.camera_from_grasp[rows]
-        u, v, width, height = _window(poses, hand[rows], camera, crop)
+        u, v, width, height = _window(poses, of_grasps[rows], camera, crop)
         examples.append(
             ImageExamples(
                 number=first_number + len(examples),
                 depth=shard.images.depth[i, v : v + height, u : u + width].copy(),
                 camera=camera.window(u, v, width, height),
                 camera_from_grasp=poses,
-                hand=hand[rows],
+                sizes=of_grasps[rows],
                 robustness=robustness[rows],
                 feasible=feasible[rows],
             )
@@ -342,10 +324,10 @@ def _shard_examples(
 
 
 def _window(
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"], hand: Float32[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
 ) -> tuple[int, int, int, int]:
     """First column and row, width and height of the part of the image that the crops of these grasps look at."""
-    uv = _footprint(camera_from_grasp, hand, camera, crop).reshape(-1, 2)
+    uv = _footprint(camera_from_grasp, sizes, camera, crop).reshape(-1, 2)
     size = np.array([camera.width, camera.height])
     low = np.clip(np.floor(uv.min(0)) - MARGIN, 0, size - 1).astype(int) // ALIGNMENT * ALIGNMENT
     high = np.clip(np.ceil(uv.max(0)) + MARGIN, low + 1, size).astype(int)
@@ -354,13 +336,13 @@ def _window(
 
 
 def _footprint(
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"], hand: Float32[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
 ) -> Float64[np.ndarray, "N 4 2"]:
     """Corners of the crops in the image, pixels."""
     signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
     origin = camera_from_grasp[:, None, :3, 3]
     if isinstance(crop, PixelCropConfig):  # turned by any angle about the grasp's pixel
         return camera.project(origin) + signs * crop.window_px / np.sqrt(2)
-    half = (hand[:, 0].astype(np.float64) * crop.window / 2)[:, None, None]
+    half = (sizes[:, 0] * crop.window / 2)[:, None, None]
     corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
     return camera.project(origin + half * corners)

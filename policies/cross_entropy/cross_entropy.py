@@ -1,7 +1,7 @@
 """The cross-entropy method: sample, score, fit a Gaussian mixture to the elites, sample from it, and again.
 
-Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y/w, cos 2θ, sin 2θ, s/w) in the plane
-across the approach: dimensionless, and the same for a grasp with its jaws swapped.
+Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y/w, cos 2θ, sin 2θ, height/w) in the
+space across the approach: dimensionless, and the same for a grasp with its jaws swapped.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.quality import Quality
-from policies.approach_plane import ApproachPlane
 from policies.constraints import ConstraintConfig, FeasibleSampler
 from policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
+from policies.grasp_space import GraspSpace
 from policies.policy import Policy
 from policies.ranking import RankedGrasps
 from policies.samplers.antipodal import AntipodalSamplerConfig
@@ -111,15 +111,14 @@ def search(
     rng: np.random.Generator,
 ) -> RankedGrasps:
     """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
-    plane = ApproachPlane.of(observation)
     candidates = sampler.sample(config.initial_samples, rng)
     ranked = RankedGrasps.none().merged(candidates, quality(observation, candidates))
     for _ in range(config.iterations):
         if not len(ranked):
             break
         elites = ranked.top(max(2, int(np.ceil(config.elite_fraction * len(candidates)))))
-        mixture = _fit(elites.grasps_in_camera, plane, observation, config, rng)
-        candidates = _resample(mixture, plane, sampler, config, rng)
+        mixture = _fit(elites.grasps_in_camera, sampler.constraints.space, config, rng)
+        candidates = _resample(mixture, sampler, config, rng)
         ranked = ranked.merged(candidates, quality(observation, candidates))  # the last generation may be worse
     return ranked
 
@@ -138,28 +137,23 @@ def rescored(
     """
     if not len(ranked):
         return ranked
-    plane, w = ApproachPlane.of(observation), observation.gripper.max_width
-    coordinates = plane.coordinates(ranked.grasps_in_camera.origin)
-    angles = plane.angles(ranked.grasps_in_camera)
-    moved = coordinates[:, None] + w * config.jitter_position * rng.standard_normal((config.jitters, 3))
+    space = GraspSpace.of(observation)
+    coordinates = space.coordinates(ranked.grasps_in_camera)
+    angles = space.angles(ranked.grasps_in_camera)
+    moved = coordinates[:, None] + space.w * config.jitter_position * rng.standard_normal((config.jitters, 3))
     turned = angles[:, None] + config.jitter_angle * rng.standard_normal(config.jitters)
     width = np.repeat(ranked.grasps_in_camera.width, config.jitters)
-    jittered = plane.grasps(moved.reshape(-1, 3), turned.reshape(-1), width)
+    jittered = space.grasps(moved.reshape(-1, 3), turned.reshape(-1), width)
     scores = quality(observation, jittered).reshape(len(ranked), config.jitters)
     robust = np.maximum(scores.mean(axis=1) - config.pessimism * scores.std(axis=1), 0.0)
     return RankedGrasps.none().merged(ranked.grasps_in_camera, robust)
 
 
 def _fit(
-    grasps_in_camera: Grasps,
-    plane: ApproachPlane,
-    observation: Observation,
-    config: CrossEntropyConfig,
-    rng: np.random.Generator,
+    grasps_in_camera: Grasps, space: GraspSpace, config: CrossEntropyConfig, rng: np.random.Generator
 ) -> GaussianMixture:
-    w = observation.gripper.max_width
-    xys, angle = plane.coordinates(grasps_in_camera.origin) / w, plane.angles(grasps_in_camera)
-    features = np.column_stack([xys[:, :2], np.cos(2 * angle), np.sin(2 * angle), xys[:, 2]])
+    coordinates, angle = space.coordinates(grasps_in_camera) / space.w, space.angles(grasps_in_camera)
+    features = np.column_stack([coordinates[:, :2], np.cos(2 * angle), np.sin(2 * angle), coordinates[:, 2]])
     of_angle = 2 * config.angle_floor  # of a point on the unit circle at 2θ
     floor = np.array([config.position_floor, config.position_floor, of_angle, of_angle, config.position_floor])
     components = min(config.components, max(1, len(features) // 3))
@@ -167,29 +161,23 @@ def _fit(
 
 
 def _resample(
-    mixture: GaussianMixture,
-    plane: ApproachPlane,
-    sampler: FeasibleSampler,
-    config: CrossEntropyConfig,
-    rng: np.random.Generator,
+    mixture: GaussianMixture, sampler: FeasibleSampler, config: CrossEntropyConfig, rng: np.random.Generator
 ) -> Grasps:
     """The next generation: feasible grasps from the mixture, and some fresh ones."""
     fresh = sampler.sample(round(config.fresh_fraction * config.samples), rng)
     wanted, kept = config.samples - len(fresh), Grasps.none()
     for _ in range(4):
-        drawn = _decoded(mixture.sample(2 * wanted, rng), plane, sampler.surface.observation, config)
-        kept = Grasps.concatenate([kept, sampler.surface.pulled_back(drawn)])
+        drawn = _decoded(mixture.sample(2 * wanted, rng), sampler.constraints.space, config)
+        kept = Grasps.concatenate([kept, sampler.constraints.pulled_back(drawn)])
         if len(kept) >= wanted:
             break
     return Grasps.concatenate([kept[slice(wanted)], fresh])
 
 
-def _decoded(
-    features: Float64[np.ndarray, "N 5"], plane: ApproachPlane, observation: Observation, config: CrossEntropyConfig
-) -> Grasps:
+def _decoded(features: Float64[np.ndarray, "N 5"], space: GraspSpace, config: CrossEntropyConfig) -> Grasps:
     """Features to grasps; one whose tips would reach the table stops above it, as the sampler's do."""
-    gripper = observation.gripper
-    xys = features[:, [0, 1, 4]] * gripper.max_width
-    xys[:, 2] = np.minimum(xys[:, 2], plane.table - config.sampler.table_clearance - gripper.pad_to_tip)
+    coordinates = features[:, [0, 1, 4]] * space.w
+    floor = space.table_height(coordinates[:, :2]) + config.sampler.table_clearance
+    coordinates[:, 2] = np.maximum(coordinates[:, 2], floor + space.observation.gripper.pad_to_tip)
     angle = np.arctan2(features[:, 3], features[:, 2]) / 2
-    return plane.grasps(xys, angle, np.full(len(features), gripper.max_width))
+    return space.grasps(coordinates, angle, np.full(len(features), space.w))

@@ -9,16 +9,17 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
 from graspnet.camera import Camera
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.crops import grasp_crops
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.heightmap import DepthView
 from graspnet.report.inspection.summary import CLEARANCES, Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
-from graspnet.training.batches import cut_crops
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -248,8 +249,8 @@ def _draw_image(axes: "Axes", shown: _Shown) -> None:
 
 def _draw_crops(axes: Sequence["Axes"], shown: _Shown) -> None:
     grasps = shown.grasps_in_camera
-    sizes = np.stack([hand.sizes() for hand in shown.hands]).astype(np.float32)
-    crops = cut_crops(shown.depth, shown.camera, grasps.poses, sizes, CROP).images.numpy()
+    sizes = np.stack([hand.sizes() for hand in shown.hands])
+    crops = grasp_crops(DepthView(shown.depth, shown.camera), grasps.poses, sizes, CROP).images.numpy()
     for i, ax in enumerate(axes):
         if i >= len(grasps):
             ax.set_axis_off()

@@ -17,7 +17,7 @@ from data_gen.objects.object_source import ObjectConfig, load_object, object_nam
 from data_gen.physics.heaps import HeapConfig
 from data_gen.scenes.scenes import Bin, SceneConfig
 from graspnet.config import load_config
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper

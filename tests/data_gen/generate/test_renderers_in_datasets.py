@@ -9,9 +9,10 @@ from data_gen.generate.config import GenerateConfig
 from data_gen.generate.grippers import HandConfig
 from data_gen.generate.run import generate_unit, object_names
 from data_gen.objects.object_source import ObjectConfig
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.crops import grasp_crops
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.grippers.parallel_jaw import load_gripper
-from graspnet.training.batches import cut_crops
+from graspnet.heightmap import DepthView
 
 CONFIG = GenerateConfig(
     objects=ObjectConfig(count=12),
@@ -23,16 +24,17 @@ CONFIG = GenerateConfig(
 
 @pytest.mark.slow
 def test_crops_of_ray_cast_and_of_rasterised_datasets_are_the_same_but_for_silhouettes():
-    hand = load_gripper("yumi").sizes().astype(np.float32)
+    sizes = load_gripper("yumi").sizes()
     differences, missing = [], []
     for name in object_names(CONFIG.objects):
         cast, drawn = (generate_unit(replace(CONFIG, renderer=r), 0, name, 3) for r in ("raycast", "raster"))
         np.testing.assert_array_equal(cast.grasps.camera_from_grasp, drawn.grasps.camera_from_grasp)
         for i, camera in enumerate(cast.images.cameras):
             poses = cast.grasps.camera_from_grasp[cast.grasps.image == i]
-            hands = np.tile(hand, (len(poses), 1))
+            of_grasps = np.tile(sizes, (len(poses), 1))
             seen = [
-                cut_crops(shard.images.depth[i], camera, poses, hands, MetricCropConfig()) for shard in (cast, drawn)
+                grasp_crops(DepthView(shard.images.depth[i], camera), poses, of_grasps, MetricCropConfig())
+                for shard in (cast, drawn)
             ]
             np.testing.assert_array_equal(seen[0].pose, seen[1].pose)
             differences.append(np.abs(seen[0].images[:, 0].numpy() - seen[1].images[:, 0].numpy()).ravel())

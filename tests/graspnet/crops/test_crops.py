@@ -10,11 +10,19 @@ import torch
 from jaxtyping import Float, Float32, Float64
 
 from graspnet.camera import Camera
-from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
+from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
+from graspnet.crops.metric import MetricCropConfig, metric_crops
+from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
 from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.heightmap import DepthView, HeightMap
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import Checkpoint
+from graspnet.observation import Observation
+from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, rigid, rotation_about, unit
+from policies.grasp_space import GraspSpace
 
 CAMERA = Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)
 YUMI = load_gripper("yumi")
@@ -24,21 +32,15 @@ def crops(
     depth: Float[np.ndarray, "H W"],
     camera: Camera,
     poses: Float64[np.ndarray, "N 4 4"],
-    config: MetricCropConfig | PixelCropConfig | None = None,
-    hand: ParallelJawGripper = YUMI,
+    config: CropConfig | None = None,
+    gripper: ParallelJawGripper = YUMI,
     standoff: float = 0.0,
 ) -> GraspCrops:
     """Crops of several grasps in one image."""
-    count = len(poses)
-    return grasp_crops(
-        torch.tensor(np.ascontiguousarray(depth), dtype=torch.float32)[None, None],
-        torch.tensor([[camera.fx, camera.fy, camera.cx, camera.cy]]),
-        torch.tensor(poses),
-        torch.zeros(count, dtype=torch.int64),
-        torch.tensor(hand.sizes()).expand(count, 8),
-        config or MetricCropConfig(),
-        torch.full((count,), standoff) if standoff else None,
-    )
+    view = DepthView(np.ascontiguousarray(depth, dtype=np.float32), camera)
+    sizes = np.tile(gripper.sizes(), (len(poses), 1))
+    offsets = np.full(len(poses), standoff) if standoff else None
+    return grasp_crops(view, poses, sizes, config or MetricCropConfig(), offsets)
 
 
 def pose(
@@ -87,81 +89,128 @@ def looking_down(distance: float, roll: float = 0.0) -> Float64[np.ndarray, "4 4
 
 
 def crop_by_loop(
-    depth: Float32[np.ndarray, "H W"], camera: Camera, pose: Float64[np.ndarray, "4 4"], w: float, size: int
+    height_map: HeightMap, pose: Float64[np.ndarray, "4 4"], w: float, size: int
 ) -> Float64[np.ndarray, "2 S S"]:
-    """DESIGN §5, one cell after the other, for images that need no halving."""
-    x, y, a, r = pose[:3].T
+    """The module's text, one cell after the other."""
+    x, y, _, r = pose[:3].T
     out = np.zeros((2, size, size))
     pitch = 3 * w / size
-    assert r[2] / camera.fx >= pitch / 1.5, "this oracle does not halve"
+    rows, columns = height_map.height.shape
     for i in range(size):
         for j in range(size):
             q = r + (j - (size - 1) / 2) * pitch * y - (i - (size - 1) / 2) * pitch * x
-            u, v = camera.project(q)
+            u, v = height_map.cells(height_map.coordinates(q)[:2])
             neighbours = []
             for column in (math.floor(u), math.floor(u) + 1):
                 for row in (math.floor(v), math.floor(v) + 1):
-                    inside = 0 <= column < camera.width and 0 <= row < camera.height
+                    inside = 0 <= column < columns and 0 <= row < rows
                     weight = (1 - abs(u - column)) * (1 - abs(v - row))
-                    if inside and depth[row, column] > 0 and weight > 1e-3:
-                        point = camera.deproject(np.array([column, row], dtype=float), np.array(depth[row, column]))
-                        neighbours.append((weight, a @ (point - r) / w, 1 / depth[row, column]))
+                    if inside and weight > 1e-3 and np.isfinite(height_map.height[row, column]):
+                        neighbours.append((weight, height_map.height[row, column], height_map.measured[row, column]))
             if not neighbours:
                 continue
-            weights, heights, inverse = np.array(neighbours).T
-            if np.ptp(heights) > 0.1:
-                height = heights[np.argmax(weights - 1e-3 * heights.clip(-2, 2))]  # nearest; of a tie, the higher
-            else:
-                height = (weights * inverse) @ heights / (weights @ inverse)
-            out[:, i, j] = np.clip(height, -1, 1), 1
+            weights, heights, measured = np.array(neighbours).T
+            if measured.any():
+                weights, heights = weights[measured > 0], heights[measured > 0]
+            flat = np.ptp(heights) <= 0.1 * w
+            height = weights @ heights / weights.sum() if flat else heights.max()
+            out[:, i, j] = np.clip((height - height_map.coordinates(r)[2]) / w, -1, 1), measured.any()
     return out
 
 
-def test_a_metric_crop_equals_a_plain_loop_over_its_cells():
-    rng = np.random.default_rng(0)
+def rough_scene(rng: np.random.Generator) -> Float32[np.ndarray, "H W"]:
+    """Noise, holes, a step and a missing border."""
     depth = (0.7 + 0.004 * rng.standard_normal((480, 640))).astype(np.float32)
     depth[rng.random(depth.shape) < 0.1] = np.nan
     depth[rng.random(depth.shape) < 0.1] = 0.0
     depth[:, 300:] -= 0.03
     depth[:40, :] = np.nan
-    poses = random_poses(rng, 12)
+    return depth
+
+
+def test_a_metric_crop_equals_a_plain_loop_over_its_cells():
+    rng = np.random.default_rng(0)
+    view = DepthView(rough_scene(rng), CAMERA)
+    poses = random_poses(rng, 6, tilt=0.9)
     poses[0, :3, 3] = -0.41, -0.30, 0.70  # over the image's corner
-    config = MetricCropConfig(size=20)  # 1.5 mm cells: the pixels, 1.1 to 1.5 mm, are not halved
-    hand = ParallelJawGripper(
-        max_width=0.010, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
-        palm=(0.04, 0.07, 0.06),
-    )  # fmt: skip
-    found = crops(depth, CAMERA, poses, config, hand).images.numpy()
+    found = crops(view.depth, CAMERA, poses, MetricCropConfig(size=20)).images.numpy()
     for n in range(len(poses)):
-        expected = crop_by_loop(depth, CAMERA, poses[n], 0.010, 20)
-        np.testing.assert_array_equal(found[n, 1], expected[1])
-        np.testing.assert_allclose(found[n, 0], expected[0], atol=1e-4)
+        height_map = view.height_map(poses[n, :3, 2], MetricCropConfig(size=20).map_pitch(0.05))
+        expected = crop_by_loop(height_map, poses[n], 0.05, 20)
+        same = np.isclose(found[n], expected, atol=2e-3)  # the approach is rounded to 1e-6 before the map is made
+        assert same.mean() > 0.99
 
 
 def test_a_cell_worked_by_hand():
-    """f = 500 px, 0.5 m away: 1 mm a pixel. w = 0.04, N = 60: 2 mm a cell, so the source is halved once (1 < 2/1.5) and
-    a half-size pixel is a cell. The origin at 0.50 m projects to (99.5, 99.5). The closing axis y is the camera's x,
-    and x = y × z is minus the camera's y, so rows, along −x, run down the image: cell (i, j) looks at
-    u = 99.5 + 2 (j − 29.5), v = 99.5 + 2 (i − 29.5). A step at u = 100 from 0.52 m (+0.5 w) to 0.49 m (−0.25 w).
+    """f = 500 px, 0.5 m away: 1 mm a pixel. w = 0.04, N = 60: 2 mm a cell, and 1 mm a cell of the map. The origin is at
+    (0.5, 0.5) mm, so the cell (i, j) looks at x = 0.5 + 2 (j − 29.5) mm: the closing axis y is the camera's x, and
+    x = y × z is minus the camera's y, so rows, along −x, run down the image. A step at u = 100 from 0.52 m (0.5 w below
+    the grasp) to 0.49 m (0.25 w above it); the farther side's pixels end at 98.5 · 1.04 − 99.5 · 0.04 = … mm.
     """
     camera = Camera(fx=500.0, fy=500.0, cx=99.5, cy=99.5, width=200, height=200)
     depth = np.full((200, 200), 0.52)
     depth[:, 100:] = 0.49
-    depth[60:64, 140:144] = np.nan  # cells: j = 29.5 + (141.5 ± 1 − 99.5) / 2 = 50, 51; i = 10, 11
-    hand = ParallelJawGripper(
+    gripper = ParallelJawGripper(
         max_width=0.04, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
         palm=(0.04, 0.08, 0.06),
     )  # fmt: skip
-    found = crops(depth, camera, pose((0.0, 0.0, 0.50)), MetricCropConfig(size=60), hand)
-    height, valid = found.images[0].numpy()
-    expected = np.where(np.arange(60) < 30, 0.5, -0.25) * np.ones((60, 1))
-    hole = np.zeros((60, 60), dtype=bool)
-    hole[10:12, 50:52] = True
-    np.testing.assert_array_equal(valid, ~hole)
-    np.testing.assert_allclose(height, np.where(hole, 0, expected), atol=1e-5)
+    found = crops(depth, camera, pose((0.0005, 0.0005, 0.50)), MetricCropConfig(size=60), gripper)
+    height, measured = found.images[0].numpy()
+    x = 0.0005 + 0.002 * (np.arange(60) - 29.5)
+    far, near = x < -0.0008, x > 0.0008  # pixels 99 and 100 lie half a millimetre to both sides of x = 0
+    np.testing.assert_allclose(height[:, far], -0.5, atol=1e-5)
+    np.testing.assert_allclose(height[:, near], 0.25, atol=1e-5)
+    np.testing.assert_array_equal(measured[:, far | near], 1)
     ln = math.log
-    pose_by_hand = [ln(1 / 4), ln(1 / 2), ln(1), ln(1 / 4), ln(1 / 2), ln(1), ln(3 / 4), 0, 0, 0, 0.5]
+    pose_by_hand = [ln(1 / 4), ln(1 / 2), ln(1), ln(1 / 4), ln(1 / 2), ln(1), ln(3 / 4), 0, -0.001, 0.001, 0.5]
     np.testing.assert_allclose(found.pose[0].numpy(), pose_by_hand, atol=1e-6)
+
+
+def test_the_compiled_crop_equals_the_differentiable_one():
+    rng = np.random.default_rng(1)
+    height_map = DepthView(rough_scene(rng), CAMERA).height_map(np.array([0.2, 0.5, 0.8]), 0.0012)
+    poses = random_poses(rng, 8, tilt=0.0)
+    poses[:, :3, :3] = height_map.frame_from_map @ poses[:, :3, :3]
+    sizes = torch.tensor(np.tile(YUMI.sizes(), (8, 1)))
+    compiled, numbers = metric_crops(height_map, torch.tensor(poses), sizes, MetricCropConfig())
+    traced, same_numbers = metric_crops(height_map, torch.tensor(poses, requires_grad=True), sizes, MetricCropConfig())
+    assert torch.isclose(compiled.double(), traced, atol=2e-4).double().mean() > 0.9999  # on a seam, rounding decides
+    torch.testing.assert_close(numbers, same_numbers)
+
+
+def test_gradients_in_x_y_angle_and_height_are_those_of_the_crop():
+    """On a smooth relief; numerical differences of the whole crop are the oracle (torch.autograd.gradcheck)."""
+    u, v = np.moveaxis(CAMERA.pixel_grid(), -1, 0)
+    depth = 0.7 + 0.01 * np.sin(u / 40) * np.cos(v / 50)
+    height_map = DepthView(depth.astype(np.float32), CAMERA).height_map(np.array([0.0, 0.0, 1.0]), 0.004)
+    sizes = torch.tensor(YUMI.sizes())[None]
+
+    def crop_at(x: torch.Tensor, y: torch.Tensor, angle: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
+        cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(x), torch.ones_like(x)
+        rows = [[sine, cosine, zero, x], [-cosine, sine, zero, y], [zero, zero, one, -height], [zero, zero, zero, one]]
+        frame_from_grasp = torch.stack([torch.stack(row) for row in rows])[None]
+        return metric_crops(height_map, frame_from_grasp, sizes, MetricCropConfig(size=8))[0][:, 0]
+
+    start = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.0113, -0.0071, 0.37, -0.69)]
+    assert torch.autograd.gradcheck(crop_at, start, eps=1e-7, atol=1e-4)
+
+
+def test_training_and_planning_cut_the_same_bits():
+    """A planner asks an observation, training asks a view: other bounds, the same cells."""
+    rng = np.random.default_rng(2)
+    depth = block_world(CAMERA, looking_down(0.7, roll=0.2)) + 0.001 * rng.standard_normal((480, 640))
+    observation = Observation(depth.astype(np.float32), CAMERA, YUMI)
+    grasps = GraspSpace.of(observation).grasps(
+        rng.uniform([-0.02, -0.02, -0.69], [0.02, 0.02, -0.67], (50, 3)), rng.uniform(-1.5, 1.5, 50), np.full(50, 0.05)
+    )
+    network = NETWORKS["compact"]()
+    seen: list[GraspCrops] = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(GraspCrops(*inputs)))
+    NetworkQuality(Checkpoint(network.eval(), "compact", "yumi", "none", 0.5))(observation, grasps)
+    view = DepthView(observation.depth, CAMERA)
+    trained_on = grasp_crops(view, grasps.poses, np.tile(YUMI.sizes(), (50, 1)), network.crop)
+    assert torch.equal(torch.cat([each.images for each in seen]), trained_on.images)
+    assert torch.equal(torch.cat([each.pose for each in seen]), trained_on.pose)
 
 
 def test_the_pose_tells_where_the_camera_is_and_how_far_off_the_reference_point():
@@ -172,30 +221,30 @@ def test_the_pose_tells_where_the_camera_is_and_how_far_off_the_reference_point(
 
 
 def test_every_plane_is_exact_at_every_level():
-    """a · (P − r) / w in closed form, for tilted planes, tilted approaches, sources finer by 1 to 12."""
+    """Heights in closed form, for tilted planes, tilted approaches, sources finer by up to 12."""
     rng = np.random.default_rng(1)
     for normal in ((0.0, 0.0, 1.0), (0.3, -0.2, 1.0), (0.0, 0.7, 1.0)):
         for focal in (525.0, 1000.0):
             camera = Camera(fx=focal, fy=focal * 1.02, cx=330.2, cy=236.9, width=640, height=480)
-            offset = 0.7 * unit(np.array(normal))[2]
-            poses = random_poses(rng, 8, tilt=0.25)
+            n, offset = unit(np.array(normal)), 0.7 * unit(np.array(normal))[2]
+            poses = random_poses(rng, 4, tilt=0.25)
             for width in (0.05, 0.15):
-                hand = ParallelJawGripper(
+                gripper = ParallelJawGripper(
                     max_width=width, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
                     palm=(0.04, 0.07, 0.06),
                 )  # fmt: skip
-                height, valid = crops(plane_depth(camera, normal, offset), camera, poses, hand=hand).images.unbind(1)
+                found = crops(plane_depth(camera, normal, offset), camera, poses, gripper=gripper).images
+                height, measured = found.unbind(1)
                 t = (np.arange(64) - 31.5) * 3 * width / 64
                 x, y, a, r = (poses[:, None, None, :3, axis] for axis in range(4))
                 q = r + t[:, None] * y - t[:, None, None] * x
-                points = q * (offset / (q @ unit(np.array(normal))))[..., None]
-                expected = np.clip(((points - r) * a).sum(-1) / width, -1, 1)
-                uv = camera.project(q)  # 16: half-filled cells at the image's border show their nearest pixel's height
+                below = (offset - q @ n) / (a @ n)  # along the approach, from q to the plane
+                expected = np.clip(-below / width, -1, 1)
+                uv = camera.project(q + below[..., None] * a)
                 inside = ((uv > 16) & (uv < np.array([640, 480]) - 16)).all(-1)
-                seen = (valid.numpy() > 0) & inside
-                assert valid[torch.tensor(inside)].min() == 1
-                assert seen.mean() > 0.3
-                np.testing.assert_allclose(height.numpy()[seen], expected[seen], atol=1e-4)
+                assert measured[torch.tensor(inside)].min() == 1
+                assert inside.mean() > 0.3
+                np.testing.assert_allclose(height.numpy()[inside], expected[inside], atol=2e-4)
 
 
 def test_distance_focal_length_and_turning_the_camera_change_nothing_on_a_plane():
@@ -210,7 +259,7 @@ def test_distance_focal_length_and_turning_the_camera_change_nothing_on_a_plane(
     depth = plane_depth(CAMERA, normal, 0.5 + 0.3 * 0.05)
     seen.append(crops(depth, CAMERA, turned_from_camera @ pose((0.0, 0.01, 0.5), closing_angle=0.4)).images)
     for images in seen:
-        np.testing.assert_allclose(images[0, 0].numpy(), 0.3, atol=1e-4)
+        np.testing.assert_allclose(images[0, 0].numpy(), -0.3, atol=1e-4)
         np.testing.assert_array_equal(images[0, 1].numpy(), 1.0)
 
 
@@ -218,7 +267,8 @@ def test_distance_focal_length_and_turning_the_camera_change_nothing_on_a_plane(
 def test_a_cube_of_4_cm_looks_the_same_from_half_a_metre_and_from_a_metre(distance):
     """From straight above, but for cells on its outline: at most 1 % of the cells, the mean difference below 0.01 w.
 
-    What remains is true parallax: the top's outline hides 0.9 mm more of the table from 0.5 m than from 1 m.
+    What remains is true parallax: the top's outline hides 0.9 mm more of the table from 0.5 m than from 1 m, and where
+    something is hidden the crop holds the curtain.
     """
     world_from_grasp = rigid(
         frame_from_axes(np.array([[0.0, 0.0, -1.0]]), np.array([[0.9, 0.5, 0.0]])), np.array([[0.003, 0.002, 0.02]])
@@ -229,10 +279,11 @@ def test_a_cube_of_4_cm_looks_the_same_from_half_a_metre_and_from_a_metre(distan
         depth = block_world(CAMERA, camera_from_world)
         return crops(depth, CAMERA, camera_from_world @ world_from_grasp).images[0].numpy()
 
-    difference = np.abs(seen_from(distance) - seen_from(0.5))
+    one, other = seen_from(distance), seen_from(0.5)
+    difference = np.abs(one - other)
     assert difference[0].mean() < 0.01
-    assert (difference[0] > 0.01).mean() < 0.01
-    assert difference[1].max() == 0
+    assert (difference[0] > 0.01)[(one[1] > 0) & (other[1] > 0)].mean() < 0.01
+    assert (difference[1] > 0).mean() < 0.02  # what the cube hides is wider from nearby
 
 
 def test_doubling_object_hand_and_distance_changes_nothing():
@@ -245,27 +296,29 @@ def test_doubling_object_hand_and_distance_changes_nothing():
     poses = random_poses(rng, 6)
     twice = poses.copy()
     twice[:, :3, 3] *= 2
-    once, doubled = crops(depth, CAMERA, poses), crops(2 * depth, CAMERA, twice, hand=big)
+    once, doubled = crops(depth, CAMERA, poses), crops(2 * depth, CAMERA, twice, gripper=big)
     np.testing.assert_allclose(doubled.images.numpy(), once.images.numpy(), atol=1e-5)
     np.testing.assert_allclose(doubled.pose.numpy(), once.pose.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("config", [MetricCropConfig(), MetricCropConfig(size=96, window=1.5), PixelCropConfig()])
 def test_a_quarter_turn_of_the_image_is_a_quarter_turn_of_the_grasp(config):
-    """crop(rotate(image), R g) = crop(image, g) to rounding, edges, holes and noise included: no rule prefers a side.
+    """crop(rotate(image), R g) = crop(image, g) to rounding, edges and holes included: no rule prefers a side.
 
-    A quarter turn takes pixel (u, v) to (479 − v, u), so a camera with (cx, cy) becomes one with (479 − cy, cx).
+    A quarter turn takes pixel (u, v) to (479 − v, u), so a camera with (cx, cy) becomes one with (479 − cy, cx). There
+    is no noise: two triangles over four points that lie in no plane depend on the diagonal, as do single holes.
     """
     rng = np.random.default_rng(3)
-    depth = block_world(CAMERA, looking_down(0.7, roll=0.2)) + 0.001 * rng.standard_normal((480, 640))
-    depth[rng.random(depth.shape) < 0.05] = np.nan
+    depth = block_world(CAMERA, looking_down(0.7, roll=0.2))
+    for v, u in rng.integers(100, 380, (20, 2)):
+        depth[v : v + 6, u : u + 9] = np.nan
     turned = np.rot90(depth, k=-1)
     turned_camera = Camera(525.0, 525.0, 479 - CAMERA.cy, CAMERA.cx, 480, 640)
     quarter = rigid(rotation_about(np.array([0.0, 0.0, 1.0]), np.array(np.pi / 2)), np.zeros(3))
-    poses = random_poses(rng, 40, tilt=0.4)
+    poses = random_poses(rng, 6, tilt=0.4)
     before, after = crops(depth, CAMERA, poses, config), crops(turned, turned_camera, quarter @ poses, config)
-    same = np.isclose(after.images.numpy(), before.images.numpy(), atol=1e-4)
-    assert same.mean() > 0.9999  # a sample within rounding of a seam may fall on its other side
+    same = np.isclose(after.images.numpy(), before.images.numpy(), atol=2e-4)
+    assert same.mean() > 0.995  # at an edge the diagonal and rounding decide
     np.testing.assert_allclose(after.pose.numpy(), before.pose.numpy(), atol=1e-5)
 
 
@@ -294,6 +347,11 @@ def test_any_turn_of_the_camera_about_its_axis_is_a_turn_of_the_grasp_up_to_inte
     assert np.abs(images[2] - images[0]).max() < 0.02
 
 
+def rises(image: Float32[np.ndarray, "S S"], config: CropConfig) -> np.ndarray:
+    """What stands out of the ground: a metric crop holds heights, a pixel crop depths."""
+    return image > image.mean() if isinstance(config, MetricCropConfig) else image < image.mean()
+
+
 @pytest.mark.parametrize("angle", [0.0, 0.5, -1.2, np.pi / 2])
 @pytest.mark.parametrize("config", [MetricCropConfig(), PixelCropConfig(), PixelCropConfig(size=96)])
 def test_a_bar_across_the_closing_axis_comes_out_vertical(angle, config):
@@ -301,7 +359,7 @@ def test_a_bar_across_the_closing_axis_comes_out_vertical(angle, config):
     along = (u - CAMERA.cx) * np.cos(angle) + (v - CAMERA.cy) * np.sin(angle)  # pixels along the closing axis
     depth = np.where(np.abs(along) < 12, 0.66, 0.70)
     image = crops(depth, CAMERA, pose((0.0, 0.0, 0.68), closing_angle=angle), config).images[0, 0].numpy()
-    bar = image < image.mean()
+    bar = rises(image, config)
     third = config.size // 3
     assert bar[:, config.size // 2].all()
     assert not bar[:, :third].any()
@@ -319,7 +377,7 @@ def test_a_letter_l_is_turned_but_not_mirrored(angle, config):
     foot = (right > -6) & (right < 30) & (np.abs(down - 24) < 6)
     depth = np.where(stem | foot, 0.66, 0.70)
     image = crops(depth, CAMERA, pose((0.0, 0.0, 0.68), closing_angle=angle), config).images[0, 0].numpy()
-    letter = image < image.mean()
+    letter = rises(image, config)
     half = config.size // 2
     quarters = [letter[:half, :half], letter[:half, half:], letter[half:, :half], letter[half:, half:]]
     upper_left, upper_right, lower_left, lower_right = (quarter.sum() for quarter in quarters)
@@ -346,25 +404,26 @@ def test_a_standoff_looks_from_further_back():
 
 
 @pytest.mark.parametrize("focal", [400.0, 900.0, 2000.0])
-def test_no_depth_is_invented_across_an_edge(focal):
-    """A step of 4 cm on a slant: every valid cell lies on one of the two planes, halved (900, 2000 px) or not."""
+def test_no_height_is_invented_across_an_edge(focal):
+    """A step of 4 cm on a slant: every measured cell lies on one of the two planes, halved (900, 2000 px) or not."""
     camera = Camera(focal, focal, 319.5, 239.5, 640, 480)
     u, v = np.moveaxis(camera.pixel_grid(), -1, 0)
     depth = np.where(u + 0.37 * v < 400, 0.66, 0.70)
     poses = random_poses(np.random.default_rng(5), 20, tilt=0.0)
     poses[:, :2, 3] *= 0.3
     poses[:, 2, 3] = 0.68
-    height, valid = crops(depth, camera, poses).images.unbind(1)
-    seen = height[valid > 0]
+    height, measured = crops(depth, camera, poses).images.unbind(1)
+    seen = height[measured > 0]
     assert bool(torch.all(torch.minimum((seen + 0.4).abs(), (seen - 0.4).abs()) < 1e-4))
 
 
-def test_missing_depth_stays_missing_and_what_lies_outside_is_missing():
+def test_a_hole_is_unmeasured_at_the_height_of_its_rim_and_what_lies_outside_is_nothing():
     depth = np.full((480, 640), 0.7)
     depth[200:280, 300:340] = 0.0
     depth[:, :100] = np.nan
-    metric = crops(depth, CAMERA, pose((0.0, 0.0, 0.7))).images[0].numpy()
-    assert metric[:, 31:33, 31:33].max() == 0
+    metric = crops(depth, CAMERA, pose((0.0, 0.0, 0.71))).images[0].numpy()
+    assert metric[1, 31:33, 31:33].max() == 0
+    np.testing.assert_allclose(metric[0], 0.2, atol=1e-4)  # 1 cm over the grasp, in units of 5 cm
     assert metric[1].mean() > 0.5
     corner = crops(depth, CAMERA, pose((0.43, 0.32, 0.7))).images[0].numpy()
     assert corner[1, 32:, 32:].mean() < 1
@@ -374,29 +433,39 @@ def test_missing_depth_stays_missing_and_what_lies_outside_is_missing():
     assert set(np.unique(pixel.round(4))) == {0.0, np.float32(0.7)}  # nothing between missing and 0.7 m
 
 
-def test_a_window_that_reaches_behind_the_camera_is_missing():
-    depth = np.full((480, 640), 0.7)
-    assert crops(depth, CAMERA, pose((0.0, 0.0, 0.02), approach=(0.6, 0.0, 0.8))).images.abs().max() == 0
-
-
-def test_grasps_in_many_images_get_the_crops_that_they_get_alone():
+def test_grasps_of_several_approaches_and_grippers_get_the_crops_that_they_get_alone():
     rng = np.random.default_rng(6)
-    depth = torch.tensor(rng.uniform(0.6, 0.62, (3, 1, 120, 161)), dtype=torch.float32)
-    depth[rng.random(depth.shape) < 0.1] = np.nan
-    intrinsics = torch.tensor([[130.0, 130.0, 80.0, 60.0], [260.0, 250.0, 70.0, 65.0], [700.0, 700.0, 80.0, 60.0]])
-    index = torch.tensor([2, 0, 1, 1, 0, 2, 2])
-    poses = random_poses(rng, 7, tilt=0.3)
-    poses[:, :3, 3] = rng.uniform([-0.02, -0.02, 0.58], [0.02, 0.02, 0.65], (7, 3))
-    camera_from_grasp = torch.tensor(poses)
-    sizes = [load_gripper("yumi").sizes(), load_gripper("wide").sizes()]
-    hand = torch.tensor(np.array([sizes[n % 2] for n in range(7)]))
+    view = DepthView(rough_scene(rng), CAMERA)
+    poses = random_poses(rng, 6, tilt=0.5)
+    poses[3:, :3, :3] = poses[0, :3, :3]
+    sizes = np.array([load_gripper(name).sizes() for name in ("yumi", "wide", "yumi", "yumi", "wide", "wide")])
     for config in (MetricCropConfig(), PixelCropConfig(size=48)):
-        together = grasp_crops(depth, intrinsics, camera_from_grasp, index, hand, config)
-        for n in range(7):
-            own, one, first = index[n : n + 1], slice(n, n + 1), torch.zeros(1, dtype=torch.int64)
-            alone = grasp_crops(depth[own], intrinsics[own], camera_from_grasp[one], first, hand[one], config)
-            torch.testing.assert_close(together.images[one], alone.images, rtol=0, atol=1e-6)
-            torch.testing.assert_close(together.pose[one], alone.pose)
+        together = grasp_crops(view, poses, sizes, config)
+        for n in range(6):
+            alone = grasp_crops(view, poses[n : n + 1], sizes[n : n + 1], config)
+            torch.testing.assert_close(together.images[n : n + 1], alone.images)
+            torch.testing.assert_close(together.pose[n : n + 1], alone.pose)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 0.95])
+def test_what_is_seen_of_a_block_is_the_same_from_any_side(tilt):
+    """A grasp straight down over a cube, from above and from 54°: measured cells agree, and the shadow lies behind."""
+    world_from_grasp = rigid(
+        frame_from_axes(np.array([[0.0, 0.0, -1.0]]), np.array([[1.0, 0.0, 0.0]])), np.array([[0.0, 0.0, 0.02]])
+    )
+    aside = rigid(rotation_about(np.array([1.0, 0.0, 0.0]), np.array(tilt)), np.zeros(3))
+    camera_from_world = looking_down(0.7) @ aside  # the world turned under the camera
+    depth = block_world(CAMERA, camera_from_world)
+    height, measured = crops(depth, CAMERA, camera_from_world @ world_from_grasp).images[0].numpy()
+    x, y = np.meshgrid((np.arange(64) - 31.5) * 0.15 / 64, (np.arange(64) - 31.5) * 0.15 / 64)
+    on_top, clear = (np.maximum(abs(x), abs(y)) < 0.017), (np.maximum(abs(x), abs(y)) > 0.023)
+    np.testing.assert_allclose(height[on_top], 0.4, atol=2e-3)
+    np.testing.assert_allclose(height[clear & (measured > 0)], -0.4, atol=2e-3)
+    hidden = (measured == 0) & (np.abs(x) < 0.017) & (np.abs(y) > 0.026)  # perspective alone hides 1.2 mm
+    assert hidden.any() == (tilt > 0)
+    if tilt:
+        length = np.abs(y[hidden]).max() - 0.02
+        assert length == pytest.approx(0.04 * np.tan(tilt), abs=0.006)
 
 
 def test_no_grasps_give_no_crops():
@@ -436,23 +505,21 @@ def test_the_angle_of_an_image_grasp_is_where_the_crop_s_columns_run():
 
 
 BAD_INPUT = {
-    "depth is torch.float32 of shape": lambda good: good | {"depth": torch.zeros(1, 480, 640)},
-    "2000 images are too many": lambda good: good | {"depth": torch.ones(1, 1, 480, 640).expand(2000, 1, 480, 640)},
-    "intrinsics has shape": lambda good: good | {"intrinsics": torch.ones(2, 4)},
-    "image_index must lie": lambda good: good | {"image_index": torch.tensor([1])},
-    "pose must be finite": lambda good: good | {"camera_from_grasp": torch.full((1, 4, 4), torch.nan)},
-    "origin in front of": lambda good: good | {"camera_from_grasp": torch.eye(4)[None]},
-    "size of the hand": lambda good: good | {"hand": torch.zeros(1, 8)},
-    "standoff has shape": lambda good: good | {"standoff": torch.zeros(3)},
+    "depth image is 640x479": lambda good: good | {"source": DepthView(np.ones((479, 640), np.float32), CAMERA)},
+    "pose must be finite": lambda good: good | {"camera_from_grasp": np.full((1, 4, 4), np.nan)},
+    "origin in front of": lambda good: good | {"camera_from_grasp": np.eye(4)[None]},
+    "size of the gripper": lambda good: good | {"sizes": np.zeros((1, 8))},
+    "sizes has shape": lambda good: good | {"sizes": np.ones((2, 8))},
+    "standoff has shape": lambda good: good | {"standoff": np.zeros(3)},
+    "off the camera's axis": lambda good: good | {"camera_from_grasp": pose((0.0, 0.0, 0.7), approach=(1.0, 0.0, 0.1))},
 }
 
 
 @pytest.mark.parametrize("message", BAD_INPUT)
 def test_what_does_not_fit_is_refused(message):
     good = {
-        "depth": torch.full((1, 1, 480, 640), 0.7), "intrinsics": torch.tensor([[525.0, 525.0, 319.5, 239.5]]),
-        "camera_from_grasp": torch.tensor(pose((0.0, 0.0, 0.7))), "image_index": torch.zeros(1, dtype=torch.int64),
-        "hand": torch.tensor(YUMI.sizes())[None], "config": MetricCropConfig(),
+        "source": DepthView(np.full((480, 640), 0.7, np.float32), CAMERA),
+        "camera_from_grasp": pose((0.0, 0.0, 0.7)), "sizes": YUMI.sizes()[None], "config": MetricCropConfig(),
     }  # fmt: skip
     unchecked = inspect.unwrap(grasp_crops)  # as a user's run has it: without pytest's shape checker
     unchecked(**good)
@@ -467,15 +534,11 @@ def test_a_metric_crop_needs_a_size_and_a_window(config):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("config", [MetricCropConfig(), PixelCropConfig()])
-def test_a_gpu_cuts_the_same_crops(config):
+def test_a_gpu_cuts_the_same_crops():
     rng = np.random.default_rng(9)
-    depth = torch.tensor(block_world(CAMERA, looking_down(0.7, roll=0.2)), dtype=torch.float32)[None, None]
-    arguments = (
-        depth, torch.tensor([[525.0, 525.0, 319.5, 239.5]]), torch.tensor(random_poses(rng, 20)),
-        torch.zeros(20, dtype=torch.int64), torch.tensor(YUMI.sizes()).expand(20, 8),
-    )  # fmt: skip
-    here = grasp_crops(*arguments, config)
-    there = grasp_crops(*(argument.cuda() for argument in arguments), config)
-    assert torch.isclose(there.images.cpu(), here.images, atol=1e-4).float().mean() > 0.9999
-    torch.testing.assert_close(there.pose.cpu(), here.pose)
+    height_map = DepthView(rough_scene(rng), CAMERA).height_map(np.array([0.0, 0.0, 1.0]), 0.0012)
+    poses, sizes = torch.tensor(random_poses(rng, 20, tilt=0.0)), torch.tensor(np.tile(YUMI.sizes(), (20, 1)))
+    here, numbers = metric_crops(height_map, poses, sizes, MetricCropConfig())
+    there, same_numbers = metric_crops(height_map, poses.cuda(), sizes.cuda(), MetricCropConfig())
+    assert torch.isclose(there.cpu().float(), here, atol=2e-4).float().mean() > 0.9999
+    torch.testing.assert_close(same_numbers.cpu(), numbers)

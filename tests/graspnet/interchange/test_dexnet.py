@@ -16,7 +16,7 @@ from jaxtyping import Float64
 
 from graspnet.camera import Camera
 from graspnet.cli import main
-from graspnet.crops.crops import PixelCropConfig, grasp_crops
+from graspnet.crops.pixel import PixelCropConfig, pixel_crops
 from graspnet.dataset import (
     Dataset,
     DatasetHeader,
@@ -345,11 +345,12 @@ def test_the_network_sees_the_same_crop_before_export_and_after_import(imported,
 def crops_of(dataset: Dataset, crop: PixelCropConfig) -> np.ndarray:
     crops, depths = [], []
     for shard in dataset.shards():
-        cameras = torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in shard.images.cameras])
-        poses, image = torch.from_numpy(shard.grasps.camera_from_grasp), torch.from_numpy(shard.grasps.image)
-        depth = torch.from_numpy(shard.images.depth)[:, None]
-        crops.append(grasp_crops(depth, cameras, poses, image, torch.ones(len(image), 8), crop).images[:, 0].numpy())
-        depths.append(shard.grasps.depth)
+        poses = torch.from_numpy(shard.grasps.camera_from_grasp)
+        for i, camera in enumerate(shard.images.cameras):
+            rows = np.flatnonzero(shard.grasps.image == i)
+            depth = torch.from_numpy(shard.images.depth[i])
+            crops.append(pixel_crops(depth, camera, poses[rows], crop)[0][:, 0].numpy())
+            depths.append(shard.grasps.depth[rows])
     return by_depth(np.concatenate(crops), np.concatenate(depths))
 
 

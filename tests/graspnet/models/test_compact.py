@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.models.compact import CompactConfig

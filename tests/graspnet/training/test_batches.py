@@ -9,11 +9,14 @@ import torch
 
 from data_gen.generate.config import GenerateConfig
 from graspnet.config import load_config, preset_names
-from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
+from graspnet.crops.crops import grasp_crops
+from graspnet.crops.metric import MetricCropConfig
+from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
+from graspnet.heightmap import DepthView
 from graspnet.models import NETWORKS
 from graspnet.training.augmentation import AugmentationConfig
-from graspnet.training.batches import BatchConfig, Batches, LabelConfig, cut_crops, evaluation_crops, load_examples
+from graspnet.training.batches import BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
 from graspnet.training.trainer import TrainConfig
 from sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 
@@ -46,8 +49,10 @@ def test_a_window_gives_the_crops_of_the_whole_image(bars, crop):
     for i in range(4):
         image = windowed[i]
         assert image.depth.size < 0.7 * whole.depth[i].size
-        from_window = cut_crops(image.depth, image.camera, image.camera_from_grasp, image.hand, crop)
-        from_whole = cut_crops(whole.depth[i], whole.cameras[i], image.camera_from_grasp, image.hand, crop)
+        of_window, of_whole = DepthView(image.depth, image.camera), DepthView(whole.depth[i], whole.cameras[i])
+        from_window, from_whole = (
+            grasp_crops(view, image.camera_from_grasp, image.sizes, crop) for view in (of_window, of_whole)
+        )
         torch.testing.assert_close(from_window.images, from_whole.images, rtol=0, atol=2e-5)
         assert torch.equal(from_window.pose, from_whole.pose)
 
@@ -116,8 +121,8 @@ def test_evaluation_crops_are_noisy_and_the_same_every_time(examples):
 
 
 def test_an_error_in_a_preparing_thread_reaches_the_caller(examples):
-    broken = [replace(examples[0], hand=-examples[0].hand)]
-    with pytest.raises(InputError, match="size of the hand"):
+    broken = [replace(examples[0], sizes=-examples[0].sizes)]
+    with pytest.raises(InputError, match="size of the gripper"):
         next(Batches(broken, CROP, LabelConfig(), BatchConfig(), seed=0).stream(0, 1))
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from graspnet.cli import main
 from graspnet.config import load_config, preset_names
-from graspnet.crops.crops import MetricCropConfig
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import load_checkpoint

@@ -9,6 +9,7 @@ from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.observation import Observation, read_depth, read_mask
+from policies.grasp_space import GraspSpace
 from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
 from tests.places import SHARED
 
@@ -132,7 +133,7 @@ def test_an_empty_table_gives_no_grasp(box_scene):
     observation = box_scene(masked=False)
     assert len(sample_antipodal(observation, 50, CONFIG, np.random.default_rng(0))) == 0
     with pytest.raises(InputError, match="no measured pixel belongs to an object"):
-        AntipodalSampler.of(observation, CONFIG)
+        AntipodalSampler.of(GraspSpace.of(observation), CONFIG)
 
 
 def test_the_same_seed_gives_the_same_grasps_and_another_gives_others(box_scene):

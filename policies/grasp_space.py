@@ -1,0 +1,76 @@
+"""The space of grasps that share one approach: x, y, height and angle over one height map.
+
+Every planner works here. The map is made once for an observation and an approach, and everything reads it: the sampler
+its edges, the constraints what a gripper would touch, the crops what a network sees.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspnet.crops.metric import MetricCropConfig
+from graspnet.grasps.grasps import Grasps
+from graspnet.heightmap import HeightMap
+from graspnet.observation import Observation
+from graspnet.transforms import frame_from_axes, rigid
+
+__all__ = ["GraspSpace"]
+
+
+@dataclass(frozen=True)
+class GraspSpace:
+    """An observation and its height map. Coordinates are (x, y, height) of the map, in metres of the camera's frame."""
+
+    observation: Observation
+    height_map: HeightMap
+
+    CROP: ClassVar[MetricCropConfig] = MetricCropConfig()  # the map that this crop needs serves all others, too
+
+    @staticmethod
+    def of(observation: Observation) -> "GraspSpace":
+        """The space of the approach that all image grasps share."""
+        return GraspSpace.along(observation, observation.approach)
+
+    @staticmethod
+    def along(observation: Observation, approach: Float64[np.ndarray, "3"]) -> "GraspSpace":
+        """The space of any approach. InputError: an approach further than 75° from the camera's axis."""
+        pitch = GraspSpace.CROP.map_pitch(observation.gripper.max_width)
+        return GraspSpace(observation, observation.height_map(approach, pitch))
+
+    @property
+    def w(self) -> float:
+        """The gripper's max_width: the unit of whatever has to fit every gripper."""
+        return self.observation.gripper.max_width
+
+    def table_height(self, xy: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B"]:
+        """Height of the table at places (x, y); −inf where no table is known, or seen edge-on.
+
+        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a).
+        """
+        table = self.observation.table
+        if table is None:
+            return np.full(xy.shape[:-1], -np.inf)
+        along_x, along_y, along_a = table.normal @ self.height_map.frame_from_map
+        if along_a < 1e-3:
+            return np.full(xy.shape[:-1], -np.inf)
+        return np.asarray((xy @ np.array([along_x, along_y]) - table.offset) / along_a, dtype=np.float64)
+
+    def grasps(
+        self, coordinates: Float64[np.ndarray, "N 3"], angle: Float64[np.ndarray, "N"], width: Float64[np.ndarray, "N"]
+    ) -> Grasps:
+        """Grasps in the camera frame with their origin at (x, y, height), closing along `angle` from x towards y."""
+        axes = self.height_map.frame_from_map
+        closing = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ axes[:, :2].T
+        approach = np.broadcast_to(axes[:, 2], closing.shape)
+        return Grasps(rigid(frame_from_axes(approach, closing), self.height_map.points(coordinates)), width)
+
+    def coordinates(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N 3"]:
+        """(x, y, height) of the grasps' origins."""
+        return self.height_map.coordinates(grasps_in_camera.origin)
+
+    def angles(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """Angle of the closing axis from x towards y, in [-π, π]; grasps whose jaws are swapped differ by π."""
+        closing = grasps_in_camera.closing @ self.height_map.frame_from_map[:, :2]
+        return np.arctan2(closing[:, 1], closing[:, 0])
