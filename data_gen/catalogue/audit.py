@@ -106,7 +106,7 @@ def _kinds(grasps: GraspTable, config: GenerateConfig) -> dict[str, Bool[np.ndar
 
 @dataclass(frozen=True)
 class _Objects:
-    """Objects at their own size, made as generate/run.py made them: from the seed and their number."""
+    """Objects at their own size, made as data_gen/generate made them: from the seed and their number."""
 
     place: str
     config: GenerateConfig
