@@ -7,7 +7,6 @@ body exactly and serve as its collision geometry. `make_solid` scales and centre
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import trimesh
@@ -19,7 +18,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["FAMILIES", "check_family", "make_solid", "make_solids", "save_solids"]
+__all__ = ["FAMILIES", "check_family", "make_solid", "make_solids"]
 
 Points = Float64[np.ndarray, "_ 3"]
 Outline = Float64[np.ndarray, "_ 2"]
@@ -58,16 +57,6 @@ def make_solids(count: int, seed: int, families: Sequence[str] | None = None) ->
     names = list(FAMILIES) if families is None else list(families)
     turns = [names[i % len(names)] for i in range(count)]
     return [make_solid(family, np.random.default_rng([seed, i]), f"{family}_{i:04d}") for i, family in enumerate(turns)]
-
-
-def save_solids(solids: Sequence[Solid], folder: str | Path) -> list[Path]:
-    """Writes each surface as NAME.obj in metres; returns the paths."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{solid.name}.obj" for solid in solids]
-    for solid, path in zip(solids, paths, strict=True):
-        solid.mesh.export(path, digits=9)
-    return paths
 
 
 def _installed_families() -> dict[str, EntryPoint]:
