@@ -36,7 +36,7 @@ from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, pre
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
 
-__all__ = ["TrainConfig", "TrainingResult", "predict", "train"]
+__all__ = ["TrainConfig", "TrainingResult", "predict", "take_step", "train"]
 
 NORMALISATION_EXAMPLES = 2048
 RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
@@ -195,7 +195,7 @@ def _optimise(
     first, last = state.step, config.epochs * batches.steps_per_epoch
     with _Log(output, first) as log:
         for batch in track(stream, last - first, "training", "step"):
-            log.step(state, _step(state, batch, config, batches.steps_per_epoch), len(batch))
+            log.step(state, take_step(state, batch, config, batches.steps_per_epoch), len(batch))
             closes_epoch = state.step % batches.steps_per_epoch == 0
             if closes_epoch:
                 log.epoch(_close_epoch(state, seen, batches, config, log.examples_per_second()), config.epochs)
@@ -203,8 +203,8 @@ def _optimise(
                 save_state(state, origin, output)
 
 
-def _step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
-    """One step of the optimiser; its loss."""
+def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
+    """Move the weights by one step of the optimiser, and return the loss before it."""
     rate = config.optimiser.rate_at(state.step, steps_per_epoch, config.epochs)
     for group in state.optimiser.param_groups:
         group["lr"] = rate

@@ -107,7 +107,7 @@ def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, 
 
     def advance(state, last):
         for batch in batches.stream(state.step, last):
-            trainer._step(state, batch, QUICK, batches.steps_per_epoch)
+            trainer.take_step(state, batch, QUICK, batches.steps_per_epoch)
 
     straight, begun, blank = fresh(), fresh(), fresh()
     advance(straight, 4)
@@ -135,14 +135,14 @@ def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_p
     config = replace(config, batches=replace(config.batches, size=8, pool=16))
     train(config, small, tmp_path / "whole")
 
-    step = trainer._step
+    step = trainer.take_step
 
     def killed_at_the_eighth(state, *given):
         if state.step == 7:
             raise KeyboardInterrupt
         return step(state, *given)
 
-    monkeypatch.setattr(trainer, "_step", killed_at_the_eighth)
+    monkeypatch.setattr(trainer, "take_step", killed_at_the_eighth)
     with pytest.raises(KeyboardInterrupt):
         train(config, small, tmp_path / "killed")
     monkeypatch.undo()
