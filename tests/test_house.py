@@ -12,7 +12,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import reduce
 from importlib.metadata import entry_points, packages_distributions
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +139,50 @@ def with_one_letter_wrong(data: dict, key_path: tuple[str, ...], rng: random.Ran
     at = rng.randrange(len(first))
     wrong = first[:at] + ("q" if first[at] != "q" else "z") + first[at + 1 :]
     return {wrong if key == first else key: value for key, value in data.items()}
+
+
+MEASURED = {"cameras", "grippers"}  # such a file describes a thing, and is whole by itself
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in presets() if path.parent.name not in MEASURED],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_no_preset_repeats_what_it_would_say_without(path, tmp_path):
+    room, shorter = path.parent.name, tmp_path / path.name
+    data = yaml.safe_load(path.read_text()) or {}
+    whole, idle = load_preset(room, path.stem), []
+    for key_path in set(leaves(data)) - {("base",)}:
+        shorter.write_text(yaml.safe_dump(without(data, key_path)))
+        with suppress(InputError):  # what is left needs it
+            if load_preset(room, str(shorter)) == whole:
+                idle.append(".".join(key_path))
+    assert not idle
+
+
+def test_no_list_stands_in_several_presets():
+    """A list of four or more entries that presets share has a name of its own, which they take as `base:`."""
+    places: dict[str, list[str]] = {}
+    for path in presets():
+        data = yaml.safe_load(path.read_text()) or {}
+        for key_path in leaves(data):
+            value = reduce(getitem, key_path, data)
+            if isinstance(value, list) and len(value) >= 4:
+                places.setdefault(str(value), []).append(f"{path.stem}: {'.'.join(key_path)}")
+    assert not [where for where in places.values() if len(where) > 1]
+
+
+def leaves(data: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in data.items():
+        yield from leaves(value, (*prefix, key)) if isinstance(value, dict) and value else [(*prefix, key)]
+
+
+def without(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    first, *rest = path
+    if rest:
+        return data | {first: without(data[first], tuple(rest))}
+    return {key: value for key, value in data.items() if key != first}
 
 
 @pytest.mark.parametrize(("first_key", "load"), [("fx", load_camera), ("kind", load_gripper)])

@@ -5,13 +5,14 @@ A dataset holds no meshes. Its objects are made again from its config and seed, 
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool
 
 from data_gen.contact.contacts import Contacts, contact_finder
 from data_gen.generate.config import GenerateConfig
+from data_gen.labels.metrics import MetricConfig
 from data_gen.objects.meshes import Solid
 from data_gen.objects.object_source import load_object, object_names
 from data_gen.scenes.rendering import RENDERERS
@@ -54,7 +55,9 @@ class AuditedGrasp:
 def labelling_config(dataset: Dataset) -> GenerateConfig:
     """How the dataset was made. InputError: not by `graspnet generate`, or by a version with other settings."""
     config = deepcopy(dataset.header.config)
-    config.get("tugs", {}).get("pick", {}).pop("settle_time", None)  # older datasets name it; it never meant anything
+    if older := {field.name: config.pop(field.name) for field in fields(MetricConfig) if field.name in config}:
+        config["assumed"] = older  # what metrics assume stood beside all else
+        older.get("tugs", {}).get("pick", {}).pop("settle_time", None)  # it never meant anything
     try:
         return parse_config(GenerateConfig, config, "its config")
     except InputError as error:

@@ -108,7 +108,7 @@ def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]
     apart = f"contacts {_mm(grasp.contacts.distance.item())} apart" if grasp.contacts.found.item() else "no contacts"
     robustness = f"robustness {table.robustness(config.metrics[0])[row]:.3g}"
     return (
-        figure_html(grasp_figure(grasp, config.uncertainty.friction_mean), caption),
+        figure_html(grasp_figure(grasp, config.assumed.uncertainty.friction_mean), caption),
         paragraph(f"{robustness}; {apart}; clearance: {clearances}"),
         paragraph(metrics),
     )

@@ -21,7 +21,7 @@ __all__ = ["GenerateConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(MetricConfig):
+class GenerateConfig:
     """A dataset: the distributions of objects, hands, scenes and candidates, and what is computed for each grasp."""
 
     objects: ObjectConfig = field(default_factory=ObjectConfig)
@@ -35,7 +35,10 @@ class GenerateConfig(MetricConfig):
     visible_area: float = 0.04  # of an object in a heap that gets grasps, in squares of the opening
     opening_margin: float | None = None  # of jaws beside what they close on (jaw_width.py); None: they open wide
     metrics: tuple[str, ...] = ("robust_centered_closure", "robust_pad_closure", "robust_force_closure")
-    threshold: float = 0.5  # of the first metric: what summaries count as positive, where nothing is touched
+    assumed: MetricConfig = field(default_factory=MetricConfig)  # what the metrics assume
+    threshold: float = (
+        0.5  # summaries count a grasp as positive if its first metric is above this and it touches nothing
+    )
     views: int = 8  # images of each object, in poses drawn by their probability, or …
     views_per_pose: int | None = None  # … so many of every stable pose
     hands_per_view: int = 1  # every image is labelled for so many; objects are scaled for the first

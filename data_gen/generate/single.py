@@ -160,7 +160,7 @@ def _held(
     assert config.object_grasps is not None
     grasps_in_object = sample_object_grasps(solid, hand, config.object_grasps, rng)
     unused = np.array([0.0, 0.0, -1.0])  # gravity: GenerateConfig refuses metrics that depend on it
-    return grasps_in_object, hold_labels(solid, grasps_in_object, hand, unused, config.metrics, config, rng)
+    return grasps_in_object, hold_labels(solid, grasps_in_object, hand, unused, config.metrics, config.assumed, rng)
 
 
 def _resting_labels(
