@@ -36,9 +36,7 @@ class GenerateConfig:
     opening_margin: float | None = None  # of jaws beside what they close on (jaw_width.py); None: they open wide
     metrics: tuple[str, ...] = ("robust_centered_closure", "robust_pad_closure", "robust_force_closure")
     assumed: MetricConfig = field(default_factory=MetricConfig)  # what the metrics assume
-    threshold: float = (
-        0.5  # summaries count a grasp as positive if its first metric is above this and it touches nothing
-    )
+    threshold: float = 0.5  # summaries call a grasp positive that touches nothing and whose first metric is above this
     views: int = 8  # images of each object, in poses drawn by their probability, or …
     views_per_pose: int | None = None  # … so many of every stable pose
     hands_per_view: int = 1  # every image is labelled for so many; objects are scaled for the first

@@ -1,7 +1,7 @@
 """A dataset to a checkpoint: optimise on noisy crops, look at unseen objects after each epoch, calibrate at the end."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Literal
 import click
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from graspnet.config import config_to_dict
 from graspnet.crops.crops import GraspCrops
@@ -19,9 +20,10 @@ from graspnet.dataset import Dataset, DatasetHeader
 from graspnet.errors import InputError
 from graspnet.models import architecture
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import predict, quality_of
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
+from graspnet.run.threads import using_threads
 from graspnet.training.batches import (
     Batch,
     BatchConfig,
@@ -31,12 +33,12 @@ from graspnet.training.batches import (
     evaluation_crops,
     load_examples,
 )
-from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed, using_threads
-from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall, quality_of
+from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
 
-__all__ = ["TrainConfig", "TrainingResult", "predict", "take_step", "train"]
+__all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
 
 NORMALISATION_EXAMPLES = 2048
 RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
@@ -92,22 +94,15 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
-    origin = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
-    state, stream = _resumed(config, batches, origin, output) if resume else _begun(config, batches)
+    begun_with = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
+    state, stream = _resumed(config, batches, begun_with, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, origin, output)
+        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, begun_with, output)
         result = _finished(state, training, validation, batches, config, dataset)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
     discard_states(output)
     return result
-
-
-def predict(network: GraspNetwork, crops: Iterable[GraspCrops], device: str) -> Float64[np.ndarray, "N"]:
-    """The log odds that each grasp holds (the difference of its two logits), in order; float32 throughout."""
-    with torch.inference_mode():
-        logits = torch.cat([network(each.images.to(device), each.pose.to(device)) for each in crops])
-    return (logits[:, 1] - logits[:, 0]).double().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -156,11 +151,11 @@ def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterat
 
 
 def _resumed(
-    config: TrainConfig, batches: Batches, origin: dict[str, Any], output: Path
+    config: TrainConfig, batches: Batches, begun_with: dict[str, Any], output: Path
 ) -> tuple[TrainingState, Iterator[Batch]]:
     """The interrupted network, and the batches that it has not seen."""
     network = architecture(config.network)()
-    state = load_state(network, make_optimiser(network, config.optimiser), origin, output)
+    state = load_state(network, make_optimiser(network, config.optimiser), begun_with, output)
     click.echo(f"resuming after step {state.step}", err=True)
     return state, batches.stream(state.step, config.epochs * batches.steps_per_epoch)
 
@@ -188,7 +183,7 @@ def _optimise(
     batches: Batches,
     seen: _Seen,
     config: TrainConfig,
-    origin: dict[str, Any],
+    begun_with: dict[str, Any],
     output: Path,
 ) -> None:
     """All steps that are left."""
@@ -200,7 +195,7 @@ def _optimise(
             if closes_epoch:
                 log.epoch(_close_epoch(state, seen, batches, config, log.examples_per_second()), config.epochs)
             if closes_epoch or state.step % config.save_steps == 0:
-                save_state(state, origin, output)
+                save_state(state, begun_with, output)
 
 
 def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
@@ -224,14 +219,14 @@ def _close_epoch(
     loss = float(state.loss_sum) / batches.steps_per_epoch
     if not np.isfinite(loss):
         raise InputError(f"the loss is {loss} by step {state.step}; lower optimiser.rate ({config.optimiser.rate})")
-    odds = predict(state.network, seen.crops, state.computing.device)
+    logits = predict(state.network, seen.crops)
     record = EpochRecord(
         epoch=state.step // batches.steps_per_epoch,
         step=state.step,
         loss=loss,
         rate=config.optimiser.rate_at(state.step - 1, batches.steps_per_epoch, config.epochs),
         examples_per_second=examples_per_second,
-        validation=_evaluation(odds, 1.0, seen.examples, config.label).to_json(),
+        validation=_evaluation(logits, 1.0, seen.examples, config.label).to_json(),
     )
     state.history.append(record)
     state.loss_sum = torch.zeros_like(state.loss_sum)
@@ -249,10 +244,10 @@ def _finished(
     """Calibrated on all validation examples: one number, so their other figures hardly know of it."""
     total = sum(map(len, validation))
     crops = track(evaluation_crops(validation, *_sight(batches)), len(validation), f"evaluating {total}", "image")
-    odds = predict(state.network, crops, state.computing.device)
+    logits = predict(state.network, crops)
     robustness = _robustness(validation)
-    temperature = fit_temperature(odds, config.label.target(robustness))
-    evaluation = _evaluation(odds, temperature, validation, config.label)
+    temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
+    evaluation = _evaluation(logits, temperature, validation, config.label)
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
@@ -269,17 +264,26 @@ def _finished(
             "evaluation": evaluation.to_json(),
         },
     )
-    curve = precision_recall(quality_of(odds, temperature), config.label.positive(robustness))
+    curve = precision_recall(_quality(logits, temperature), config.label.positive(robustness))
     return TrainingResult(checkpoint, evaluation, tuple(state.history), curve)
 
 
 def _evaluation(
-    odds: Float64[np.ndarray, "N"], temperature: float, examples: Sequence[ImageExamples], label: LabelConfig
+    logits: Float32[Tensor, "N 2"], temperature: float, examples: Sequence[ImageExamples], label: LabelConfig
 ) -> Evaluation:
     robustness = _robustness(examples)
     feasible = np.concatenate([image.feasible for image in examples])
-    quality = quality_of(odds, temperature)
+    quality = _quality(logits, temperature)
     return evaluate(quality, label.target(robustness), label.positive(robustness), feasible)
+
+
+def _log_odds(logits: Float32[Tensor, "N 2"]) -> Float64[np.ndarray, "N"]:
+    return (logits[:, 1] - logits[:, 0]).double().cpu().numpy()
+
+
+def _quality(logits: Float32[Tensor, "N 2"], temperature: float) -> Float64[np.ndarray, "N"]:
+    """In double precision: where a network is sure, float32 would make many qualities equal, and tie their ranks."""
+    return quality_of(logits.double(), temperature).cpu().numpy()
 
 
 def _robustness(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
