@@ -27,7 +27,7 @@ _ANGLE_WEIGHT = 0.05 * 2 / np.pi  # metres per radian between two axes, in the d
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectGraspConfig:
-    """Grasps of an object, and which of them a table allows (reference/dexnet.md, 1.6 and 1.8)."""
+    """How grasps of an object are looked for, and which of them a table allows (sources: docs/dexnet.md)."""
 
     count: int = 100  # of an object, at most
     friction: float = 0.6  # of the cones that the closing axis lies in (RSS 2017; its code: 0.75)

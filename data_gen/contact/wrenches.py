@@ -8,7 +8,7 @@ A contact i pushes with its inward normal nᵢ, slips outside of a friction cone
 
 t₁ is the grasp frame's x axis in the contact's tangent plane and t₂ of the second contact mirrors the first's: without
 such a rule the facets, and epsilon with them, would depend on the frame (turning octagons by 22.5° can take it to 0).
-Source: Mahler et al., RSS 2017, supplement; its code's constants (reference/dexnet.md, 1.7).
+Source: Mahler et al., RSS 2017, supplement; constants: its code (docs/dexnet.md).
 """
 
 from dataclasses import dataclass

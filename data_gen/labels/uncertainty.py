@@ -39,7 +39,7 @@ class UncertaintyConfig:
     samples: int = 25  # of each grasp; with a tolerance: in each round
     tolerance: float | None = None  # rounds go on until the mean's 95 % interval is ± this (robustness.py) …
     max_samples: int = 400  # … or a grasp has this many
-    sampling: Literal["random", "sobol"] = "sobol"  # quasi-random: each worth two random ones (docs/experiments.md)
+    sampling: Literal["random", "sobol"] = "sobol"  # a quasi-random sample is worth two random ones
     grasp_translation: float = 0.0025  # metres, along each axis
     grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
     object_translation: float = 0.0  # metres; the originals move grasp and object apart

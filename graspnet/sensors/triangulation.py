@@ -28,7 +28,7 @@ class TriangulationConfig:
     noise is that of the device below.
     """
 
-    scale_deviation: float = 0.003  # σ of the calibration's scale, one for each image: DESIGN §4
+    scale_deviation: float = 0.003  # Each image has one error of scale from its calibration, with this σ; assumed.
     axial_deviation: float = 0.0028  # σ of 1/z in 1/m: 1.4 mm at 0.7 m, as measured by Nguyen et al., 3DIMPVT 2012
     correlation_px: float = 1.5  # blur of the axial noise; assumed: a 9x9 matching window, after the device's filter
     independent_share: float = 0.2  # of its variance, from pixel to pixel; assumed
