@@ -17,7 +17,7 @@ from graspnet.transforms import invert, rotate_directions, transform_points
 
 __all__ = ["sample_action_space"]
 
-_CELLS = 64  # of the silhouette along its longer side
+_CELLS = 64  # The silhouette is looked at in so many cells along its longer side.
 
 
 def sample_action_space(

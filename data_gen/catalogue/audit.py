@@ -32,8 +32,8 @@ KINDS = {
     "collides": "It would hold, but the hand touches something on its way",
     "misses": "The middles of the pads do not both touch the object, and robustness is not above the threshold",
 }
-ALIKE = 0.001  # metres: by less than this a depth has not changed
-CHANGED = 0.02  # share of an image's object pixels that may have changed: rounding at edges
+ALIKE = 0.001  # A depth counts as unchanged up to so many metres.
+CHANGED = 0.02  # This share of an image's object pixels may have changed, by rounding at edges.
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class AuditedGrasp:
     """A labelled grasp and all that its label is about. contacts: of it alone, in the world: the stored points, and the
     normals that are found there again. `table` and `row` hold its labels."""
 
-    kind: str  # of KINDS
-    place: str  # in the dataset
+    kind: str  # one of KINDS
+    place: str  # where it is in the dataset
     scene: Scene
     target: int
     grasp_in_world: Grasps  # one

@@ -32,8 +32,8 @@ class ResistanceConfig:
     mass: float | None = None  # kg, of every object (Dex-Net: 0.1); without one: density times volume
     density: float = 500.0  # kg/m³
     force: float | None = None  # N, along the closing axis, of each jaw; without one: the gripper's
-    pad_radius: float = 0.010  # metres: r of the torsion ⅔ μ r of an evenly pressed disc
-    facets: int = 8  # of each friction cone
+    pad_radius: float = 0.010  # The torsion of an evenly pressed disc of this radius r is ⅔ μ r (metres).
+    facets: int = 8  # Each friction cone has so many facets.
 
     def __post_init__(self) -> None:
         if self.facets < 3:

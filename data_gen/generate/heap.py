@@ -28,7 +28,7 @@ from graspnet.transforms import invert
 
 __all__ = ["HeapMember", "generate_heap"]
 
-FITTING = 0.8  # of a bin's shorter side: no object is longer, or it would lie across the walls
+FITTING = 0.8  # No object is longer than this share of a bin's shorter side: it would lie across the walls.
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class UnitSummary:
     """What one unit made, for the progress and the closing table. `skipped` says why it made nothing; left_out: which
     objects a heap does without, and why."""
 
-    name: str  # of the object or heap
+    name: str  # the object's or the heap's name
     images: int = 0
     origins: dict[str, OriginCounts] = field(default_factory=dict)
     skipped: str = ""

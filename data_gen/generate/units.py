@@ -23,7 +23,7 @@ class Unit:
 
     index: int
     name: str
-    members: tuple[HeapMember, ...]  # of a heap; none: a single object
+    members: tuple[HeapMember, ...]  # what a heap is made of; none: the unit is a single object
 
 
 def unit_names(config: GenerateConfig) -> list[str]:

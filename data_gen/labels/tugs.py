@@ -72,7 +72,7 @@ class Tugs:
     """What K executions of N grasps found, in newtons."""
 
     held_force: Float64[np.ndarray, "N K"]  # the most that was resisted along every axis; 0 if it was never held
-    weight: Float64[np.ndarray, "N K"]  # of the object
+    weight: Float64[np.ndarray, "N K"]  # what the object weighs, in newtons
 
 
 def tug(

@@ -39,7 +39,7 @@ class DecompositionConfig:
     taken where the pieces of the one before do not fit."""
 
     thresholds: tuple[float, ...] = (0.04, 0.02, 0.01)
-    largest_far_share: float = TOLERATED  # of Fit: above it a finer threshold is tried
+    largest_far_share: float = TOLERATED  # A finer threshold is tried where a Fit has a larger far_share.
     resolution: int = 2000  # samples for the concavity measure; CoACD's default
     search_iterations: int = 60  # CoACD's default is 150: twice as slow for 1-2 % fewer pieces
     seed: int = 0

@@ -129,7 +129,7 @@ def _loops(edges: Int64[np.ndarray, "_ 2"]) -> list[Int64[np.ndarray, "L"]] | No
     loops: list[np.ndarray] = []
     while following:
         path = [next(iter(following))]
-        place = {path[0]: 0}  # of each vertex in the path
+        place = {path[0]: 0}  # where each vertex stands in the path
         while len(path) > 1 or path[0] in following:
             if path[-1] not in following:
                 return None

@@ -44,8 +44,9 @@ from graspnet.transforms import rigid, rotation_about
 
 __all__ = ["DexNetImport", "DexNetImportConfig"]
 
-SAMPLES = 25  # of a robust metric (dex-net's generator)
-STEEPEST = np.cos(np.radians(30))  # of the table's normal to the optical axis, to be taken as the approach
+SAMPLES = 25  # A robust metric is the mean of so many samples (dex-net's generator).
+# The table's normal is taken as the approach where its cosine with the optical axis is larger.
+STEEPEST = np.cos(np.radians(30))
 _LABELS = {"object": "obj_labels", "stable_pose": "pose_labels"}
 _NAMES = {"object": "object_category_map.json", "stable_pose": "pose_category_map.json"}
 Arrays = Mapping[str, np.ndarray]  # field -> datapoints

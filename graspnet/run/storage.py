@@ -117,7 +117,7 @@ class _DiskFolder(Folder):
 @dataclass(frozen=True)
 class _RemoteFolder(Folder):
     url: str
-    filesystem: Any  # of fsspec; it can be pickled
+    filesystem: Any  # a file system of fsspec's, which can be pickled
     root: str
 
     __str__ = Folder.__str__

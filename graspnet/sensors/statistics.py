@@ -24,12 +24,12 @@ HEADING = f"{'':32s} missing   edge    gap  table σ   1/z σ  length  independe
 TABLE_PATCH_PX = 32  # side of the patches that a plane is fitted to: it also takes a part of noise as long as they are
 PATCH_PX = 16  # the same where no mask says what is table
 OBJECT_PATCH_PX = 8  # the same on objects, which are small and curved
-FLATTEST = 0.25  # of the patches, by their residuals, where most are curved or hold an edge
+FLATTEST = 0.25  # So many of the patches count, those of the least residuals, where most are curved or hold an edge.
 ROUNDING = 1e-6  # 1/m: σ of 1/z below which there is no noise, but float32
 MASK_ERROR_PX = 8  # a mask's border may be off by so much: neither table nor object
-SMALLEST_STEP = 0.01  # m: a smaller one is no edge; noise is a tenth of it
+SMALLEST_STEP = 0.01  # A step of fewer metres is no edge; noise is a tenth of it.
 PLATEAU = slice(5, 9)  # measured pixels beyond a step whose median is the level on that side
-MOST_UNEVEN = 0.2  # of a step: how much a level may vary for its edge to count
+MOST_UNEVEN = 0.2  # An edge counts if the levels beside it vary by less than this share of the step.
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DepthStatistics:
     deviation: float  # σ of the noise on the table (without a mask: on everything), metres
     inverse_deviation: float  # the same in 1/z, 1/m: `axial_deviation` of a sensor
     correlation_px: float  # distance at which the noise's autocorrelation falls to 1/e
-    independent_share: float  # of the noise's variance, from pixel to pixel
+    independent_share: float  # This share of the noise's variance is independent from pixel to pixel.
     object_deviation: float  # σ on objects, metres; NaN without a mask
 
     def line(self, name: str) -> str:

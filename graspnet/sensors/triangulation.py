@@ -31,9 +31,10 @@ class TriangulationConfig:
     scale_deviation: float = 0.003  # Each image has one error of scale from its calibration, with this σ; assumed.
     axial_deviation: float = 0.0028  # σ of 1/z in 1/m: 1.4 mm at 0.7 m, as measured by Nguyen et al., 3DIMPVT 2012
     correlation_px: float = 1.5  # blur of the axial noise; assumed: a 9x9 matching window, after the device's filter
-    independent_share: float = 0.2  # of its variance, from pixel to pixel; assumed
+    independent_share: float = 0.2  # This share of its variance is independent from pixel to pixel; assumed.
     inverse_depth_step: float = 0.00287  # 1/m: 1/8 px of disparity at 580 px, 75 mm (Khoshelham & Elberink, 2012)
-    depth_step: float = 0.0  # m: whole units of the file or driver
+    # Depths are whole multiples of it (metres), as the file or the driver has them; 0: they are not.
+    depth_step: float = 0.0
     baseline: float = 0.075  # m, projector to the right of the camera (to the left if negative); Khoshelham & Elberink
     edge_step: float = 0.02  # 1/m between neighbours that makes an edge: 1 cm at 0.7 m; assumed
     edge_reach_px: int = 2  # pixels on either side of a jump that count as edge; assumed

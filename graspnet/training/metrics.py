@@ -24,16 +24,16 @@ class Evaluation:
 
     examples: int
     positive_rate: float
-    accuracy: float  # of quality > ½
+    accuracy: float  # how often quality > ½ says what the label says
     balanced_accuracy: float | None
     average_precision: float | None
     roc_auc: float | None
     feasible_examples: int
     feasible_positive_rate: float | None
     feasible_average_precision: float | None
-    brier: float  # mean square of quality − target
-    calibration_error: float  # expected: mean over bins of |mean quality − mean target|, weighted by their size
-    cross_entropy: float  # nats
+    brier: float  # the mean square of quality − target
+    calibration_error: float  # the mean over bins of |mean quality − mean target|, weighted by their size
+    cross_entropy: float  # in nats
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

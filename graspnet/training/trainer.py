@@ -43,7 +43,7 @@ __all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
 NORMALISATION_EXAMPLES = 2048
 RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
 LOG_STEPS = 20
-MOST_NAMES = 8  # of hands, in a checkpoint's name for them
+MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,9 @@ class TrainConfig:
     label: LabelConfig = field(default_factory=LabelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    validation_examples: int = 4096  # after each epoch; the last evaluation takes all
-    save_steps: int = 2000  # a killed run loses at most so many steps, or an epoch
+    # An epoch ends with a look at about so many examples; the last evaluation takes all.
+    validation_examples: int = 4096
+    save_steps: int = 2000  # A killed run loses at most so many steps, or an epoch.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = 0
