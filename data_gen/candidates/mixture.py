@@ -37,7 +37,7 @@ SOURCES = "graspnet.candidates"  # entry points: a name, and a factory from opti
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateConfig:
-    """Shares of each origin (they are divided by their sum), and the parameters of the samplers."""
+    """Which share of the grasps each sampler gets (shares are divided by their sum), and the samplers' parameters."""
 
     antipodal: float = 0.40
     near_miss: float = 0.35

@@ -83,7 +83,7 @@ def audited_grasps(dataset: Dataset, count: int, rng: np.random.Generator) -> It
 
 
 def _drawn(dataset: Dataset, config: GenerateConfig, count: int, rng: np.random.Generator) -> dict[int, dict[int, str]]:
-    """Shard -> row -> kind: one of each kind from every shard in random order, and again until there are enough."""
+    """Shard -> row -> kind. Every shard in random order gives a grasp of each kind, until there are enough."""
     wanted = {kind: len(part) for kind, part in zip(KINDS, np.array_split(np.arange(count), len(KINDS)), strict=True)}
     chosen: dict[int, dict[int, str]] = {}
     found = True
@@ -126,7 +126,7 @@ class _Objects:
         return _Objects(place, config, dataset.header.seed, {name: i for i, name in enumerate(names)})
 
     def scene(self, shard: Shard, image: int) -> Scene:
-        """What an image shows."""
+        """The scene that an image shows."""
         objects = shard.objects
         rows = np.flatnonzero(objects.image == image)
         rows = rows[np.argsort(objects.instance[rows])]

@@ -120,7 +120,7 @@ def _mm(length: float) -> str:
 
 
 def _cones(grasp: AuditedGrasp, friction: float) -> list[_Cone]:
-    """One for each contact whose normal is known."""
+    """A friction cone for each contact whose normal is known."""
     angle = 2 * np.pi * np.arange(FAN) / FAN
     length = 0.2 * grasp.gripper.max_width
     cones = []

@@ -33,7 +33,7 @@ SKIN = 1e-6  # A ray starts below the surface by this share of the longest side.
 
 @dataclass(frozen=True, eq=False)
 class ShapeMeasures:
-    """One object's. Shares are of its surface; flat + rounded + sharp + hollow = 1."""
+    """What one object's shape is like. Shares are of its surface; flat + rounded + sharp + hollow = 1."""
 
     name: str
     sides: Float64[np.ndarray, "3"]  # sides of a tight box in metres, the smallest first

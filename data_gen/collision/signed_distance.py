@@ -109,7 +109,7 @@ def _to_samples(points, groups, branches, turn, center, half, nearest_branch, ne
 @njit(cache=True, fastmath=_FAST, inline="always")
 @no_type_check
 def _to_boxes(boxes, a, i, turn, center, half):
-    """At most the signed distance of any point in the object frame's box (a, i): that box shadows the hand's axes."""
+    """A lower bound of the signed distance of all points in the object frame's box (a, i)."""
     x, y, z = _outside(boxes, a, i, turn, center, half)
     x -= abs(turn[0, 0]) * boxes[a, 3, i] + abs(turn[0, 1]) * boxes[a, 4, i] + abs(turn[0, 2]) * boxes[a, 5, i]
     y -= abs(turn[1, 0]) * boxes[a, 3, i] + abs(turn[1, 1]) * boxes[a, 4, i] + abs(turn[1, 2]) * boxes[a, 5, i]

@@ -57,7 +57,7 @@ def surface_tree(solid: Solid) -> SurfaceTree:
 
 
 def _distinct(points: Float64[np.ndarray, "P 3"], size: float) -> Float64[np.ndarray, "M 3"]:
-    """One of the points in each cell of that size: triangles share their corners."""
+    """The points with one kept in each cell of that size: triangles share their corners."""
     cell = np.round((points - points.min(axis=0)) / size).astype(np.int64)
     rows, columns, _ = cell.max(axis=0) + 1
     key = (cell[:, 2] * columns + cell[:, 1]) * rows + cell[:, 0]
@@ -66,7 +66,7 @@ def _distinct(points: Float64[np.ndarray, "P 3"], size: float) -> Float64[np.nda
 
 
 def _filled(rows: Shaped[np.ndarray, "P *S"], multiple: int) -> Shaped[np.ndarray, "M *S"]:
-    """Up to a multiple of so many, with the last one again."""
+    """Rows filled up to a multiple of so many by repeating the last one."""
     return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % multiple, axis=0)])
 
 

@@ -25,7 +25,7 @@ __all__ = ["ObjectInView", "label_fresh_grasps"]
 
 @dataclass(frozen=True)
 class ObjectInView:
-    """One object in one image. camera_from_labels: from the world in which its grasps are labelled."""
+    """One object in one image. camera_from_labels leads from the world in which its grasps are labelled."""
 
     view: View
     instance: int
@@ -33,7 +33,7 @@ class ObjectInView:
 
     @property
     def mask(self) -> Bool[np.ndarray, "H W"]:
-        """Its pixels."""
+        """The object's pixels."""
         return self.view.rendering.instance == self.instance
 
     def observation(self, hand: ParallelJawGripper) -> Observation:

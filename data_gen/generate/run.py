@@ -50,7 +50,7 @@ class UnitSummary:
 
     @property
     def total(self) -> OriginCounts:
-        """Of all origins together."""
+        """The counts of all origins together."""
         return OriginCounts.total(self.origins.values())
 
 

@@ -148,7 +148,7 @@ def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:
 
 
 def _run_coacd(mesh: Path, parameters: dict[str, float], errors: Path) -> str:
-    """What went wrong, in words; empty if nothing did."""
+    """Run CoACD and say what went wrong; empty if nothing did."""
     with errors.open("wb") as said:
         process = subprocess.Popen(coacd_command(mesh, parameters), stdin=subprocess.PIPE, stdout=said, stderr=said)
     try:
@@ -167,7 +167,7 @@ def _run_coacd(mesh: Path, parameters: dict[str, float], errors: Path) -> str:
 
 
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:
-    """All pieces' vertices, one after another."""
+    """Write all pieces' vertices, one after another."""
     counts = np.array([len(part.vertices) for part in parts], dtype=np.int64)
     vertices: Float64[np.ndarray, "P 3"] = np.concatenate([part.vertices for part in parts])
     _write(path, vertices=vertices, counts=counts)
@@ -180,7 +180,7 @@ def _read_parts(path: Path) -> tuple[trimesh.Trimesh, ...]:
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
-    """One file; a reader never sees half of it, whichever process writes first."""
+    """Write one file; a reader never sees half of it, whichever process writes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, allow_pickle=False, **arrays)

@@ -150,7 +150,7 @@ def posed_at_random(
     hand: ParallelJawGripper,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
-    """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""
+    """What `posed_for_hand` gives, in a stable pose drawn by its probability from those at least that likely."""
     poses = stable_poses(solid, minimum_probability)
     return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
 

@@ -41,7 +41,7 @@ class Gaps:
     filled: Float32[np.ndarray, "Q"]
 
     def fit(self, scale: float = 1.0) -> Fit:
-        """Of solid and pieces, both `scale` times as large."""
+        """The fit of solid and pieces that are both `scale` times as large."""
         far = FAR / scale
         largest = max(float(self.missed.max()), float(self.filled.max()))
         return Fit(

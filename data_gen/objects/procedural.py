@@ -72,7 +72,7 @@ def _mesh(body: Manifold, factor: float) -> trimesh.Trimesh:
 
 
 def _made_of(pieces: Sequence[Manifold]) -> Shape:
-    """Their union, without the voids of 1e-19 that rounding leaves between faces that coincide."""
+    """The union of bodies, without the voids of 1e-19 that rounding leaves between faces that coincide."""
     union = Manifold.batch_boolean(list(pieces), OpType.Add)
     return max(union.decompose(), key=lambda body: body.volume()), list(pieces)
 
@@ -117,7 +117,7 @@ def _full_turn(segments: int = ROUND) -> Float64[np.ndarray, "K"]:
 
 
 def _ball(center: ArrayLike, radius: float) -> Points:
-    """42 points of a sphere."""
+    """Vertices of an icosphere: 42 points of a sphere."""
     return np.asarray(center) + radius * np.asarray(trimesh.creation.icosphere(subdivisions=1).vertices)
 
 

@@ -40,7 +40,7 @@ class DexNetSensor(Sensor):
     def __call__(
         self, depth: Float32[np.ndarray, "H W"], camera: Camera, rng: np.random.Generator
     ) -> Float32[np.ndarray, "H W"]:
-        """α ŷ + ε."""
+        """α ŷ + ε for a clean image ŷ."""
         config = self.config
         noisy = measured(depth, camera)
         noisy *= np.float32(rng.gamma(config.gamma_shape, 1 / config.gamma_shape))

@@ -34,7 +34,7 @@ MOST_UNEVEN = 0.2  # An edge counts if the levels beside it vary by less than th
 
 @dataclass(frozen=True)
 class DepthStatistics:
-    """Of the middle half of an image, along and across; NaN for what it does not show.
+    """What the middle half of an image shows, along and across; NaN for what it does not show.
 
     Noise is what is left of 1/z when a plane (linear in the image) has been fitted to each patch without missing
     pixels. On objects, and everywhere without a mask, only the flattest quarter of the patches counts, for in others
@@ -51,7 +51,7 @@ class DepthStatistics:
     object_deviation: float  # σ on objects, metres; NaN without a mask
 
     def line(self, name: str) -> str:
-        """One line below HEADING: %, px, px, mm, 1/m, px, %, mm."""
+        """A line of text to stand below HEADING, in its units: %, px, px, mm, 1/m, px, %, mm."""
         return (
             f"{name:32s} {self.missing_share:6.1%} {self.edge_width_px:6.2f} {self.edge_gap_px:6.2f} "
             f"{1e3 * self.deviation:8.3f} {self.inverse_deviation:7.5f} {self.correlation_px:7.1f} "
@@ -141,14 +141,14 @@ def _noise(
 
 
 def _patches(image: np.ndarray, size: int) -> np.ndarray:
-    """(patches, size, size): the image in squares; what is left over at the right and at the bottom is left out."""
+    """The image in squares, (patches, size, size); what is left over at the right and at the bottom is left out."""
     rows, columns = image.shape[0] // size, image.shape[1] // size
     squares = image[: rows * size, : columns * size].reshape(rows, size, columns, size)
     return squares.swapaxes(1, 2).reshape(-1, size, size)
 
 
 def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndarray, "L"]:
-    """At distances of 0 to half a patch, along rows and columns together; empty of no patches."""
+    """The correlation at distances of 0 to half a patch, along rows and columns together; empty without patches."""
     if not len(residuals):
         return np.zeros(0)
     lags = range(residuals.shape[1] // 2)
@@ -161,7 +161,7 @@ def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndar
 
 
 def _correlation_length(correlation: Float64[np.ndarray, "L"]) -> float:
-    """Where it falls to 1/e, pixels; NaN if it never does."""
+    """The distance at which the autocorrelation falls to 1/e, in pixels; NaN if it never does."""
     below = np.flatnonzero(correlation < np.exp(-1))
     if not len(below):
         return np.nan

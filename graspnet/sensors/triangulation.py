@@ -72,7 +72,7 @@ class TriangulationConfig:
 
 
 def times_as_noisy(config: TriangulationConfig, factor: float) -> TriangulationConfig:
-    """All errors of depth and of edges, quantisation too, and all random losses `factor` times as large.
+    """The same sensor with errors of depth and edges, quantisation and random losses `factor` times as large.
 
     Shadows and grazing losses stay: they follow from where the device's eyes are. 0: what is measured is exact.
     """
@@ -288,7 +288,7 @@ def _quantise(values: Float32[np.ndarray, "H W"], step: float) -> None:
 
 
 def _filled(depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """Each missing pixel as deep as the nearest measured one; all missing if nothing is measured."""
+    """The image with each missing pixel as deep as the nearest measured one; all missing if nothing is measured."""
     missing = np.isnan(depth)
     if not missing.any() or missing.all():
         return depth

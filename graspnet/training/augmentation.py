@@ -27,7 +27,7 @@ SLOPE = 8  # index of the slope's x in a metric crop's pose numbers; its y follo
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Each reversal has probability ½. depth_offset: deviation in metres of a shift of the grasp along its approach."""
+    """flip: each reversal has probability ½. depth_offset: σ in metres of a shift of grasps along their approach."""
 
     flip: bool = True
     depth_offset: float = 0.003  # quality must not hang on a millimetre that no robot holds

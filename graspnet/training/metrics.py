@@ -36,7 +36,7 @@ class Evaluation:
     cross_entropy: float  # in nats
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The figures as plain data."""
         return asdict(self)
 
     def lines(self) -> list[str]:
@@ -130,7 +130,7 @@ def _balanced_accuracy(chosen: Bool[np.ndarray, "N"], positive: Bool[np.ndarray,
 
 
 def _calibration_error(quality: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
-    """Bins of equal width in quality; each counts by its share of the predictions."""
+    """The mean over bins of equal width in quality, each weighted by its share of the predictions."""
     index = np.minimum((quality * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     surplus = np.bincount(index, weights=quality - target, minlength=CALIBRATION_BINS)
     return float(np.abs(surplus).sum() / len(quality))

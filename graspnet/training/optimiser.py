@@ -14,8 +14,11 @@ __all__ = ["OptimiserConfig", "make_optimiser"]
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """schedule: `cosine` rises over the share `warmup` of all steps, then falls to 0; `staircase` multiplies the rate
-    by `decay` after every `decay_epochs`."""
+    """Which optimiser, and how its rate goes.
+
+    schedule: `cosine` rises over the share `warmup` of all steps, then falls to 0; `staircase` multiplies the rate
+    by `decay` after every `decay_epochs`.
+    """
 
     name: Literal["adamw", "sgd"] = "adamw"
     rate: float = 2e-3

@@ -41,7 +41,7 @@ from graspnet.training.resume import EpochRecord, TrainingState, discard_states,
 __all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
 
 NORMALISATION_EXAMPLES = 2048
-RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
+RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 LOG_STEPS = 20
 MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
 
@@ -108,7 +108,7 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
 
 @dataclass(frozen=True)
 class _Seen:
-    """Validation examples whose crops are kept, to look at after every epoch."""
+    """Validation examples to look at after every epoch, and their crops, which are cut once."""
 
     examples: Sequence[ImageExamples]
     crops: Sequence[GraspCrops]
@@ -140,7 +140,7 @@ def _warn_of_base_rates(
 def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterator[Batch]]:
     """A new network and its batches. Computing is probed while a thread prepares these, as it will from now on."""
     network = architecture(config.network)(torch.Generator().manual_seed(config.seed))
-    sample = list(evaluation_crops(_spread(batches.examples, NORMALISATION_EXAMPLES), *_sight(batches)))
+    sample = list(evaluation_crops(_spread(batches.examples, NORMALISATION_EXAMPLES), *_evaluation_inputs(batches)))
     images, pose = (torch.cat([getattr(crops, name) for crops in sample]) for name in ("images", "pose"))
     network.fit_normalisation(images, pose)
     stream = batches.stream(0, config.epochs * batches.steps_per_epoch)
@@ -170,11 +170,11 @@ def _spread(examples: Sequence[ImageExamples], count: int) -> Sequence[ImageExam
 
 def _seen_after_epochs(validation: Sequence[ImageExamples], batches: Batches, config: TrainConfig) -> _Seen:
     examples = _spread(validation, config.validation_examples)
-    return _Seen(examples, list(evaluation_crops(examples, *_sight(batches))))
+    return _Seen(examples, list(evaluation_crops(examples, *_evaluation_inputs(batches))))
 
 
-def _sight(batches: Batches) -> tuple[Any, BatchConfig, int]:
-    """How the network will see evaluation examples: crop, sensor and streams."""
+def _evaluation_inputs(batches: Batches) -> tuple[Any, BatchConfig, int]:
+    """(crop, batch config, seed) for `evaluation_crops`."""
     return batches.crop, batches.config, batches.seed
 
 
@@ -187,7 +187,7 @@ def _optimise(
     begun_with: dict[str, Any],
     output: Path,
 ) -> None:
-    """All steps that are left."""
+    """Take all steps that are left; save a state now and then, and look at unseen examples after each epoch."""
     first, last = state.step, config.epochs * batches.steps_per_epoch
     with _Log(output, first) as log:
         for batch in track(stream, last - first, "training", "step"):
@@ -216,7 +216,7 @@ def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per
 def _close_epoch(
     state: TrainingState, seen: _Seen, batches: Batches, config: TrainConfig, examples_per_second: float
 ) -> EpochRecord:
-    """The epoch's point of the curves, added to the history."""
+    """Add the epoch's point of the curves to the history, and return it."""
     loss = float(state.loss_sum) / batches.steps_per_epoch
     if not np.isfinite(loss):
         raise InputError(f"the loss is {loss} by step {state.step}; lower optimiser.rate ({config.optimiser.rate})")
@@ -242,9 +242,11 @@ def _finished(
     config: TrainConfig,
     dataset: Dataset,
 ) -> TrainingResult:
-    """Calibrated on all validation examples: one number, so their other figures hardly know of it."""
+    """The result, calibrated on all validation examples: that fits one number, so it hardly flatters their figures."""
     total = sum(map(len, validation))
-    crops = track(evaluation_crops(validation, *_sight(batches)), len(validation), f"evaluating {total}", "image")
+    crops = track(
+        evaluation_crops(validation, *_evaluation_inputs(batches)), len(validation), f"evaluating {total}", "image"
+    )
     logits = predict(state.network, crops)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
@@ -351,7 +353,7 @@ class _Log:
             self._writer.add_scalar("train/rate", state.optimiser.param_groups[0]["lr"], state.step)
 
     def examples_per_second(self) -> float:
-        """Since the last epoch's end."""
+        """The rate since the last epoch's end."""
         return self._examples / (time.perf_counter() - self._start)
 
     def epoch(self, record: EpochRecord, epochs: int) -> None:
