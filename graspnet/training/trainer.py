@@ -41,6 +41,7 @@ from graspnet.training.resume import EpochRecord, TrainingState, discard_states,
 __all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
 
 NORMALISATION_EXAMPLES = 2048
+EPOCH_EXAMPLES = 4096  # An epoch ends with a look at about so many unseen examples; the last evaluation takes all.
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 LOG_STEPS = 20
 MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
@@ -56,8 +57,6 @@ class TrainConfig:
     label: LabelConfig = field(default_factory=LabelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    # An epoch ends with a look at about so many examples; the last evaluation takes all.
-    validation_examples: int = 4096
     save_steps: int = 2000  # A killed run loses at most so many steps, or an epoch.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -65,7 +64,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         architecture(self.network)
-        for name in ("epochs", "validation_examples", "save_steps"):
+        for name in ("epochs", "save_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.threads < 0 or self.seed < 0:
@@ -98,7 +97,7 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     begun_with = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
     state, stream = _resumed(config, batches, begun_with, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, begun_with, output)
+        _optimise(state, stream, batches, _seen_after_epochs(validation, batches), config, begun_with, output)
         result = _finished(state, training, validation, batches, config, dataset)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
@@ -168,8 +167,8 @@ def _spread(examples: Sequence[ImageExamples], count: int) -> Sequence[ImageExam
     return examples[::stride]
 
 
-def _seen_after_epochs(validation: Sequence[ImageExamples], batches: Batches, config: TrainConfig) -> _Seen:
-    examples = _spread(validation, config.validation_examples)
+def _seen_after_epochs(validation: Sequence[ImageExamples], batches: Batches) -> _Seen:
+    examples = _spread(validation, EPOCH_EXAMPLES)
     return _Seen(examples, list(evaluation_crops(examples, *_evaluation_inputs(batches))))
 
 
