@@ -94,10 +94,10 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
-    begun_with = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
-    state, stream = _resumed(config, batches, begun_with, output) if resume else _begun(config, batches)
+    recipe = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
+    state, stream = _resumed(config, batches, recipe, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, batches, _seen_after_epochs(validation, batches), config, begun_with, output)
+        _optimise(state, stream, batches, _seen_after_epochs(validation, batches), config, recipe, output)
         result = _finished(state, training, validation, batches, config, dataset)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
@@ -151,11 +151,11 @@ def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterat
 
 
 def _resumed(
-    config: TrainConfig, batches: Batches, begun_with: dict[str, Any], output: Path
+    config: TrainConfig, batches: Batches, recipe: dict[str, Any], output: Path
 ) -> tuple[TrainingState, Iterator[Batch]]:
     """The interrupted network, and the batches that it has not seen."""
     network = architecture(config.network)()
-    state = load_state(network, make_optimiser(network, config.optimiser), begun_with, output)
+    state = load_state(network, make_optimiser(network, config.optimiser), recipe, output)
     click.echo(f"resuming after step {state.step}", err=True)
     return state, batches.stream(state.step, config.epochs * batches.steps_per_epoch)
 
@@ -183,7 +183,7 @@ def _optimise(
     batches: Batches,
     seen: _Seen,
     config: TrainConfig,
-    begun_with: dict[str, Any],
+    recipe: dict[str, Any],
     output: Path,
 ) -> None:
     """Take all steps that are left; save a state now and then, and look at unseen examples after each epoch."""
@@ -195,7 +195,7 @@ def _optimise(
             if closes_epoch:
                 log.epoch(_close_epoch(state, seen, batches, config, log.examples_per_second()), config.epochs)
             if closes_epoch or state.step % config.save_steps == 0:
-                save_state(state, begun_with, output)
+                save_state(state, recipe, output)
 
 
 def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
