@@ -50,7 +50,7 @@ class UnitSummary:
 
     @property
     def total(self) -> OriginCounts:
-        """The counts of all origins together."""
+        """Of all origins together."""
         return OriginCounts.total(self.origins.values())
 
 

@@ -26,7 +26,7 @@ _NORMAL_95 = 1.96  # standard errors in half of a 95 % interval
 
 @dataclass(frozen=True)
 class MetricEstimate:
-    """Mean and variance of a metric over `samples` samples of N grasps (the variance of one sample, not of the mean).
+    """Of N grasps: mean and variance of a metric over `samples` samples (the variance of one, not of the mean).
 
     A metric that is not robust has one sample and variance 0.
     """
