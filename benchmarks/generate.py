@@ -35,7 +35,7 @@ from graspnet.dataset.shard_files import shard_to_files
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.run.storage import Folder
 
-__all__ = ["run"]
+__all__ = ["Measured", "run", "timed_stages"]
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -74,7 +74,7 @@ def run(quick: bool) -> BenchmarkResult:
 
 
 @dataclass
-class _Measured:
+class Measured:
     """What a run made in how long. memory: of each worker, bytes that it held as each unit was done."""
 
     seconds: float = 0.0
@@ -107,10 +107,10 @@ class _Measured:
         }
 
 
-def _measured(preset: str, seconds: float) -> _Measured:
+def _measured(preset: str, seconds: float) -> Measured:
     """A run of the preset for so long. Units that are under way at the end count neither as time nor as examples."""
     config = load_config(GenerateConfig, "generate", preset)
-    done = _Measured()
+    done = Measured()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         with closing(_generated(config, folder, LocalEngine(WORKERS))) as summaries:
@@ -151,7 +151,7 @@ def _stages(preset: str, seconds: float) -> dict[str, float]:
     config = load_config(GenerateConfig, "generate", preset)
     with tempfile.TemporaryDirectory() as folder, closing(_generated(config, folder, _Here())) as summaries:
         next(summaries)
-        with _timed() as spent:
+        with timed_stages() as spent:
             start = time.perf_counter()
             for _ in summaries:
                 total = time.perf_counter() - start
@@ -169,7 +169,7 @@ class _Here(Engine):
 
 
 @contextmanager
-def _timed() -> Iterator[dict[str, float]]:
+def timed_stages() -> Iterator[dict[str, float]]:
     """Seconds spent in the functions of each stage; wherever they were imported, they are replaced by timed ones."""
     spent = dict.fromkeys(STAGES, 0.0)
 

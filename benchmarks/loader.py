@@ -13,8 +13,9 @@ from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.models import NETWORKS
+from graspnet.run.threads import using_threads
 from graspnet.training.batches import Batch, BatchConfig, Batches, ImageExamples, LabelConfig
-from graspnet.training.device_probe import Computing, loss_of, placed, using_threads
+from graspnet.training.device_probe import Computing, loss_of, placed
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.transforms import frame_from_axes, rigid
 

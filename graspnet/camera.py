@@ -35,11 +35,6 @@ class Camera:
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be positive (pixels)")
 
-    @property
-    def matrix(self) -> Float64[np.ndarray, "3 3"]:
-        """K, so that K @ point_in_camera is proportional to (u, v, 1)."""
-        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float64)
-
     def project(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B 2"]:
         """Pixel coordinates (u, v) of points with z > 0."""
         x, y, z = np.moveaxis(np.asarray(points_in_camera, dtype=np.float64), -1, 0)

@@ -208,7 +208,7 @@ def _run(
 )
 @run_options
 def demo(output: Path, engine: "Engine", seed: int) -> None:
-    """The whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
+    """Run the whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
 
     \b
     graspnet demo --output out/demo

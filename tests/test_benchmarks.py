@@ -49,13 +49,13 @@ def test_an_unknown_benchmark_is_one_line_with_the_nearest():
 
 
 def test_a_dataset_takes_as_long_as_its_examples_or_its_objects_whichever_is_more():
-    measured = partial(generate._Measured, seconds=60.0)
+    measured = partial(generate.Measured, seconds=60.0)
     assert measured(objects=150, examples=6_700_000).minutes == pytest.approx(10)
     assert measured(objects=1500, examples=670_000).minutes == pytest.approx(10)
 
 
 def test_time_is_counted_where_a_function_was_imported_to():
-    with generate._timed() as spent:
+    with generate.timed_stages() as spent:
         label.clearance(Scene((), np.zeros((0, 4, 4))), 0, Grasps.none(), load_gripper("yumi"))
     assert {stage for stage, seconds in spent.items() if seconds > 0} == {"clearance"}
     assert label.clearance is collision.clearance

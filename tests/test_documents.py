@@ -89,6 +89,20 @@ def test_no_document_speaks_of_what_lies_outside_of_the_repository(path):
     assert not re.findall(r"\.\./shared|\bDESIGN\b|\bSTYLE\b", path.read_text())
 
 
+@pytest.mark.xfail(strict=True, reason="lines of graspnet/training/batches.py and graspnet/models/compact.py")
+def test_no_comment_speaks_of_a_file_that_is_not_there():
+    """`docs/NAME.md` in code and configs leads somewhere, and nothing leads out of the repository."""
+    folders = [*PACKAGES, "configs", "examples", "benchmarks"]
+    files = [path for name in folders for kind in ("*.py", "*.yaml") for path in (ROOT / name).rglob(kind)]
+    lost = {
+        f"{path.relative_to(ROOT)}: {words}"
+        for path in files
+        for words in re.findall(r"docs/[\w/.-]+\.md|\bDESIGN\b|\.\./shared|\breference/\w+", path.read_text())
+        if not (ROOT / words).is_file()
+    }
+    assert not lost
+
+
 # Code
 
 

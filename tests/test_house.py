@@ -12,7 +12,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import reduce
 from importlib.metadata import entry_points, packages_distributions
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +30,8 @@ from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_gripper
 from policies.registry import policy_class
 from tests.places import ROOT
+from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
 
-PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
 OPTIONAL = {"ray"}  # an engine that a user adds; never needed
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -138,6 +141,50 @@ def with_one_letter_wrong(data: dict, key_path: tuple[str, ...], rng: random.Ran
     return {wrong if key == first else key: value for key, value in data.items()}
 
 
+MEASURED = {"cameras", "grippers"}  # such a file describes a thing, and is whole by itself
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in presets() if path.parent.name not in MEASURED],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_no_preset_repeats_what_it_would_say_without(path, tmp_path):
+    room, shorter = path.parent.name, tmp_path / path.name
+    data = yaml.safe_load(path.read_text()) or {}
+    whole, idle = load_preset(room, path.stem), []
+    for key_path in set(leaves(data)) - {("base",)}:
+        shorter.write_text(yaml.safe_dump(without(data, key_path)))
+        with suppress(InputError):  # what is left needs it
+            if load_preset(room, str(shorter)) == whole:
+                idle.append(".".join(key_path))
+    assert not idle
+
+
+def test_no_list_stands_in_several_presets():
+    """A list of four or more entries that presets share has a name of its own, which they take as `base:`."""
+    places: dict[str, list[str]] = {}
+    for path in presets():
+        data = yaml.safe_load(path.read_text()) or {}
+        for key_path in leaves(data):
+            value = reduce(getitem, key_path, data)
+            if isinstance(value, list) and len(value) >= 4:
+                places.setdefault(str(value), []).append(f"{path.stem}: {'.'.join(key_path)}")
+    assert not [where for where in places.values() if len(where) > 1]
+
+
+def leaves(data: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in data.items():
+        yield from leaves(value, (*prefix, key)) if isinstance(value, dict) and value else [(*prefix, key)]
+
+
+def without(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    first, *rest = path
+    if rest:
+        return data | {first: without(data[first], tuple(rest))}
+    return {key: value for key, value in data.items() if key != first}
+
+
 @pytest.mark.parametrize(("first_key", "load"), [("fx", load_camera), ("kind", load_gripper)])
 def test_the_camera_and_the_gripper_shown_in_the_docs_load(first_key, load, tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), flags=re.DOTALL)
@@ -192,6 +239,76 @@ def text_of(path: Path) -> str:
 
 def test_no_committed_file_is_larger_than_the_weights_may_be():
     assert not [path for path in committed_files() if path.stat().st_size > 2_100_000]
+
+
+# Rooms
+
+DESIGN = ROOT / "docs" / "design.md"
+
+
+IN_A_CIRCLE = pytest.mark.xfail(strict=True, reason="grippers/ draws hands, and drawing knows what a gripper is")
+
+
+@pytest.mark.parametrize("package", [pytest.param("graspnet", marks=IN_A_CIRCLE), "data_gen", "policies", "sim_eval"])
+def test_no_rooms_know_of_each_other_in_a_circle(package):
+    assert [sorted(circle) for circle in rooms_of(ROOT, package).circles] == []
+
+
+@pytest.mark.parametrize("package", ["data_gen", "sim_eval"])
+def test_every_room_knows_only_of_rooms_that_stand_before_it_in_the_docs(package):
+    shown = re.search(
+        rf"^\| room of `{package}`, from the ground up .*\n\|.*\n((?:\|.*\n)+)", DESIGN.read_text(), re.MULTILINE
+    )
+    rows = [re.findall(r"`(\w+)/?`", row.split("|")[1]) for row in shown[1].splitlines()]
+    floor = {room: number for number, rooms in enumerate(rows) for room in rooms}
+    found = rooms_of(ROOT, package)
+    assert found.rooms <= set(floor)
+    assert [f"{a} -> {b}" for a, b in sorted(found.arrows) if floor[b] > floor[a]] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_docs_say_what_every_room_is_for(package):
+    shown = re.search(rf"^\| room of `{package}`.*\n((?:\|.*\n)+)", DESIGN.read_text(), re.MULTILINE)
+    named = {name for row in shown[1].splitlines() for name in re.findall(r"`(\w+)/?`", row.split("|")[1])}
+    assert rooms_of(ROOT, package).rooms - named == set()
+
+
+def test_a_folder_holds_no_more_files_than_one_can_take_in():
+    assert crowded_folders(ROOT, most=12) == {}
+
+
+def test_the_generative_model_has_at_most_ten_rooms():
+    assert len(rooms_of(ROOT, "data_gen").rooms) <= 10
+
+
+def test_the_figures_of_the_structure_in_the_docs_are_those_of_the_code():
+    """If not: put what `python tests/rooms.py` prints into docs/design.md."""
+    assert markdown_table(ROOT) in DESIGN.read_text()
+
+
+def test_rooms_are_found_by_every_way_in_which_one_knows_of_another(tmp_path):
+    written = {
+        "pyproject.toml": "[project]\n[project.entry-points.'policies.plugins']\nnear = 'policies.near:Near'\n",
+        "policies/__init__.py": "",
+        "policies/above.py": "import json\nfrom policies.inner.deep import thing\nfrom policies import near\n",
+        "policies/inner/__init__.py": "",
+        "policies/inner/deep.py": "from policies.inner import other\ndef late():\n    import policies.near\n",
+        "policies/inner/other.py": "KINDS = {'far': 'policies.far:Far', 'text': 'policies.above is far'}\n",
+        "policies/near.py": "from graspnet.camera import Camera\n",
+        "policies/far.py": "from policies.circle import back\nfound = entry_points(group='policies.plugins')\n",
+        "policies/circle.py": "from policies.far import Far\n",
+    }
+    for name, text in written.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = rooms_of(tmp_path, "policies")
+    assert found.rooms == {"above", "inner", "near", "far", "circle"}
+    assert found.arrows == {
+        ("above", "inner"), ("above", "near"), ("inner", "near"), ("inner", "far"),
+        ("far", "circle"), ("far", "near"), ("circle", "far"),
+    }  # fmt: skip
+    assert found.circles == [{"far", "circle"}]
+    assert found.floors == 4  # above, inner, far with circle, near
 
 
 # Imports and dependencies

@@ -17,7 +17,7 @@ from graspnet.transforms import invert, rotate_directions, transform_points
 
 __all__ = ["sample_action_space"]
 
-_CELLS = 64  # of the silhouette along its longer side
+_CELLS = 64  # The silhouette is looked at in so many cells along its longer side.
 
 
 def sample_action_space(
@@ -51,7 +51,7 @@ def _silhouette(
     vertices_in_world: Float64[np.ndarray, "V 3"],
     margin: float,
 ) -> tuple[Float64[np.ndarray, "2"], float, np.ndarray]:
-    """Lower corner and pitch of a grid over the object and a margin, and which cells' centres the object covers."""
+    """(lower corner, pitch, covered): a grid over the object and a margin, and which cells' centres it covers."""
     low, high = vertices_in_world.min(axis=0), vertices_in_world.max(axis=0)
     pitch = float((high - low)[:2].max()) / _CELLS
     corner = low[:2] - margin - pitch

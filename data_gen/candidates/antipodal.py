@@ -28,15 +28,15 @@ __all__ = [
     "second_contacts",
 ]
 
-_ROUNDS = 6  # after that a solid is taken to have no more: most have none, or plenty
-_SKIN = 1e-5  # metres: a ray that starts on a face starts this far inside
+_ROUNDS = 6  # After so many rounds a solid is taken to have no more pairs: most have none, or plenty.
+_SKIN = 1e-5  # A ray that leaves a face starts so many metres inside of it.
 
 
 @dataclass(frozen=True, kw_only=True)
 class AntipodalConfig:
     """Which pairs of surface points make a candidate."""
 
-    friction: float = 0.6  # of the cones that the closing axis lies in (RSS 2017; its code: 0.75)
+    friction: float = 0.6  # The closing axis lies in both cones of this friction (RSS 2017; its code has 0.75).
 
     def __post_init__(self) -> None:
         if not 0 < self.friction < np.inf:
@@ -47,9 +47,10 @@ class AntipodalConfig:
 class NearMissConfig:
     """How far a near miss is moved from an antipodal grasp."""
 
-    shift: float = 0.12  # standard deviation along x and y of the grasp frame, in openings
-    turn: float = np.pi * 12 / 180  # standard deviation about the approach
-    depth: float = 0.25  # uniform on either side along the approach, in finger lengths
+    # A near miss is shifted along x and y of the grasp frame with this standard deviation, in openings.
+    shift: float = 0.12
+    turn: float = np.pi * 12 / 180  # It is turned about the approach with this one.
+    depth: float = 0.25  # It is moved along the approach by up to so many finger lengths, either way.
 
     def __post_init__(self) -> None:
         for name in ("shift", "turn", "depth"):

@@ -43,5 +43,5 @@ def fitted_opening(solid: Solid, grasps_in_object: Grasps, gripper: ParallelJawG
 
 
 def _middles(low: float, high: float, count: int) -> Float64[np.ndarray, "C"]:
-    """Of equal cells between two ends."""
+    """The middles of `count` equal cells between two ends."""
     return low + (np.arange(count) + 0.5) / count * (high - low)

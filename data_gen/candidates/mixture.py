@@ -37,16 +37,17 @@ SOURCES = "graspnet.candidates"  # entry points: a name, and a factory from opti
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateConfig:
-    """Shares of each origin (they are divided by their sum), and the parameters of the samplers."""
+    """Which share of the grasps each sampler gets (shares are divided by their sum), and the samplers' parameters."""
 
     antipodal: float = 0.40
     near_miss: float = 0.35
     action_space: float = 0.25
-    dilation: float = 0.25  # of the silhouette that action-space grasps lie over, in openings
+    dilation: float = 0.25  # Action-space grasps lie over the silhouette widened by so many openings.
     pairs: AntipodalConfig = field(default_factory=AntipodalConfig)
     misses: NearMissConfig = field(default_factory=NearMissConfig)
-    sources: dict[str, float] = field(default_factory=dict)  # shares of installed sources, such as policy_sampler
-    options: dict[str, dict[str, str]] = field(default_factory=dict)  # of those sources, by name
+    # Installed sources such as policy_sampler have these shares.
+    sources: dict[str, float] = field(default_factory=dict)
+    options: dict[str, dict[str, str]] = field(default_factory=dict)  # Those sources have these options, by name.
 
     def __post_init__(self) -> None:
         shares = (self.antipodal, self.near_miss, self.action_space, *self.sources.values())

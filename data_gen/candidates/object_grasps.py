@@ -21,20 +21,22 @@ from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, rotati
 
 __all__ = ["ObjectGraspConfig", "best_clearance", "sample_object_grasps", "turned_to_table"]
 
-_ROUNDS = 10  # of the original; after that an object is taken to have no more
-_ANGLE_WEIGHT = 0.05 * 2 / np.pi  # metres per radian between two axes, in the distance of two grasps
+_ROUNDS = 10  # After so many rounds, as in the original, an object is taken to have no more grasps.
+# A radian between the axes of two grasps counts as so many metres between their centres.
+_ANGLE_WEIGHT = 0.05 * 2 / np.pi
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectGraspConfig:
-    """Grasps of an object, and which of them a table allows (reference/dexnet.md, 1.6 and 1.8)."""
+    """How grasps of an object are looked for, and which of them a table allows (sources: docs/dexnet.md)."""
 
-    count: int = 100  # of an object, at most
-    friction: float = 0.6  # of the cones that the closing axis lies in (RSS 2017; its code: 0.75)
-    spacing: float = 0.0025  # metres: smallest distance |Δcentre| + 0.05 · (2/π) · angle between the axes of two grasps
-    max_tilt: float = np.pi * 5 / 180  # of the approach from the table's normal; others are no grasps of that pose
-    tilts: tuple[float, ...] = (0.0,)  # about the closing axis; a grasp is free if the hand is at any of them
-    table_tolerance: float = 0.0  # metres by which the hand may reach into the table
+    count: int = 100  # An object gets at most so many grasps.
+    friction: float = 0.6  # The closing axis lies in both cones of this friction (RSS 2017; its code has 0.75).
+    # Two grasps have at least this distance |Δcentre| + 0.05 · (2/π) · angle between their axes, in metres.
+    spacing: float = 0.0025
+    max_tilt: float = np.pi * 5 / 180  # A pose has only grasps whose approach is so near to the table's normal.
+    tilts: tuple[float, ...] = (0.0,)  # A grasp is free if the hand is at any of these angles about the closing axis.
+    table_tolerance: float = 0.0  # The hand may reach so many metres into the table.
 
     def __post_init__(self) -> None:
         if self.count < 1:

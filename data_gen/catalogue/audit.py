@@ -5,13 +5,14 @@ A dataset holds no meshes. Its objects are made again from its config and seed, 
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool
 
 from data_gen.contact.contacts import Contacts, contact_finder
 from data_gen.generate.config import GenerateConfig
+from data_gen.labels.metrics import MetricConfig
 from data_gen.objects.meshes import Solid
 from data_gen.objects.object_source import load_object, object_names
 from data_gen.scenes.rendering import RENDERERS
@@ -31,8 +32,8 @@ KINDS = {
     "collides": "It would hold, but the hand touches something on its way",
     "misses": "The middles of the pads do not both touch the object, and robustness is not above the threshold",
 }
-ALIKE = 0.001  # metres: by less than this a depth has not changed
-CHANGED = 0.02  # share of an image's object pixels that may have changed: rounding at edges
+ALIKE = 0.001  # A depth counts as unchanged up to so many metres.
+CHANGED = 0.02  # This share of an image's object pixels may have changed, by rounding at edges.
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class AuditedGrasp:
     """A labelled grasp and all that its label is about. contacts: of it alone, in the world: the stored points, and the
     normals that are found there again. `table` and `row` hold its labels."""
 
-    kind: str  # of KINDS
-    place: str  # in the dataset
+    kind: str  # one of KINDS
+    place: str  # where it is in the dataset
     scene: Scene
     target: int
     grasp_in_world: Grasps  # one
@@ -54,7 +55,9 @@ class AuditedGrasp:
 def labelling_config(dataset: Dataset) -> GenerateConfig:
     """How the dataset was made. InputError: not by `graspnet generate`, or by a version with other settings."""
     config = deepcopy(dataset.header.config)
-    config.get("tugs", {}).get("pick", {}).pop("settle_time", None)  # older datasets name it; it never meant anything
+    if older := {field.name: config.pop(field.name) for field in fields(MetricConfig) if field.name in config}:
+        config["assumed"] = older  # what metrics assume stood beside all else
+        older.get("tugs", {}).get("pick", {}).pop("settle_time", None)  # it never meant anything
     try:
         return parse_config(GenerateConfig, config, "its config")
     except InputError as error:
@@ -80,7 +83,7 @@ def audited_grasps(dataset: Dataset, count: int, rng: np.random.Generator) -> It
 
 
 def _drawn(dataset: Dataset, config: GenerateConfig, count: int, rng: np.random.Generator) -> dict[int, dict[int, str]]:
-    """Shard -> row -> kind: one of each kind from every shard in random order, and again until there are enough."""
+    """Shard -> row -> kind. Every shard in random order gives a grasp of each kind, until there are enough."""
     wanted = {kind: len(part) for kind, part in zip(KINDS, np.array_split(np.arange(count), len(KINDS)), strict=True)}
     chosen: dict[int, dict[int, str]] = {}
     found = True
@@ -106,7 +109,7 @@ def _kinds(grasps: GraspTable, config: GenerateConfig) -> dict[str, Bool[np.ndar
 
 @dataclass(frozen=True)
 class _Objects:
-    """Objects at their own size, made as generate/run.py made them: from the seed and their number."""
+    """Objects at their own size, made as data_gen/generate made them: from the seed and their number."""
 
     place: str
     config: GenerateConfig
@@ -123,7 +126,7 @@ class _Objects:
         return _Objects(place, config, dataset.header.seed, {name: i for i, name in enumerate(names)})
 
     def scene(self, shard: Shard, image: int) -> Scene:
-        """What an image shows."""
+        """The scene that an image shows."""
         objects = shard.objects
         rows = np.flatnonzero(objects.image == image)
         rows = rows[np.argsort(objects.instance[rows])]

@@ -33,13 +33,14 @@ EXPLANATION = (
     "the object (orange), other things (grey) and the table (brown); the hand open (dashed) and closed until a pad "
     "touches (blue at -y, green at +y). Metrics: mean ± standard deviation of one sample (samples)."
 )
-SIZE = 300  # pixels of a picture
+SIZE = 300  # A picture is so many pixels wide and high.
 ELEVATION = np.deg2rad(40)
 JAWS, PALM, APPROACH, CONTACT = ("#286eb4", "#2d968c"), "#5a5f69", "#8040a0", "black"
 INSIDE = {"table": (205, 190, 165), "other": (185, 192, 200), "object": (240, 190, 130)}
-EDGES = ((0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4), (1, 5), (2, 6), (3, 7))  # of a box
-FAN = 12  # edges of a friction cone
-PAD_RAYS = 15  # on a side of a pad
+# The edges of a box join these of its corners.
+EDGES = ((0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+FAN = 12  # A friction cone is drawn with so many edges.
+PAD_RAYS = 15  # A pad is looked at along so many rays on each side.
 
 
 def write_page(path: Path, name: str, grasps: Sequence[AuditedGrasp], config: GenerateConfig) -> None:
@@ -108,7 +109,7 @@ def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]
     apart = f"contacts {_mm(grasp.contacts.distance.item())} apart" if grasp.contacts.found.item() else "no contacts"
     robustness = f"robustness {table.robustness(config.metrics[0])[row]:.3g}"
     return (
-        figure_html(grasp_figure(grasp, config.uncertainty.friction_mean), caption),
+        figure_html(grasp_figure(grasp, config.assumed.uncertainty.friction_mean), caption),
         paragraph(f"{robustness}; {apart}; clearance: {clearances}"),
         paragraph(metrics),
     )
@@ -119,7 +120,7 @@ def _mm(length: float) -> str:
 
 
 def _cones(grasp: AuditedGrasp, friction: float) -> list[_Cone]:
-    """One for each contact whose normal is known."""
+    """A friction cone for each contact whose normal is known."""
     angle = 2 * np.pi * np.arange(FAN) / FAN
     length = 0.2 * grasp.gripper.max_width
     cones = []

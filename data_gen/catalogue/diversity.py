@@ -20,26 +20,28 @@ from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, unit
 
 __all__ = ["COLUMNS", "ShapeMeasures", "measure", "summary_rows"]
 
-POINTS = 4000  # of the surface, uniform by area
-NEAR = 0.05  # of the longest side: bending is measured over this distance, so that a scanner's noise averages out
-FLAT, SHARP = 0.3, 3.0  # bending of a surface that counts as flat below, as an edge, a corner or a thin rod above
-BACK = -0.9  # cosine of two normals below which the points are on the two sides of a wall, not on one surface
-RAYS, AXES = 500, 8  # points that are asked for a partner, and closing axes tried for each
-FRICTION, OPENING = 0.6, 1 / 0.9  # of the cones; of the hand, in middle sides (ObjectConfig.fit)
-SKIN = 1e-6  # of the longest side: a ray starts so far below the surface
+POINTS = 4000  # A surface is measured at so many points, uniform by area.
+NEAR = 0.05  # Bending is measured over this share of the longest side, so that a scanner's noise averages out.
+# A surface is flat where it bends less, and an edge, a corner or a thin rod where it bends more.
+FLAT, SHARP = 0.3, 3.0
+BACK = -0.9  # Points whose normals have a lower cosine lie on the two sides of a wall, not on one surface.
+RAYS, AXES = 500, 8  # So many points are asked for a partner, along so many closing axes each.
+# The cones have this friction; the hand opens by so many middle sides (ObjectConfig.fit).
+FRICTION, OPENING = 0.6, 1 / 0.9
+SKIN = 1e-6  # A ray starts below the surface by this share of the longest side.
 
 
 @dataclass(frozen=True, eq=False)
 class ShapeMeasures:
-    """One object's. Shares are of its surface; flat + rounded + sharp + hollow = 1."""
+    """What one object's shape is like. Shares are of its surface; flat + rounded + sharp + hollow = 1."""
 
     name: str
-    sides: Float64[np.ndarray, "3"]  # of a tight box, metres, the smallest first
+    sides: Float64[np.ndarray, "3"]  # sides of a tight box in metres, the smallest first
     flat: float  # bent less than FLAT, where bending = normal curvature x half of the longest side: 1 on a ball
     rounded: float
     sharp: float  # bent outward more than SHARP
     hollow: float  # bent inward
-    thickness: float  # metres of material under half of the surface, along the normal
+    thickness: float  # Half of the surface has less material under it along the normal (metres).
     convexity: float  # volume over that of the convex hull
     graspable: float  # share that has an antipodal partner within the opening of a hand that the object fits
     poses: int  # stable, with a probability of at least 0.01

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectReport", "comparison_figure", "gallery_figure", "group_table", "notes_table", "write_page"]
 
-GALLERY = 40  # pictures of a group
+GALLERY = 40  # A group shows at most so many pictures.
 EXPLANATION = (
     "Medians, with the 10 % and 90 % quantiles in brackets; shares of the surface are means. Sides are those of a "
     "tight box. Thickness is the material under the surface along its normal. Flat, rounded, sharp (edges, corners, "
@@ -44,7 +44,7 @@ class ObjectReport:
 
     name: str
     group: str  # its folder, or "procedural"
-    family: str  # of a procedural object, else as the group
+    family: str  # the procedural object's family; the group of any other
     measures: ShapeMeasures | None = None
     picture: UInt8[np.ndarray, "S S 3"] | None = None
     problem: str = ""

@@ -21,8 +21,9 @@ from graspnet.transforms import invert, transform_points
 
 __all__ = ["APPROACH", "SLACK", "Clearance", "clearance", "swept_boxes"]
 
-APPROACH = 0.1  # metres: the straight line along which a hand arrives (RSS 2017, supplement)
-SLACK = SPACING / np.sqrt(3) + TOLERANCE  # metres: what a distance may be too large by (2 mm; below 15 cm radius)
+APPROACH = 0.1  # A hand arrives along a straight line of so many metres (RSS 2017, supplement).
+# A distance is too large by at most so many metres (2 mm, up to a radius of 15 cm).
+SLACK = SPACING / np.sqrt(3) + TOLERANCE
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from data_gen.collision.surface_tree import ROUNDING, SurfaceTree
 
 __all__ = ["FAR", "TOLERANCE", "signed_distances"]
 
-FAR = 0.02  # metres: distances beyond ± this are all alike, a hand that is 2 cm away does not care
-TOLERANCE = 0.00025  # metres: a nearer sample is no longer looked for if it can be nearer by no more than this
-_TOUCH = 1e-9  # metres: nearer than this is a touch, so that rounding never makes a collision free
+FAR = 0.02  # Distances beyond ± so many metres are all alike: a hand that is 2 cm away does not care.
+TOLERANCE = 0.00025  # A nearer sample is not looked for if it can only be nearer by so many metres.
+_TOUCH = 1e-9  # What is nearer than so many metres touches: rounding must not make a collision free.
 _FAST = {"nnan", "ninf", "nsz", "reassoc", "contract", "arcp"}  # what lets minima run in parallel: no value is infinite
 
 
@@ -109,7 +109,7 @@ def _to_samples(points, groups, branches, turn, center, half, nearest_branch, ne
 @njit(cache=True, fastmath=_FAST, inline="always")
 @no_type_check
 def _to_boxes(boxes, a, i, turn, center, half):
-    """At most the signed distance of any point in the object frame's box (a, i): that box shadows the hand's axes."""
+    """A lower bound of the signed distance of all points in the object frame's box (a, i)."""
     x, y, z = _outside(boxes, a, i, turn, center, half)
     x -= abs(turn[0, 0]) * boxes[a, 3, i] + abs(turn[0, 1]) * boxes[a, 4, i] + abs(turn[0, 2]) * boxes[a, 5, i]
     y -= abs(turn[1, 0]) * boxes[a, 3, i] + abs(turn[1, 1]) * boxes[a, 4, i] + abs(turn[1, 2]) * boxes[a, 5, i]

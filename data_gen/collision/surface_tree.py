@@ -18,7 +18,7 @@ __all__ = ["ROUNDING", "SPACING", "SurfaceTree", "surface_tree"]
 
 SPACING = 0.003  # metres: longest edge of the triangles at whose corners distances are measured (for an object
 # of more than 15 cm radius, a fiftieth of that)
-ROUNDING = 1e-6  # metres: samples and boxes are in single precision, good to this up to 2 m
+ROUNDING = 1e-6  # Samples and boxes are in single precision, good to so many metres up to 2 m.
 _GROUP = 16
 
 
@@ -32,7 +32,7 @@ class SurfaceTree:
     triangles: Float64[np.ndarray, "T 16 3 3"]  # three corners each
     around_triangles: Float32[np.ndarray, "T 6 16"]
     triangle_branches: Float32[np.ndarray, "1 6 T"]  # the boxes around the sixteen
-    reach: float  # no point of the surface is farther from every sample
+    reach: float  # Every point of the surface has a sample so near.
 
 
 @lru_cache(maxsize=32)
@@ -57,7 +57,7 @@ def surface_tree(solid: Solid) -> SurfaceTree:
 
 
 def _distinct(points: Float64[np.ndarray, "P 3"], size: float) -> Float64[np.ndarray, "M 3"]:
-    """One of the points in each cell of that size: triangles share their corners."""
+    """The points with one kept in each cell of that size: triangles share their corners."""
     cell = np.round((points - points.min(axis=0)) / size).astype(np.int64)
     rows, columns, _ = cell.max(axis=0) + 1
     key = (cell[:, 2] * columns + cell[:, 1]) * rows + cell[:, 0]
@@ -66,7 +66,7 @@ def _distinct(points: Float64[np.ndarray, "P 3"], size: float) -> Float64[np.nda
 
 
 def _filled(rows: Shaped[np.ndarray, "P *S"], multiple: int) -> Shaped[np.ndarray, "M *S"]:
-    """Up to a multiple of so many, with the last one again."""
+    """Rows filled up to a multiple of so many by repeating the last one."""
     return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % multiple, axis=0)])
 
 

@@ -99,7 +99,7 @@ class ContactFinder:
         return hits["t_hit"].numpy(), np.minimum(hits["primitive_ids"].numpy(), none)  # no face: a huge number
 
     def _hits(self, rays: Float32[np.ndarray, "*R 6"]) -> tuple[Float64[np.ndarray, "*R"], Float64[np.ndarray, "*R 3"]]:
-        """As `cast`, but NaN where there is no face: comparisons with NaN are False, which is what `close` wants."""
+        """What `cast` finds, with NaN where there is no face: comparisons with NaN are False, as `close` wants them."""
         distance, face = self.first_faces(rays)
         travel = distance.astype(np.float64)
         travel[np.isinf(travel)] = np.nan

@@ -23,10 +23,11 @@ _CHUNK = 20000  # rays at a time: they and what they hit stay in the processor's
 
 @dataclass(frozen=True, kw_only=True)
 class PadConfig:
-    """rays: a side of the grid. depth: metres behind the first touch that belong to the patch. push_limit: metres that
-    the first pad to touch may push the object (robust_centered_closure); the judge of trials has the same.
+    """What counts as the patch that a pad touches. Lengths are in metres.
 
-    3 mm predicted lifts best among 0.3, 0.7, 1.5 and 3 mm (docs/experiments.md, labels).
+    rays: a pad is looked at along rays x rays lines. depth: what lies so far behind the first touch belongs to the
+    patch; 3 mm predicted lifts best among 0.3, 0.7, 1.5 and 3 mm (docs/experiments/labels.md). push_limit: the first
+    pad to touch may push the object so far (robust_centered_closure); the judge of trials has the same limit.
     """
 
     rays: int = 5

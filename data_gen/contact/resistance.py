@@ -8,8 +8,7 @@ Contact i pushes with a force fᵢ in a cone with facets about its inward normal
 Two of the eight unknowns are free: how hard the jaws press along D, and λ, how the torque about D is shared between the
 torsions. As long as D lies in both cones, pressing harder always helps, every limit is a line a λ + b that the jaws'
 force must stay above, and the least force is where two of the lines meet. Where D does not, jaws that press harder push
-the object out, and nothing is resisted. Dex-Net's `wrench_resistance` (reference/dexnet.md, 1.7) asks the same, of a
-quadratic programme.
+the object out, and nothing is resisted. Dex-Net's `wrench_resistance` asks the same, of a quadratic programme.
 """
 
 from dataclasses import dataclass
@@ -33,8 +32,8 @@ class ResistanceConfig:
     mass: float | None = None  # kg, of every object (Dex-Net: 0.1); without one: density times volume
     density: float = 500.0  # kg/m³
     force: float | None = None  # N, along the closing axis, of each jaw; without one: the gripper's
-    pad_radius: float = 0.010  # metres: r of the torsion ⅔ μ r of an evenly pressed disc
-    facets: int = 8  # of each friction cone
+    pad_radius: float = 0.010  # The torsion of an evenly pressed disc of this radius r is ⅔ μ r (metres).
+    facets: int = 8  # Each friction cone has so many facets.
 
     def __post_init__(self) -> None:
         if self.facets < 3:

@@ -8,7 +8,7 @@ A contact i pushes with its inward normal nᵢ, slips outside of a friction cone
 
 t₁ is the grasp frame's x axis in the contact's tangent plane and t₂ of the second contact mirrors the first's: without
 such a rule the facets, and epsilon with them, would depend on the frame (turning octagons by 22.5° can take it to 0).
-Source: Mahler et al., RSS 2017, supplement; its code's constants (reference/dexnet.md, 1.7).
+Source: Mahler et al., RSS 2017, supplement; constants: its code (docs/dexnet.md).
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,9 @@ __all__ = ["ContactFrames", "WrenchConfig", "contact_frames", "grasp_wrenches"]
 class WrenchConfig:
     """The model of a soft finger, and the unit in which torques are compared with forces."""
 
-    facets: int = 8  # of each friction cone
-    torsion_radius: float = 0.010  # metres; torsion is at most π r² μ for one newton (Dex-Net's finger_radius)
+    facets: int = 8  # Each friction cone has so many facets.
+    # Torsion is at most π r² μ for one newton, with this r in metres (Dex-Net's finger_radius).
+    torsion_radius: float = 0.010
     torque_scale: float = 1000.0  # 1/m: wrench = (force, torque_scale × torque)
 
     def __post_init__(self) -> None:

@@ -62,7 +62,7 @@ def generate(
     graspnet generate --config quick --output out/quick
     graspnet generate --config default --objects my_meshes --output out/mine views=4 objects.unit=0.001
     graspnet generate --config default --on-policy out/model --output out/round2
-    graspnet generate --config quick --labels physics --output out/tugged tugs.executions=8
+    graspnet generate --config quick --labels physics --output out/tugged assumed.tugs.executions=8
     graspnet generate --config quick --output out/hands "hands.presets=[yumi, panda, my_hand.yaml]" hands_per_view=2
     graspnet generate --config dexnet_2.0 --objects my_meshes --workers 8 --output out/dexnet --resume
     graspnet generate --config default --engine ray --address head:6379 --output s3://bucket/data

@@ -21,7 +21,7 @@ __all__ = ["GenerateConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(MetricConfig):
+class GenerateConfig:
     """A dataset: the distributions of objects, hands, scenes and candidates, and what is computed for each grasp."""
 
     objects: ObjectConfig = field(default_factory=ObjectConfig)
@@ -31,15 +31,18 @@ class GenerateConfig(MetricConfig):
     candidates: CandidateConfig = field(default_factory=CandidateConfig)  # drawn afresh in every pose, or …
     object_grasps: ObjectGraspConfig | None = None  # … these instead: of the object, reused in every pose and image
     heap: HeapConfig | None = None  # the objects are dropped together; None: each lies alone on the table
-    scenes: int = 100  # heaps
-    visible_area: float = 0.04  # of an object in a heap that gets grasps, in squares of the opening
-    opening_margin: float | None = None  # of jaws beside what they close on (jaw_width.py); None: they open wide
+    scenes: int = 100  # So many heaps are made, where `heap` is given.
+    # An object in a heap gets grasps in a view only if its visible area is at least so many max_width².
+    visible_area: float = 0.04
+    # Jaws stay so far (metres) beside what they close on (jaw_width.py); None: they open wide.
+    opening_margin: float | None = None
     metrics: tuple[str, ...] = ("robust_centered_closure", "robust_pad_closure", "robust_force_closure")
-    threshold: float = 0.5  # of the first metric: what summaries count as positive, where nothing is touched
+    assumed: MetricConfig = field(default_factory=MetricConfig)  # what the metrics assume
+    threshold: float = 0.5  # summaries call a grasp positive that touches nothing and whose first metric is above this
     views: int = 8  # images of each object, in poses drawn by their probability, or …
     views_per_pose: int | None = None  # … so many of every stable pose
     hands_per_view: int = 1  # every image is labelled for so many; objects are scaled for the first
-    grasps_per_view: int = 48  # for each hand
+    grasps_per_view: int = 48  # Each hand gets so many grasps in a view.
     stable_pose_probability: float = 0.01  # poses less likely than this are left out
     renderer: str = "raycast"
 

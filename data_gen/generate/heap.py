@@ -28,7 +28,7 @@ from graspnet.transforms import invert
 
 __all__ = ["HeapMember", "generate_heap"]
 
-FITTING = 0.8  # of a bin's shorter side: no object is longer, or it would lie across the walls
+FITTING = 0.8  # No object is longer than this share of a bin's shorter side: it would lie across the walls.
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _shares(visible: Bool[np.ndarray, "M"], total: int, rng: np.random.Generator
 
 
 def _in_image(labels: LabelledGrasps, view: View, image: int, index: int, hand: str) -> GraspTable:
-    """Those whose centre lies in the image, as rows of its table: others no policy could propose."""
+    """The labels whose centre lies in the image, as rows of its table: no policy could propose others."""
     camera, camera_from_world = view.camera, invert(view.world_from_camera)
     grasps_in_camera = labels.grasps_in_world.transformed(camera_from_world)
     u, v = image_from_grasps(grasps_in_camera, camera).center.T

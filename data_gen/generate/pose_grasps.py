@@ -25,7 +25,7 @@ __all__ = ["ObjectInView", "label_fresh_grasps"]
 
 @dataclass(frozen=True)
 class ObjectInView:
-    """One object in one image. camera_from_labels: from the world in which its grasps are labelled."""
+    """One object in one image. camera_from_labels leads from the world in which its grasps are labelled."""
 
     view: View
     instance: int
@@ -33,7 +33,7 @@ class ObjectInView:
 
     @property
     def mask(self) -> Bool[np.ndarray, "H W"]:
-        """Its pixels."""
+        """The object's pixels."""
         return self.view.rendering.instance == self.instance
 
     def observation(self, hand: ParallelJawGripper) -> Observation:
@@ -62,7 +62,7 @@ def label_fresh_grasps(
     if config.opening_margin is not None:
         grasps_in_object = grasps.transformed(invert(world_from_object))
         grasps = Grasps(grasps.poses, fitted_opening(solid, grasps_in_object, hand, config.opening_margin).width)
-    labels = label_grasps(scene, target, grasps, origin, hand, config.metrics, config, rng)
+    labels = label_grasps(scene, target, grasps, origin, hand, config.metrics, config.assumed, rng)
     view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
     return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
 

@@ -1,7 +1,4 @@
-"""Generation: a dataset from work units, one object or one heap each, on an engine.
-
-A unit's random stream depends on the seed and the unit alone, so that any number of workers writes the same bytes.
-"""
+"""Generation: a dataset from work units (units.py) on an engine, in any order and with interruptions."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -12,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import sample_hands
-from data_gen.generate.heap import HeapMember, generate_heap
+from data_gen.generate.heap import generate_heap
 from data_gen.generate.single import generate_object
-from data_gen.objects.object_source import object_names
-from data_gen.physics.heaps import draw_count
+from data_gen.generate.units import Unit, split_objects, unit_hands, unit_names, work_units
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
@@ -24,7 +19,7 @@ from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.run.engines import Engine
 from graspnet.run.record import package_versions
 
-__all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
+__all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class UnitSummary:
     """What one unit made, for the progress and the closing table. `skipped` says why it made nothing; left_out: which
     objects a heap does without, and why."""
 
-    name: str  # of the object or heap
+    name: str  # the object's or the heap's name
     images: int = 0
     origins: dict[str, OriginCounts] = field(default_factory=dict)
     skipped: str = ""
@@ -64,7 +59,7 @@ class Generation:
     """A run that is ready: iterate to work on the units that are left; at the end the dataset is complete."""
 
     total: int  # work units
-    left: "tuple[_Unit, ...]"
+    left: tuple[Unit, ...]
     config: GenerateConfig
     writer: DatasetWriter
     engine: Engine
@@ -80,18 +75,6 @@ class Generation:
         self.writer.finish()
 
 
-@dataclass(frozen=True)
-class _Unit:
-    index: int
-    name: str
-    members: tuple[HeapMember, ...]  # of a heap; none: a single object
-
-
-def unit_names(config: GenerateConfig) -> list[str]:
-    """The work units: every object, or so many heaps."""
-    return object_names(config.objects) if config.heap is None else [f"heap_{i:05d}" for i in range(config.scenes)]
-
-
 def generate(
     config: GenerateConfig, name: str, seed: int, folder: str | Path, engine: Engine, resume: bool = False
 ) -> Generation:
@@ -100,37 +83,35 @@ def generate(
     InputError: the folder holds a dataset already (`resume` continues one with the same config and seed); a candidate
     source cannot be made.
     """
-    names, objects = unit_names(config), object_names(config.objects)
+    names = unit_names(config)
     config.candidates.check_sources()
-    splits = _splits(objects, config.objects.validation_share, seed)
+    splits = split_objects(config, seed)
     header = DatasetHeader(
         name=name,
         seed=seed,
         config=config_to_dict(config),
         packages=package_versions(),
-        grippers={hand.name: _gripper_fields(hand) for i in range(len(names)) for hand in _hands(config, i, seed)},
+        grippers={hand.name: _gripper_fields(hand) for i in range(len(names)) for hand in unit_hands(config, i, seed)},
         splits=splits,
         units=len(names),
     )
     writer = DatasetWriter(folder, header, resume)
     finished = writer.finished()
-    members = [()] * len(names) if config.heap is None else _members(config, objects, splits, seed)
-    units = [_Unit(i, n, m) for i, (n, m) in enumerate(zip(names, members, strict=True))]
-    left = tuple(unit for unit in units if unit.index not in finished)
-    return Generation(len(units), left, config, writer, engine)
+    left = tuple(unit for unit in work_units(config, splits, seed) if unit.index not in finished)
+    return Generation(len(names), left, config, writer, engine)
 
 
 def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> Shard:
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
-    return generate_object(name, _hands(config, index, seed), config, np.random.default_rng([seed, index]))
+    return generate_object(name, unit_hands(config, index, seed), config, np.random.default_rng([seed, index]))
 
 
-def _work(config: GenerateConfig, writer: DatasetWriter, unit: _Unit) -> UnitSummary:
+def _work(config: GenerateConfig, writer: DatasetWriter, unit: Unit) -> UnitSummary:
     start, seed = time.perf_counter(), writer.header.seed
     left_out: dict[str, str] = {}
     try:
         if unit.members:
-            hands, rng = _hands(config, unit.index, seed), np.random.default_rng([seed, unit.index])
+            hands, rng = unit_hands(config, unit.index, seed), np.random.default_rng([seed, unit.index])
             shard, left_out = generate_heap(unit.members, hands, config, seed, rng)
         else:
             shard = generate_unit(config, unit.index, unit.name, seed)
@@ -153,40 +134,5 @@ def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, Orig
     }
 
 
-def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJawGripper]:
-    """The hands of a unit, from a stream of their own: the header lists all of them without making the objects."""
-    rng = np.random.default_rng([seed, index, 1])
-    return sample_hands(config.hands, f"hand_{index:05d}", config.hands_per_view, rng)
-
-
 def _gripper_fields(hand: ParallelJawGripper) -> dict[str, object]:
     return asdict(hand) | {"palm": list(hand.palm)}
-
-
-def _members(
-    config: GenerateConfig, objects: list[str], splits: dict[str, list[str]], seed: int
-) -> list[tuple[HeapMember, ...]]:
-    """The objects of each heap, all of one split: as large a share of the heaps is held out as of the objects."""
-    assert config.heap is not None
-    number = {name: i for i, name in enumerate(objects)}
-    share = config.objects.validation_share if splits["validation"] else 0.0
-    held_out = set(_splits(unit_names(config), share, seed)["validation"])
-    members = []
-    for index, name in enumerate(unit_names(config)):
-        rng = np.random.default_rng([seed, index, 3])
-        pool = splits["validation" if name in held_out else "train"]
-        count = draw_count(config.heap, rng)
-        drawn = rng.choice(len(pool), count, replace=count > len(pool))
-        members.append(tuple(HeapMember(pool[k], number[pool[k]]) for k in drawn))
-    return members
-
-
-def _splits(names: list[str], validation_share: float, seed: int) -> dict[str, list[str]]:
-    some = validation_share > 0 and len(names) > 1  # a share of a few own meshes would round to none
-    count = max(int(some), round(validation_share * len(names)))
-    order = np.random.default_rng([seed, len(names), 2]).permutation(len(names))
-    held_out = {names[i] for i in order[:count]}
-    return {
-        "train": [n for n in names if n not in held_out],
-        "validation": [n for n in names if n in held_out],
-    }

@@ -70,7 +70,7 @@ class _Placed:
 
     @property
     def camera_from_rest(self) -> Float64[np.ndarray, "4 4"]:
-        """From the world in which the grasps were labelled."""
+        """camera_from_world, for the world in which the grasps were labelled."""
         return invert(self.view.world_from_camera) @ self.world_from_object @ invert(self.resting.world_from_object)
 
     @property
@@ -160,7 +160,7 @@ def _held(
     assert config.object_grasps is not None
     grasps_in_object = sample_object_grasps(solid, hand, config.object_grasps, rng)
     unused = np.array([0.0, 0.0, -1.0])  # gravity: GenerateConfig refuses metrics that depend on it
-    return grasps_in_object, hold_labels(solid, grasps_in_object, hand, unused, config.metrics, config, rng)
+    return grasps_in_object, hold_labels(solid, grasps_in_object, hand, unused, config.metrics, config.assumed, rng)
 
 
 def _resting_labels(
@@ -170,7 +170,7 @@ def _resting_labels(
     hand: ParallelJawGripper,
     config: ObjectGraspConfig,
 ) -> LabelledGrasps:
-    """Those that come from above in this pose, with their clearance there."""
+    """The grasps that come from above in this pose, with their clearance there."""
     possible, grasps = turned_to_table(grasps_in_object.transformed(resting.world_from_object), config.max_tilt)
     free = best_clearance(resting.scene, 0, grasps, hand, config)
     origin = np.full(len(grasps), "antipodal")

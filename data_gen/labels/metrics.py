@@ -79,7 +79,8 @@ class GraspMetric:
     robust: bool = True
     weighs: bool = False  # it depends on where gravity points
     share: bool = False  # whether it lies in [0, 1]: a share, or a chance
-    executed: bool = False  # in a physics engine, which takes milliseconds: it has samples of its own, and fewer
+    # It runs in a physics engine, which takes milliseconds: so it has samples of its own, and fewer.
+    executed: bool = False
 
 
 def _force_closure(closed: ClosedGrasps) -> Float64[np.ndarray, "N K"]:

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from data_gen.labels.uncertainty import PerturbedGrasps
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
-from data_gen.physics.hand import PARTS, HandConfig
+from data_gen.physics.hand import PARTS, HandDriveConfig
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
@@ -39,7 +39,7 @@ LABEL_PICK = PickConfig(
     lift_time=0.2,
     shake_amplitude=0.0,
     shake_frequency=1000.0,  # one step, at rest
-    hand=HandConfig(closing_time=0.2, pad_radius=0.008),
+    hand=HandDriveConfig(closing_time=0.2, pad_radius=0.008),
     solver=SolverConfig(time_step=0.003, contact_time=0.006, friction_to_normal_impedance=20.0),
 )
 
@@ -72,7 +72,7 @@ class Tugs:
     """What K executions of N grasps found, in newtons."""
 
     held_force: Float64[np.ndarray, "N K"]  # the most that was resisted along every axis; 0 if it was never held
-    weight: Float64[np.ndarray, "N K"]  # of the object
+    weight: Float64[np.ndarray, "N K"]  # what the object weighs, in newtons
 
 
 def tug(

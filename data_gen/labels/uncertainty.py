@@ -36,16 +36,17 @@ class UncertaintyConfig:
     The defaults are ours; the preset dexnet_2.0 (configs/generate) has the released ones.
     """
 
-    samples: int = 25  # of each grasp; with a tolerance: in each round
+    samples: int = 25  # Each grasp has so many samples; with a tolerance, so many in each round.
     tolerance: float | None = None  # rounds go on until the mean's 95 % interval is ± this (robustness.py) …
     max_samples: int = 400  # … or a grasp has this many
-    sampling: Literal["random", "sobol"] = "sobol"  # quasi-random: each worth two random ones (docs/experiments.md)
+    sampling: Literal["random", "sobol"] = "sobol"  # a quasi-random sample is worth two random ones
     grasp_translation: float = 0.0025  # metres, along each axis
     grasp_rotation: float = np.pi * 1.5 / 180  # about each axis of the grasp frame, through its origin
     object_translation: float = 0.0  # metres; the originals move grasp and object apart
     object_rotation: float = 0.0  # about each axis through the object's origin
-    center_of_mass: float = 0.1  # along each axis, in units of the object's radius
-    center_of_mass_offset: float = 0.0  # metres, added to that: the originals' is the same for all sizes
+    center_of_mass: float = 0.1  # The centre of mass is uncertain by so many radii of the object along each axis, …
+    # … and by so many metres more: the originals' uncertainty is the same for all sizes.
+    center_of_mass_offset: float = 0.0
     friction_mean: float = 0.5
     friction_deviation: float = 0.1
     friction_low: float = 0.2  # the normal is truncated here (drawn anew, not clipped) …

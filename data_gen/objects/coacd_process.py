@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 def main(path: str, parameters: str) -> None:
-    """From `vertices` and `faces` in the file to all pieces' `vertices`, `faces`, and how many of each a piece has."""
+    """Replace the file's `vertices` and `faces` by those of all pieces; `counts` says how many each has."""
     import coacd
 
     threading.Thread(target=_end_with_parent, daemon=True).start()

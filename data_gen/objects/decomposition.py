@@ -25,12 +25,12 @@ from data_gen.objects.meshes import Solid
 from data_gen.objects.piece_fit import FAR, TOLERATED, Fit, Gaps, fit_of, gaps_of
 from graspnet.errors import InputError
 
-__all__ = ["DecompositionConfig", "cache_folder", "convex_parts", "piece_fit"]
+__all__ = ["DecompositionConfig", "cache_folder", "coacd_command", "convex_parts", "decompose", "piece_fit"]
 
-SAME = 1e-5  # of its radius: shapes whose vertices differ by less than about this are the same one
-CONVEX_SHARE = 0.999  # of its hull's volume: such a mesh collides as its hull
-_PROCESS = Path(__file__).with_name("coacd_process.py")
-_PATIENCE = 300.0  # s for CoACD at one threshold: three times the slowest that we have seen
+SAME_SHAPE = 1e-5  # Two shapes are the same if their vertices differ by less than about this share of the radius.
+CONVEX_SHARE = 0.999  # A mesh collides as its hull if it fills this share of the hull's volume.
+COACD_PROCESS = Path(__file__).with_name("coacd_process.py")
+COACD_PATIENCE = 300.0  # CoACD gets so many seconds for one threshold: three times the slowest that we have seen.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class DecompositionConfig:
     taken where the pieces of the one before do not fit."""
 
     thresholds: tuple[float, ...] = (0.04, 0.02, 0.01)
-    largest_far_share: float = TOLERATED  # of Fit: above it a finer threshold is tried
+    largest_far_share: float = TOLERATED  # A finer threshold is tried where a Fit has a larger far_share.
     resolution: int = 2000  # samples for the concavity measure; CoACD's default
     search_iterations: int = 60  # CoACD's default is 150: twice as slow for 1-2 % fewer pieces
     seed: int = 0
@@ -72,7 +72,7 @@ def piece_fit(solid: Solid, cache_dir: Path | None = None) -> Fit:
     parts = convex_parts(solid, cache_dir)
     digest = hashlib.sha256()
     for mesh in (solid.mesh, *parts):
-        digest.update(np.rint(mesh.vertices / (SAME * solid.radius)).astype(np.int32).tobytes())
+        digest.update(np.rint(mesh.vertices / (SAME_SHAPE * solid.radius)).astype(np.int32).tobytes())
         digest.update(np.ascontiguousarray(mesh.faces, dtype=np.int64).tobytes())
     path = (cache_dir or cache_folder()) / "piece_gaps" / f"{digest.hexdigest()[:32]}.npz"
     if path.is_file():
@@ -86,6 +86,38 @@ def piece_fit(solid: Solid, cache_dir: Path | None = None) -> Fit:
     return gaps.fit(solid.radius)
 
 
+def decompose(solid: Solid, threshold: float, config: DecompositionConfig) -> list[trimesh.Trimesh]:
+    """Convex pieces that CoACD finds at one threshold, in a process of its own: it may abort, or never end.
+
+    InputError: it does, or it finds none.
+    """
+    parameters = {
+        "threshold": threshold, "resolution": config.resolution, "mcts_iterations": config.search_iterations,
+        "seed": config.seed,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="graspnet_coacd_") as folder:
+        path = Path(folder) / "mesh.npz"
+        np.savez(path, vertices=solid.mesh.vertices, faces=solid.mesh.faces)
+        failure = _run_coacd(path, parameters, Path(folder) / "errors.txt")
+        if failure:
+            raise InputError(f"{solid.name}: CoACD {failure}; repair the mesh, make it coarser, or leave it out")
+        with np.load(path, allow_pickle=False) as file:
+            vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
+    if not len(counts):
+        raise InputError(f"{solid.name}: CoACD found no convex pieces; is the mesh closed and thicker than a sheet?")
+    vertex_ends, face_ends = np.cumsum(counts, axis=0)[:-1].T
+    pieces = zip(np.split(vertices, vertex_ends), np.split(faces, face_ends), strict=True)
+    return [trimesh.Trimesh(vertices, faces).convex_hull for vertices, faces in pieces]
+
+
+def coacd_command(mesh: Path, parameters: dict[str, float]) -> list[str]:
+    """What runs CoACD on a mesh of coacd_process.py's format, which it overwrites with the pieces.
+
+    -P: otherwise modules that lie beside coacd_process.py would be taken for libraries of the same names.
+    """
+    return [sys.executable, "-P", str(COACD_PROCESS), str(mesh), json.dumps(parameters)]
+
+
 def cache_folder() -> Path:
     """Where decompositions are kept between runs: $XDG_CACHE_HOME/graspnet, or ~/.cache/graspnet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graspnet"
@@ -95,7 +127,7 @@ def _refined(solid: Solid, config: DecompositionConfig) -> list[trimesh.Trimesh]
     """The pieces of the first threshold that fits, or, with a warning, of the one that fits best."""
     tries: list[tuple[float, list[trimesh.Trimesh]]] = []
     for threshold in config.thresholds:
-        parts = _decompose(solid, threshold, config)
+        parts = decompose(solid, threshold, config)
         tries.append((fit_of(solid, parts).far_share, parts))
         if tries[-1][0] < config.largest_far_share:
             return parts
@@ -115,36 +147,14 @@ def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:
     return digest.hexdigest()[:32]
 
 
-def _decompose(solid: Solid, threshold: float, config: DecompositionConfig) -> list[trimesh.Trimesh]:
-    parameters = {
-        "threshold": threshold, "resolution": config.resolution, "mcts_iterations": config.search_iterations,
-        "seed": config.seed,
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="graspnet_coacd_") as folder:
-        path = Path(folder) / "mesh.npz"
-        np.savez(path, vertices=solid.mesh.vertices, faces=solid.mesh.faces)
-        failure = _run_coacd([str(path), json.dumps(parameters)], Path(folder) / "errors.txt")
-        if failure:
-            raise InputError(f"{solid.name}: CoACD {failure}; repair the mesh, make it coarser, or leave it out")
-        with np.load(path, allow_pickle=False) as file:
-            vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
-    if not len(counts):
-        raise InputError(f"{solid.name}: CoACD found no convex pieces; is the mesh closed and thicker than a sheet?")
-    vertex_ends, face_ends = np.cumsum(counts, axis=0)[:-1].T
-    pieces = zip(np.split(vertices, vertex_ends), np.split(faces, face_ends), strict=True)
-    return [trimesh.Trimesh(vertices, faces).convex_hull for vertices, faces in pieces]
-
-
-def _run_coacd(arguments: list[str], errors: Path) -> str:
-    """What went wrong, or nothing. -P: the modules beside coacd_process.py are not to be taken for the libraries'."""
+def _run_coacd(mesh: Path, parameters: dict[str, float], errors: Path) -> str:
+    """Run CoACD and say what went wrong; empty if nothing did."""
     with errors.open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROCESS), *arguments], stdin=subprocess.PIPE, stdout=said, stderr=said
-        )
+        process = subprocess.Popen(coacd_command(mesh, parameters), stdin=subprocess.PIPE, stdout=said, stderr=said)
     try:
-        status = process.wait(_PATIENCE)
+        status = process.wait(COACD_PATIENCE)
     except subprocess.TimeoutExpired:
-        return f"found no end within {_PATIENCE:g} s"
+        return f"found no end within {COACD_PATIENCE:g} s"
     finally:
         process.kill()
         process.wait()
@@ -157,7 +167,7 @@ def _run_coacd(arguments: list[str], errors: Path) -> str:
 
 
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:
-    """All pieces' vertices, one after another."""
+    """Write all pieces' vertices, one after another."""
     counts = np.array([len(part.vertices) for part in parts], dtype=np.int64)
     vertices: Float64[np.ndarray, "P 3"] = np.concatenate([part.vertices for part in parts])
     _write(path, vertices=vertices, counts=counts)
@@ -170,7 +180,7 @@ def _read_parts(path: Path) -> tuple[trimesh.Trimesh, ...]:
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
-    """One file; a reader never sees half of it, whichever process writes first."""
+    """Write one file; a reader never sees half of it, whichever process writes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, allow_pickle=False, **arrays)

@@ -38,12 +38,12 @@ class Solid:
 
     @property
     def center_of_mass(self) -> Float64[np.ndarray, "3"]:
-        """Of uniform density, in the object frame: (0, 0, 0) to rounding."""
+        """The centre of mass of uniform density, in the object frame: (0, 0, 0) to rounding."""
         return np.asarray(self.mesh.center_mass, dtype=np.float64)
 
     @property
     def volume(self) -> float:
-        """In cubic metres."""
+        """The volume in cubic metres."""
         return float(self.mesh.volume)
 
     @property
@@ -141,7 +141,7 @@ def _solid(
 
 
 def _finite(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> tuple[Vertices, Faces]:
-    """Without the faces of vertices that are not numbers: the hole may be small enough to be filled."""
+    """The surface without faces whose vertices are not numbers: the hole may be small enough to be filled."""
     vertices, faces = used(vertices, faces)
     finite = np.isfinite(vertices).all(axis=1)
     if finite.all():

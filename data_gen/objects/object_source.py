@@ -35,11 +35,11 @@ __all__ = [
 class ObjectConfig:
     """Which objects, and how large: meshes of all `folders` and `count` procedural ones."""
 
-    folders: tuple[str, ...] = ()  # of meshes, nested at any depth
-    pattern: str = "*"  # of the names of mesh files: "*_visual.obj" leaves out those for collisions
+    folders: tuple[str, ...] = ()  # They hold meshes, nested at any depth.
+    pattern: str = "*"  # Mesh files have names of this form: "*_visual.obj" leaves out those for collisions.
     families: tuple[str, ...] = ()  # procedural, or of installed packages (entry points graspnet.objects); empty: all
-    count: int | None = None  # of procedural objects; None: 20 if there are no folders, else none
-    unit: float = 1.0  # metres per unit of a mesh file
+    count: int | None = None  # So many procedural objects are made; None: 20 if there are no folders, else none.
+    unit: float = 1.0  # A unit of a mesh file is so many metres.
     most_faces: int = MOST_FACES  # finer meshes are simplified
     wall: float | None = None  # thickness that open surfaces are given, before scaling; None: they are left out
     scaling: Literal["graspable_width", "fit_gripper", "smallest_side", "as_is"] = "graspable_width"
@@ -47,9 +47,10 @@ class ObjectConfig:
     # fit_gripper: the middle side, in openings. As Dex-Net 2.0 distributes them, all 129 KIT objects have a middle
     # extent of 45.0 mm (along the file's axes), for a hand of 50 mm.
     fit: float = 0.9
-    smallest_side: float = 0.04  # metres; what Dex-Net's released generator does
-    largest_extent: float = 4.0  # in openings: no object is scaled beyond it
-    validation_share: float = 0.2  # of the objects, never trained on
+    # `scaling: smallest_side` gives objects this one (metres), as Dex-Net's released generator does.
+    smallest_side: float = 0.04
+    largest_extent: float = 4.0  # No object is scaled beyond so many openings.
+    validation_share: float = 0.2  # This share of the objects is never trained on.
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < (0 if self.folders else 1):
@@ -149,7 +150,7 @@ def posed_at_random(
     hand: ParallelJawGripper,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
-    """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""
+    """What `posed_for_hand` gives, in a stable pose drawn by its probability from those at least that likely."""
     poses = stable_poses(solid, minimum_probability)
     return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
 

@@ -16,9 +16,9 @@ from data_gen.objects.raycasting import raycasting_scene
 
 __all__ = ["FAR", "TOLERATED", "Fit", "Gaps", "fit_of", "gaps_of"]
 
-FAR = 0.001  # metres
-TOLERATED = 0.05  # of a surface that is that far off: above it, pieces are refined, and the object is named in reports
-_SAMPLES = 4000  # of each surface
+FAR = 0.001  # A point of the surface counts as far from the pieces beyond so many metres.
+TOLERATED = 0.05  # Where a larger share of the surface is that far, pieces are refined, and reports name the object.
+_SAMPLES = 4000  # Each surface is measured at so many points.
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Gaps:
     filled: Float32[np.ndarray, "Q"]
 
     def fit(self, scale: float = 1.0) -> Fit:
-        """Of solid and pieces, both `scale` times as large."""
+        """The fit of solid and pieces that are both `scale` times as large."""
         far = FAR / scale
         largest = max(float(self.missed.max()), float(self.filled.max()))
         return Fit(

@@ -7,7 +7,6 @@ body exactly and serve as its collision geometry. `make_solid` scales and centre
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import trimesh
@@ -19,7 +18,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError, unknown_name
 
-__all__ = ["FAMILIES", "check_family", "make_solid", "make_solids", "save_solids"]
+__all__ = ["FAMILIES", "check_family", "make_solid", "make_solids"]
 
 Points = Float64[np.ndarray, "_ 3"]
 Outline = Float64[np.ndarray, "_ 2"]
@@ -60,16 +59,6 @@ def make_solids(count: int, seed: int, families: Sequence[str] | None = None) ->
     return [make_solid(family, np.random.default_rng([seed, i]), f"{family}_{i:04d}") for i, family in enumerate(turns)]
 
 
-def save_solids(solids: Sequence[Solid], folder: str | Path) -> list[Path]:
-    """Writes each surface as NAME.obj in metres; returns the paths."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{solid.name}.obj" for solid in solids]
-    for solid, path in zip(solids, paths, strict=True):
-        solid.mesh.export(path, digits=9)
-    return paths
-
-
 def _installed_families() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="graspnet.objects")}
 
@@ -83,7 +72,7 @@ def _mesh(body: Manifold, factor: float) -> trimesh.Trimesh:
 
 
 def _made_of(pieces: Sequence[Manifold]) -> Shape:
-    """Their union, without the voids of 1e-19 that rounding leaves between faces that coincide."""
+    """The union of bodies, without the voids of 1e-19 that rounding leaves between faces that coincide."""
     union = Manifold.batch_boolean(list(pieces), OpType.Add)
     return max(union.decompose(), key=lambda body: body.volume()), list(pieces)
 
@@ -128,7 +117,7 @@ def _full_turn(segments: int = ROUND) -> Float64[np.ndarray, "K"]:
 
 
 def _ball(center: ArrayLike, radius: float) -> Points:
-    """42 points of a sphere."""
+    """Vertices of an icosphere: 42 points of a sphere."""
     return np.asarray(center) + radius * np.asarray(trimesh.creation.icosphere(subdivisions=1).vertices)
 
 

@@ -53,7 +53,7 @@ class _Hull:
     neighbors: Int64[np.ndarray, "T 3"]  # triangle across the edge from corner k to k + 1
     facet: Int64[np.ndarray, "T"]
     normal: Float64[np.ndarray, "F 3"]
-    height: Float64[np.ndarray, "F"]  # of the centre of mass above the facet's plane
+    height: Float64[np.ndarray, "F"]  # the centre of mass, above each facet's plane
 
 
 def stable_poses(solid: Solid, minimum_probability: float = 0.01) -> StablePoses:
@@ -119,7 +119,7 @@ def _toppling(hull: _Hull) -> Int64[np.ndarray, "F"]:
     own, other = hull.facet[triangle], hull.facet[hull.neighbors[triangle, k]]
     start, end = hull.corners[triangle, k], hull.corners[triangle, (k + 1) % 3]
     normal = hull.normal[own]
-    foot = hull.height[own, None] * normal  # of the centre of mass on the facet's plane
+    foot = hull.height[own, None] * normal  # where the centre of mass falls on the facet's plane
     along = (end - start) / np.maximum(np.linalg.norm(end - start, axis=-1, keepdims=True), 1e-300)
     outside = np.sum((foot - start) * np.cross(along, normal), axis=-1)
     reach = np.clip(np.sum((foot - start) * along, axis=-1), 0.0, np.linalg.norm(end - start, axis=-1))

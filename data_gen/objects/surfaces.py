@@ -34,7 +34,7 @@ def close_surface(vertices: Vertices, faces: Faces, notes: list[str]) -> tuple[V
 
 
 def tidied(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """With equal vertices merged, and without faces that have a vertex twice or are there twice."""
+    """The surface with equal vertices merged, and without faces that have a vertex twice or are there twice."""
     vertices, faces = _merged(vertices, faces, 0.0)
     return used(vertices, _distinct_faces(_proper_faces(faces, [])))
 
@@ -53,13 +53,13 @@ def open_edges(faces: Faces) -> Int64[np.ndarray, "_ 2"]:
 
 
 def used(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """Without vertices that no face has: they would count in the hull and in the radius."""
+    """The surface without vertices that no face has: they would count in the hull and in the radius."""
     used, inverse = np.unique(faces, return_inverse=True)
     return vertices[used], inverse.reshape(-1, 3)
 
 
 def _proper_faces(faces: Faces, notes: list[str]) -> Faces:
-    """Without faces that have a vertex twice; the edges of the rest keep their parity."""
+    """The faces without those that have a vertex twice; the edges of the rest keep their parity."""
     proper = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
     if not proper.all():
         notes.append(f"removed {int(np.sum(~proper))} degenerate faces")
@@ -67,7 +67,7 @@ def _proper_faces(faces: Faces, notes: list[str]) -> Faces:
 
 
 def _without_inner_faces(faces: Faces, notes: list[str]) -> Faces:
-    """Without coincident faces of opposite winding: walls inside the body, between two pieces."""
+    """The faces without coincident ones of opposite winding: walls inside the body, between two pieces."""
     net = _net_faces(faces)
     if len(net) < len(faces) and is_closed(net):
         notes.append(f"removed {len(faces) - len(net)} inner faces")
@@ -76,7 +76,7 @@ def _without_inner_faces(faces: Faces, notes: list[str]) -> Faces:
 
 
 def _net_faces(faces: Faces) -> Faces:
-    """Of each set of faces with the same three vertices, one as most of them are wound; none where they cancel out."""
+    """For each set of faces with the same three vertices, one as most of them are wound; none where they cancel out."""
     _, group = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
     group, rows, smallest = group.reshape(-1), np.arange(len(faces)), np.argmin(faces, axis=1)
     even = faces[rows, (smallest + 1) % 3] < faces[rows, (smallest + 2) % 3]
@@ -100,7 +100,7 @@ def _merged(vertices: Vertices, faces: Faces, tolerance: float) -> tuple[Vertice
 
 
 def _filled(vertices: Vertices, faces: Faces, notes: list[str]) -> tuple[Vertices, Faces] | None:
-    """With fans over holes, if these are small (a share FILLABLE of the surface); otherwise None."""
+    """The surface with fans over its holes, if these are small (a share FILLABLE of the surface); otherwise None."""
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     trimesh.repair.fix_winding(mesh)  # a hole's rim can be followed only if the faces along it agree
     faces = np.array(mesh.faces, dtype=np.int64)
@@ -129,7 +129,7 @@ def _loops(edges: Int64[np.ndarray, "_ 2"]) -> list[Int64[np.ndarray, "L"]] | No
     loops: list[np.ndarray] = []
     while following:
         path = [next(iter(following))]
-        place = {path[0]: 0}  # of each vertex in the path
+        place = {path[0]: 0}  # where each vertex stands in the path
         while len(path) > 1 or path[0] in following:
             if path[-1] not in following:
                 return None

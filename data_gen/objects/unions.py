@@ -84,7 +84,7 @@ def thickened(vertices: Vertices, faces: Faces, wall: float, notes: list[str]) -
 
 
 def simplified(mesh: trimesh.Trimesh, most_faces: int, where: str, notes: list[str]) -> trimesh.Trimesh:
-    """With at most `most_faces` faces: edges collapse where that moves the surface least."""
+    """The surface with at most `most_faces` faces: edges collapse where that moves the surface least."""
     count = len(mesh.faces)
     if count <= most_faces:
         return mesh

@@ -18,7 +18,7 @@ from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import transform_points
 
-__all__ = ["CARRIAGE", "JAWS", "PARTS", "HandConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
+__all__ = ["CARRIAGE", "JAWS", "PARTS", "HandDriveConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
 
 CARRIAGE = ("carriage_x", "carriage_y", "carriage_z")  # joints and actuators, along the world's axes
 JAWS = ("jaw_left", "jaw_right")  # joints and actuators; each position is half the opening; left is at -y
@@ -27,17 +27,17 @@ STIFF = {"solref": [0.004, 1.0], "solimp": [0.99, 0.999, 0.001, 0.5, 2.0]}  # tw
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandConfig:
+class HandDriveConfig:
     """How the hand is driven, and its pads. Sizes and force are the gripper's."""
 
-    pad_radius: float = 0.010  # r of the soft finger's torsion ⅔ μ r; 10 mm: Dex-Net's finger radius (DESIGN §4)
+    pad_radius: float = 0.010  # r of the soft finger's torsion ⅔ μ r; 10 mm: Dex-Net's finger radius
     closing_time: float = 0.4  # s; the jaws need it from the widest opening to none
     force_error: float = 0.002  # m; at such an error of its position a jaw pushes with its full force
     carriage_mass: float = 100.0  # kg; so heavy is the arm behind the hand that what it hits or lifts hardly moves it
     carriage_rate: float = 30.0  # rad/s; the position servo is no faster (carriage_feedforward says why)
 
 
-def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None:
+def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandDriveConfig) -> None:
     """Add the open hand to an MjSpec: bodies `carriage`, `palm`, `finger_left`, `finger_right`; joints and position
     actuators CARRIAGE and JAWS; touch sensors (N) `touch_palm`, `touch_left`, `touch_right`. It has no weight."""
     mujoco = load_mujoco()
@@ -66,7 +66,7 @@ def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandConfig) -> None
 
 
 def carriage_feedforward(
-    config: HandConfig, velocity: Float64[np.ndarray, "3"], acceleration: Float64[np.ndarray, "3"]
+    config: HandDriveConfig, velocity: Float64[np.ndarray, "3"], acceleration: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "3"]:
     """Find the force (N) with which the carriage follows a motion by itself, so that the servo need not be stiff.
 

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float64
 
 from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.meshes import Solid
-from data_gen.physics.hand import CARRIAGE, JAWS, PARTS, HandConfig, add_hand, carriage_feedforward, lowest_corner
+from data_gen.physics.hand import CARRIAGE, JAWS, PARTS, HandDriveConfig, add_hand, carriage_feedforward, lowest_corner
 from data_gen.physics.outcome import Outcome, PickFrame, PickResult
 from data_gen.physics.world import SolverConfig, World, harden, world_spec
 from data_gen.scenes.scenes import Bin
@@ -53,7 +53,7 @@ class PickConfig:
     push_limit: float = 0.01  # m; the object's centre of mass may move so far before both pads touch
     table_friction: float = 0.5
     max_mass: float = 1.0  # kg
-    hand: HandConfig = field(default_factory=HandConfig)
+    hand: HandDriveConfig = field(default_factory=HandDriveConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
 
     def __post_init__(self) -> None:

@@ -79,7 +79,7 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraConfig:
-    """Where cameras hang (metres, radians). The defaults are DESIGN §4's own distribution.
+    """Where cameras hang (metres, radians). The defaults are our own distribution (docs/dexnet.md compares).
 
     A fixed camera has ranges with equal ends: `camera: primesense`, `distance: [0.7, 0.7]`, `polar: [0, 0]`,
     `tilted_share: 0`, `azimuth: [0, 0]`, `roll: [0, 0]`.

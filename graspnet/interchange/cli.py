@@ -6,33 +6,23 @@ from typing import Literal
 
 import click
 
-from graspnet.cli import LazyGroup
+from graspnet.run.command_group import CommandGroup
 
 __all__ = ["export_dexnet", "exporters", "import_dexnet", "importers"]
 
 
-@click.command(
-    "import",
-    cls=LazyGroup,
-    installed="graspnet.importers",
-    summaries={"dexnet": "A Dex-Net data set to a dataset of ours."},
-)
+@click.command("import", cls=CommandGroup, installed="graspnet.importers")
 def importers() -> None:
-    """Other people's data and networks to ours.
+    """Turn other people's data and networks into ours.
 
     \b
     graspnet import dexnet dexnet_2.0 --output out/dexnet
     """
 
 
-@click.command(
-    "export",
-    cls=LazyGroup,
-    installed="graspnet.exporters",
-    summaries={"dexnet": "A dataset of ours to a Dex-Net data set."},
-)
+@click.command("export", cls=CommandGroup, installed="graspnet.exporters")
 def exporters() -> None:
-    """Our data and networks to other people's formats.
+    """Write our data and networks in other people's formats.
 
     \b
     graspnet export dexnet out/dataset --output out/tensors
@@ -65,7 +55,7 @@ def import_dexnet(
     source: Path, gripper: str, split_by: Literal["object", "stable_pose"], validation_share: float,
     focal_length: float, resume: bool, seed: int, output: str,
 ) -> None:  # fmt: skip
-    """A data set in Dex-Net's tensor layout (2.0, 2.1 or 4.0; parallel jaw) to a dataset of ours.
+    """Turn a data set in Dex-Net's tensor layout (2.0, 2.1 or 4.0; parallel jaw) into a dataset of ours.
 
     \b
     graspnet import dexnet dexnet_2.0 --output out/dexnet
@@ -105,7 +95,7 @@ def import_dexnet(
 @click.option("--metric", metavar="NAME", help="4.0: which metric is grasp_metrics; the dataset's first by default.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
 def export_dexnet(dataset: str, version: str, metric: str | None, output: Path) -> None:
-    """A dataset of ours to Dex-Net's tensor layout: one crop a grasp, in files of 1000.
+    """Write a dataset of ours in Dex-Net's tensor layout: one crop a grasp, in files of 1000.
 
     \b
     graspnet export dexnet out/dataset --output out/tensors

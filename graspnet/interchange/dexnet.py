@@ -68,7 +68,7 @@ class HandPoses:
 
     @staticmethod
     def from_columns(columns: Float64[np.ndarray, "N C"], layout: Layout) -> "HandPoses":
-        """Of the array that a data set holds."""
+        """The poses in the array that a data set holds."""
         unknown = np.full(len(columns), np.nan)
         is_2 = layout is LAYOUTS["2.0"]
         return HandPoses(

@@ -160,7 +160,7 @@ def _cut(
 
 
 def _hand_poses(shard: Shard, pitch: float) -> HandPoses:
-    """In pixels of the camera, of which a pixel of the images spans `pitch`."""
+    """The grasps in pixels of the camera; a pixel of the shard's images spans `pitch` of them."""
     grasps = shard.grasps
     intrinsics = _intrinsics(shard)[grasps.image]
     along = _closing_in_image(grasps.camera_from_grasp, intrinsics[:, :2])

@@ -44,8 +44,9 @@ from graspnet.transforms import rigid, rotation_about
 
 __all__ = ["DexNetImport", "DexNetImportConfig"]
 
-SAMPLES = 25  # of a robust metric (dex-net's generator)
-STEEPEST = np.cos(np.radians(30))  # of the table's normal to the optical axis, to be taken as the approach
+SAMPLES = 25  # A robust metric is the mean of so many samples (dex-net's generator).
+# The table's normal is taken as the approach where its cosine with the optical axis is larger.
+STEEPEST = np.cos(np.radians(30))
 _LABELS = {"object": "obj_labels", "stable_pose": "pose_labels"}
 _NAMES = {"object": "object_category_map.json", "stable_pose": "pose_category_map.json"}
 Arrays = Mapping[str, np.ndarray]  # field -> datapoints
@@ -101,7 +102,7 @@ class DexNetImport:
 
     @property
     def done(self) -> int:
-        """How many of them were there already."""
+        """How many shards were there already."""
         return self.total - len(self._left)
 
     def __iter__(self) -> Iterator[int]:
@@ -135,7 +136,7 @@ def _layout(tensors: TensorFolder) -> Layout:
 
 
 def _groups(tensors: TensorFolder, layout: Layout, split_by: str) -> _Groups:
-    """By label. Without labels by file: the generator wrote object after object, so files share few of them."""
+    """Groups by label, or else by file: the generator wrote object after object, so files share few of them."""
     files, field, path = range(tensors.file_count), _LABELS[split_by], tensors.folder / _NAMES[split_by]
     if field in tensors.paths:
         labels, prefix = [tensors.read(field, i).astype(np.int64) for i in files], split_by
@@ -262,7 +263,7 @@ def _grasps(
     depth: Float64[np.ndarray, "N"],
     width: Float64[np.ndarray, "N"],
 ) -> Grasps:
-    """One in the middle of each crop, closing along +u; down onto the table, where it is known, else straight ahead."""
+    """A grasp in the middle of each crop closes along +u and goes down onto the table, or ahead if none is known."""
     down = -world_from_crop[:, 2, :3]
     approach = np.where((down[:, 2] >= STEEPEST)[:, None], down, [0.0, 0.0, 1.0])  # NaN is not steep either
     middle = grasp_index(cameras[0].width)

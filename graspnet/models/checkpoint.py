@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -24,7 +23,7 @@ from graspnet.config import config_to_dict, parse_config
 from graspnet.crops.crops import CropConfig
 from graspnet.errors import InputError, unknown_name
 from graspnet.models import NETWORKS
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import GraspNetwork, quality_of
 from graspnet.run.record import write_json
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "weights_checksum"]
@@ -56,8 +55,8 @@ class Checkpoint:
         return self.network.crop
 
     def quality(self, logits: Float32[Tensor, "N 2"]) -> Float32[Tensor, "N"]:
-        """softmax(logits / temperature)[1]: the probability that each grasp holds."""
-        return torch.softmax(logits / self.temperature, dim=1)[:, 1]
+        """The calibrated probability that each grasp holds."""
+        return quality_of(logits, self.temperature)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:

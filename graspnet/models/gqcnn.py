@@ -3,8 +3,8 @@
     image (1, S, S) ─ conv … conv ─ fc ─┐
     depth of grasp  (1)  ─────────── fc ─┴─ fc ─ fc ─ 2 logits
 
-Mahler et al., RSS 2017 and Science Robotics 2019; layer tables in DESIGN §5. Biases start at 0 and a weight decay
-leaves them alone; the originals drew them at random and decayed them, too.
+Mahler et al., RSS 2017 and Science Robotics 2019; their layers are the configs below. Biases start at 0 and
+a weight decay leaves them alone; the originals drew them at random and decayed them, too.
 """
 
 from dataclasses import dataclass

@@ -5,15 +5,16 @@ belong to another model.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from graspnet.crops.crops import CropConfig
+from graspnet.crops.crops import CropConfig, GraspCrops
 
-__all__ = ["GraspNetwork", "he_initialise"]
+__all__ = ["GraspNetwork", "he_initialise", "predict", "quality_of"]
 
 
 class GraspNetwork(nn.Module):
@@ -47,6 +48,18 @@ class GraspNetwork(nn.Module):
     def parameter_count(self) -> int:
         """Number of trainable values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def predict(network: GraspNetwork, crops: Iterable[GraspCrops]) -> Float32[Tensor, "N 2"]:
+    """Logits of crops that come in batches, in their order: computed where the network is, float32 throughout."""
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        return torch.cat([network(batch.images.to(device), batch.pose.to(device)) for batch in crops])
+
+
+def quality_of(logits: Float[Tensor, "N 2"], temperature: float) -> Float[Tensor, "N"]:
+    """softmax(logits / temperature)[1]: the probability that each grasp holds."""
+    return torch.softmax(logits / temperature, dim=1)[:, 1]
 
 
 def he_initialise(network: nn.Module, generator: torch.Generator) -> None:

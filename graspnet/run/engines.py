@@ -20,9 +20,9 @@ __all__ = ["ENGINES", "Engine", "LocalEngine", "RayEngine", "make_engine"]
 U = TypeVar("U")
 R = TypeVar("R")
 ENGINES = ("local", "ray")
-AHEAD = 2  # units handed out for each CPU: the next one is there at once, and a failure stops soon
-RETRIES = 3  # of a unit whose node died
-PATIENCE = 5.0  # seconds for an address to answer
+AHEAD = 2  # Each CPU has so many units handed out: the next one is there at once, and a failure stops soon.
+RETRIES = 3  # A unit whose node died is tried again so often.
+PATIENCE = 5.0  # An address has so many seconds to answer.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _KILLED = "a worker was killed (out of memory?); finished shards are kept: use --resume with fewer --workers"
 
@@ -30,7 +30,7 @@ _KILLED = "a worker was killed (out of memory?); finished shards are kept: use -
 class Engine(ABC):
     """Runs a function over work units, on one machine or many."""
 
-    workers: int  # processes that it was asked for
+    workers: int  # So many processes were asked for.
 
     @abstractmethod
     def run(self, work: Callable[[U], R], units: Sequence[U]) -> Iterator[R]:
@@ -121,7 +121,7 @@ def _checked(workers: int) -> int:
     return workers
 
 
-_work: Callable[[Any], Any]  # of this worker process
+_work: Callable[[Any], Any]  # what this worker process does with a unit
 
 
 def _begin(work: Callable[[Any], Any]) -> None:

@@ -10,7 +10,7 @@ import click
 __all__ = ["track"]
 
 T = TypeVar("T")
-LOG_INTERVAL = 10.0  # seconds between the lines of a log
+LOG_INTERVAL = 10.0  # The lines of a log are at least so many seconds apart.
 
 
 def track(items: Iterable[T], total: int, description: str, unit: str = "it", before: int = 0) -> Iterator[T]:

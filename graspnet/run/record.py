@@ -67,7 +67,7 @@ def _processor_name() -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit and cleanness of the checkout that the package runs from; empty when it was installed from a wheel."""
+    """The commit of the checkout that the package runs from, and whether it is clean; empty for an installed wheel."""
     root = Path(graspnet.__file__).parent.parent
     if not (root / ".git").exists():
         return {}

@@ -117,7 +117,7 @@ class _DiskFolder(Folder):
 @dataclass(frozen=True)
 class _RemoteFolder(Folder):
     url: str
-    filesystem: Any  # of fsspec; it can be pickled
+    filesystem: Any  # a file system of fsspec's, which can be pickled
     root: str
 
     __str__ = Folder.__str__
@@ -152,7 +152,7 @@ class _RemoteFolder(Folder):
 
 @contextmanager
 def clear_errors(place: str, done: str) -> Iterator[None]:
-    """What the system refuses within is an InputError: `place` cannot be `done` (written, read ...)."""
+    """Turn what the system refuses within the block into an InputError: `place` cannot be `done` (written, read …)."""
     try:
         yield
     except OSError as error:

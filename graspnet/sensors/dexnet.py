@@ -18,7 +18,7 @@ class DexNetSensorConfig:
 
     gamma_shape: float = 1000.0  # α ~ Gamma(k, 1/k), one for each image: σ 3.2 %, 23 mm at 0.75 m
     deviation: float = 0.005  # σ of the Gaussian process ε, metres
-    probability: float = 0.5  # of ε being added at all (gqcnn's released configs; the paper always adds it)
+    probability: float = 0.5  # ε is added with this probability (gqcnn's released configs; the paper always adds it).
     length_px: float = 3 * 2**0.5  # squared-exponential kernel: √2 pixels of a 32-pixel crop cut from 96 pixels
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class DexNetSensor(Sensor):
     def __call__(
         self, depth: Float32[np.ndarray, "H W"], camera: Camera, rng: np.random.Generator
     ) -> Float32[np.ndarray, "H W"]:
-        """α ŷ + ε."""
+        """α ŷ + ε for a clean image ŷ."""
         config = self.config
         noisy = measured(depth, camera)
         noisy *= np.float32(rng.gamma(config.gamma_shape, 1 / config.gamma_shape))

@@ -24,17 +24,17 @@ HEADING = f"{'':32s} missing   edge    gap  table σ   1/z σ  length  independe
 TABLE_PATCH_PX = 32  # side of the patches that a plane is fitted to: it also takes a part of noise as long as they are
 PATCH_PX = 16  # the same where no mask says what is table
 OBJECT_PATCH_PX = 8  # the same on objects, which are small and curved
-FLATTEST = 0.25  # of the patches, by their residuals, where most are curved or hold an edge
+FLATTEST = 0.25  # So many of the patches count, those of the least residuals, where most are curved or hold an edge.
 ROUNDING = 1e-6  # 1/m: σ of 1/z below which there is no noise, but float32
 MASK_ERROR_PX = 8  # a mask's border may be off by so much: neither table nor object
-SMALLEST_STEP = 0.01  # m: a smaller one is no edge; noise is a tenth of it
+SMALLEST_STEP = 0.01  # A step of fewer metres is no edge; noise is a tenth of it.
 PLATEAU = slice(5, 9)  # measured pixels beyond a step whose median is the level on that side
-MOST_UNEVEN = 0.2  # of a step: how much a level may vary for its edge to count
+MOST_UNEVEN = 0.2  # An edge counts if the levels beside it vary by less than this share of the step.
 
 
 @dataclass(frozen=True)
 class DepthStatistics:
-    """Of the middle half of an image, along and across; NaN for what it does not show.
+    """What the middle half of an image shows, along and across; NaN for what it does not show.
 
     Noise is what is left of 1/z when a plane (linear in the image) has been fitted to each patch without missing
     pixels. On objects, and everywhere without a mask, only the flattest quarter of the patches counts, for in others
@@ -47,11 +47,11 @@ class DepthStatistics:
     deviation: float  # σ of the noise on the table (without a mask: on everything), metres
     inverse_deviation: float  # the same in 1/z, 1/m: `axial_deviation` of a sensor
     correlation_px: float  # distance at which the noise's autocorrelation falls to 1/e
-    independent_share: float  # of the noise's variance, from pixel to pixel
+    independent_share: float  # This share of the noise's variance is independent from pixel to pixel.
     object_deviation: float  # σ on objects, metres; NaN without a mask
 
     def line(self, name: str) -> str:
-        """One line below HEADING: %, px, px, mm, 1/m, px, %, mm."""
+        """A line of text to stand below HEADING, in its units: %, px, px, mm, 1/m, px, %, mm."""
         return (
             f"{name:32s} {self.missing_share:6.1%} {self.edge_width_px:6.2f} {self.edge_gap_px:6.2f} "
             f"{1e3 * self.deviation:8.3f} {self.inverse_deviation:7.5f} {self.correlation_px:7.1f} "
@@ -141,14 +141,14 @@ def _noise(
 
 
 def _patches(image: np.ndarray, size: int) -> np.ndarray:
-    """(patches, size, size): the image in squares; what is left over at the right and at the bottom is left out."""
+    """The image in squares, (patches, size, size); what is left over at the right and at the bottom is left out."""
     rows, columns = image.shape[0] // size, image.shape[1] // size
     squares = image[: rows * size, : columns * size].reshape(rows, size, columns, size)
     return squares.swapaxes(1, 2).reshape(-1, size, size)
 
 
 def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndarray, "L"]:
-    """At distances of 0 to half a patch, along rows and columns together; empty of no patches."""
+    """The correlation at distances of 0 to half a patch, along rows and columns together; empty without patches."""
     if not len(residuals):
         return np.zeros(0)
     lags = range(residuals.shape[1] // 2)
@@ -161,7 +161,7 @@ def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndar
 
 
 def _correlation_length(correlation: Float64[np.ndarray, "L"]) -> float:
-    """Where it falls to 1/e, pixels; NaN if it never does."""
+    """The distance at which the autocorrelation falls to 1/e, in pixels; NaN if it never does."""
     below = np.flatnonzero(correlation < np.exp(-1))
     if not len(below):
         return np.nan

@@ -28,12 +28,13 @@ class TriangulationConfig:
     noise is that of the device below.
     """
 
-    scale_deviation: float = 0.003  # σ of the calibration's scale, one for each image: DESIGN §4
+    scale_deviation: float = 0.003  # Each image has one error of scale from its calibration, with this σ; assumed.
     axial_deviation: float = 0.0028  # σ of 1/z in 1/m: 1.4 mm at 0.7 m, as measured by Nguyen et al., 3DIMPVT 2012
     correlation_px: float = 1.5  # blur of the axial noise; assumed: a 9x9 matching window, after the device's filter
-    independent_share: float = 0.2  # of its variance, from pixel to pixel; assumed
+    independent_share: float = 0.2  # This share of its variance is independent from pixel to pixel; assumed.
     inverse_depth_step: float = 0.00287  # 1/m: 1/8 px of disparity at 580 px, 75 mm (Khoshelham & Elberink, 2012)
-    depth_step: float = 0.0  # m: whole units of the file or driver
+    # Depths are whole multiples of it (metres), as the file or the driver has them; 0: they are not.
+    depth_step: float = 0.0
     baseline: float = 0.075  # m, projector to the right of the camera (to the left if negative); Khoshelham & Elberink
     edge_step: float = 0.02  # 1/m between neighbours that makes an edge: 1 cm at 0.7 m; assumed
     edge_reach_px: int = 2  # pixels on either side of a jump that count as edge; assumed
@@ -71,7 +72,7 @@ class TriangulationConfig:
 
 
 def times_as_noisy(config: TriangulationConfig, factor: float) -> TriangulationConfig:
-    """All errors of depth and of edges, quantisation too, and all random losses `factor` times as large.
+    """The same sensor with errors of depth and edges, quantisation and random losses `factor` times as large.
 
     Shadows and grazing losses stay: they follow from where the device's eyes are. 0: what is measured is exact.
     """
@@ -287,7 +288,7 @@ def _quantise(values: Float32[np.ndarray, "H W"], step: float) -> None:
 
 
 def _filled(depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """Each missing pixel as deep as the nearest measured one; all missing if nothing is measured."""
+    """The image with each missing pixel as deep as the nearest measured one; all missing if nothing is measured."""
     missing = np.isnan(depth)
     if not missing.any() or missing.all():
         return depth

@@ -27,10 +27,10 @@ __all__ = ["AugmentationConfig", "draw_flips", "flipped", "shifted_along_approac
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Each reversal has probability ½. depth_offset: deviation in metres of a shift of the grasp along its approach."""
+    """flip: each reversal has probability ½. depth_offset: σ in metres of a shift of grasps along their approach."""
 
     flip: bool = True
-    depth_offset: float = 0.003  # DESIGN §4: quality must not hang on a millimetre that no robot holds
+    depth_offset: float = 0.003  # quality must not hang on a millimetre that no robot holds
 
     def __post_init__(self) -> None:
         if self.depth_offset < 0:

@@ -58,7 +58,7 @@ class LabelConfig:
     pose is unknown; then a collision is as probable as `GraspTable.robustness` says; 0: certain or impossible.
     """
 
-    metric: str = "robust_centered_closure"  # of the analytic ones it predicts lifts best: docs/experiments.md
+    metric: str = "robust_centered_closure"  # of the analytic ones it predicts lifts best: docs/experiments/
     threshold: float = 0.5
     soft: bool = True
     clearance_sigma: float = 0.0025

@@ -18,7 +18,7 @@ __all__ = ["train"]
 def train(
     config: str, dataset_folder: str, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
 ) -> None:
-    """A dataset to a grasp quality network, evaluated on objects that it has not seen.
+    """Train a grasp quality network on a dataset, and evaluate it on objects that it has not seen.
 
     Writes model.safetensors, model.json, metrics.json, logs/ (TensorBoard) and run.json into --output.
 

@@ -5,10 +5,7 @@ only emulates it; so neither is guessed.
 """
 
 import copy
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,11 +15,12 @@ from torch import Tensor
 
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork
+from graspnet.run.threads import thread_counts, using_threads
 from graspnet.training.batches import Batch
 
-__all__ = ["Computing", "find_fastest", "loss_of", "placed", "using_threads"]
+__all__ = ["Computing", "find_fastest", "loss_of", "placed"]
 
-PROBE_SECONDS = 0.4  # for each way of computing
+PROBE_SECONDS = 0.4  # Each way of computing is tried for so long.
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def find_fastest(
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device is cuda; torch finds no CUDA device here: device=cpu")
     precisions = ("float32", "bfloat16") if precision == "auto" else (precision,)
-    counts = (threads,) if threads else _thread_counts(device, reserved)
+    counts = (threads,) if threads else (1,) if device == "cuda" else thread_counts(reserved)
     options = [Computing(device, each, count) for each, count in product(precisions, counts)]
     if len(options) == 1:
         return options[0]
@@ -67,24 +65,6 @@ def loss_of(network: GraspNetwork, batch: Batch, computing: Computing) -> Float3
     with torch.autocast(device.type, torch.bfloat16, enabled=computing.precision == "bfloat16"):
         logits = network(images, pose)
     return torch.nn.functional.cross_entropy(logits, torch.stack([1 - target, target], dim=1))
-
-
-@contextmanager
-def using_threads(count: int) -> Iterator[None]:
-    """So many threads for torch's operators of this thread, inside of the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _thread_counts(device: str, reserved: int) -> tuple[int, ...]:
-    """1, 2, 4 … up to the cores that this process may use and nobody has reserved."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = max(1, cores - reserved)
-    return (1,) if device == "cuda" else tuple(2**k for k in range(free.bit_length()))
 
 
 def _seconds_per_step(network: GraspNetwork, batch: Batch, computing: Computing) -> float:

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-__all__ = ["Evaluation", "evaluate", "fit_temperature", "precision_recall", "quality_of"]
+__all__ = ["Evaluation", "evaluate", "fit_temperature", "precision_recall"]
 
 CALIBRATION_BINS = 15
 TEMPERATURES = (0.05, 20.0)
@@ -25,19 +24,19 @@ class Evaluation:
 
     examples: int
     positive_rate: float
-    accuracy: float  # of quality > ½
+    accuracy: float  # how often quality > ½ says what the label says
     balanced_accuracy: float | None
     average_precision: float | None
     roc_auc: float | None
     feasible_examples: int
     feasible_positive_rate: float | None
     feasible_average_precision: float | None
-    brier: float  # mean square of quality − target
-    calibration_error: float  # expected: mean over bins of |mean quality − mean target|, weighted by their size
-    cross_entropy: float  # nats
+    brier: float  # the mean square of quality − target
+    calibration_error: float  # the mean over bins of |mean quality − mean target|, weighted by their size
+    cross_entropy: float  # in nats
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The figures as plain data."""
         return asdict(self)
 
     def lines(self) -> list[str]:
@@ -93,24 +92,19 @@ def precision_recall(
     return {"recall": grid.tolist(), "precision": attained[index].tolist()}
 
 
-def fit_temperature(logit_difference: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
-    """The T > 0 that makes sigmoid(difference / T) most likely, given targets in [0, 1].
+def fit_temperature(log_odds: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
+    """The T > 0 that makes sigmoid(log_odds / T) most likely, given targets in [0, 1].
 
-    The logits' difference is log odds. A minimum at a bound says that the network knows nothing, or all. Guo et al.,
-    ICML 2017, section 4.2.
+    Log odds are the difference of two logits. A minimum at a bound says that the network knows nothing, or all. Guo et
+    al., ICML 2017, section 4.2.
     """
 
     def loss(log_temperature: float) -> float:
-        z = logit_difference / np.exp(log_temperature)
+        z = log_odds / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0.0, z) - target * z))
 
     found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
     return float(np.exp(found.x))
-
-
-def quality_of(logit_difference: Float64[np.ndarray, "N"], temperature: float) -> Float64[np.ndarray, "N"]:
-    """The quality that a checkpoint of that temperature gives."""
-    return np.asarray(expit(logit_difference / temperature), dtype=np.float64)
 
 
 def _percent(value: float | None) -> str:
@@ -136,7 +130,7 @@ def _balanced_accuracy(chosen: Bool[np.ndarray, "N"], positive: Bool[np.ndarray,
 
 
 def _calibration_error(quality: Float64[np.ndarray, "N"], target: Float64[np.ndarray, "N"]) -> float:
-    """Bins of equal width in quality; each counts by its share of the predictions."""
+    """The mean over bins of equal width in quality, each weighted by its share of the predictions."""
     index = np.minimum((quality * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     surplus = np.bincount(index, weights=quality - target, minlength=CALIBRATION_BINS)
     return float(np.abs(surplus).sum() / len(quality))

@@ -14,13 +14,16 @@ __all__ = ["OptimiserConfig", "make_optimiser"]
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """schedule: `cosine` rises over the share `warmup` of all steps, then falls to 0; `staircase` multiplies the rate
-    by `decay` after every `decay_epochs`."""
+    """Which optimiser, and how its rate goes.
+
+    schedule: `cosine` rises over the share `warmup` of all steps, then falls to 0; `staircase` multiplies the rate
+    by `decay` after every `decay_epochs`.
+    """
 
     name: Literal["adamw", "sgd"] = "adamw"
     rate: float = 2e-3
-    weight_decay: float = 0.01  # of weights, not of biases; adamw: decoupled from the gradient, sgd: L2
-    momentum: float = 0.9  # of sgd
+    weight_decay: float = 0.01  # Weights decay, biases do not; adamw: decoupled from the gradient, sgd: L2.
+    momentum: float = 0.9  # Only sgd has one.
     schedule: Literal["cosine", "staircase"] = "cosine"
     warmup: float = 0.1
     decay: float = 0.95

@@ -1,7 +1,7 @@
 """A dataset to a checkpoint: optimise on noisy crops, look at unseen objects after each epoch, calibrate at the end."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Literal
 import click
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from graspnet.config import config_to_dict
 from graspnet.crops.crops import GraspCrops
@@ -19,9 +20,10 @@ from graspnet.dataset import Dataset, DatasetHeader
 from graspnet.errors import InputError
 from graspnet.models import architecture
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import predict, quality_of
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
+from graspnet.run.threads import using_threads
 from graspnet.training.batches import (
     Batch,
     BatchConfig,
@@ -31,17 +33,18 @@ from graspnet.training.batches import (
     evaluation_crops,
     load_examples,
 )
-from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed, using_threads
-from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall, quality_of
+from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
 
-__all__ = ["TrainConfig", "TrainingResult", "predict", "train"]
+__all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
 
 NORMALISATION_EXAMPLES = 2048
-RARE, COMMON = 0.05, 0.95  # a base rate outside of these: the network learns little but the base rate
+EPOCH_EXAMPLES = 4096  # An epoch ends with a look at about so many unseen examples; the last evaluation takes all.
+RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 LOG_STEPS = 20
-MOST_NAMES = 8  # of hands, in a checkpoint's name for them
+MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +57,14 @@ class TrainConfig:
     label: LabelConfig = field(default_factory=LabelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    validation_examples: int = 4096  # after each epoch; the last evaluation takes all
-    save_steps: int = 2000  # a killed run loses at most so many steps, or an epoch
+    save_steps: int = 2000  # A killed run loses at most so many steps, or an epoch.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = 0
 
     def __post_init__(self) -> None:
         architecture(self.network)
-        for name in ("epochs", "validation_examples", "save_steps"):
+        for name in ("epochs", "save_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.threads < 0 or self.seed < 0:
@@ -92,10 +94,10 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
-    origin = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
-    state, stream = _resumed(config, batches, origin, output) if resume else _begun(config, batches)
+    recipe = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
+    state, stream = _resumed(config, batches, recipe, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, origin, output)
+        _optimise(state, stream, batches, _seen_after_epochs(validation, batches), config, recipe, output)
         result = _finished(state, training, validation, batches, config, dataset)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
@@ -103,16 +105,9 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     return result
 
 
-def predict(network: GraspNetwork, crops: Iterable[GraspCrops], device: str) -> Float64[np.ndarray, "N"]:
-    """The log odds that each grasp holds (the difference of its two logits), in order; float32 throughout."""
-    with torch.inference_mode():
-        logits = torch.cat([network(each.images.to(device), each.pose.to(device)) for each in crops])
-    return (logits[:, 1] - logits[:, 0]).double().cpu().numpy()
-
-
 @dataclass(frozen=True)
 class _Seen:
-    """Validation examples whose crops are kept, to look at after every epoch."""
+    """Validation examples to look at after every epoch, and their crops, which are cut once."""
 
     examples: Sequence[ImageExamples]
     crops: Sequence[GraspCrops]
@@ -144,7 +139,7 @@ def _warn_of_base_rates(
 def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterator[Batch]]:
     """A new network and its batches. Computing is probed while a thread prepares these, as it will from now on."""
     network = architecture(config.network)(torch.Generator().manual_seed(config.seed))
-    sample = list(evaluation_crops(_spread(batches.examples, NORMALISATION_EXAMPLES), *_sight(batches)))
+    sample = list(evaluation_crops(_spread(batches.examples, NORMALISATION_EXAMPLES), *_evaluation_inputs(batches)))
     images, pose = (torch.cat([getattr(crops, name) for crops in sample]) for name in ("images", "pose"))
     network.fit_normalisation(images, pose)
     stream = batches.stream(0, config.epochs * batches.steps_per_epoch)
@@ -156,11 +151,11 @@ def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterat
 
 
 def _resumed(
-    config: TrainConfig, batches: Batches, origin: dict[str, Any], output: Path
+    config: TrainConfig, batches: Batches, recipe: dict[str, Any], output: Path
 ) -> tuple[TrainingState, Iterator[Batch]]:
     """The interrupted network, and the batches that it has not seen."""
     network = architecture(config.network)()
-    state = load_state(network, make_optimiser(network, config.optimiser), origin, output)
+    state = load_state(network, make_optimiser(network, config.optimiser), recipe, output)
     click.echo(f"resuming after step {state.step}", err=True)
     return state, batches.stream(state.step, config.epochs * batches.steps_per_epoch)
 
@@ -172,13 +167,13 @@ def _spread(examples: Sequence[ImageExamples], count: int) -> Sequence[ImageExam
     return examples[::stride]
 
 
-def _seen_after_epochs(validation: Sequence[ImageExamples], batches: Batches, config: TrainConfig) -> _Seen:
-    examples = _spread(validation, config.validation_examples)
-    return _Seen(examples, list(evaluation_crops(examples, *_sight(batches))))
+def _seen_after_epochs(validation: Sequence[ImageExamples], batches: Batches) -> _Seen:
+    examples = _spread(validation, EPOCH_EXAMPLES)
+    return _Seen(examples, list(evaluation_crops(examples, *_evaluation_inputs(batches))))
 
 
-def _sight(batches: Batches) -> tuple[Any, BatchConfig, int]:
-    """How the network will see evaluation examples: crop, sensor and streams."""
+def _evaluation_inputs(batches: Batches) -> tuple[Any, BatchConfig, int]:
+    """(crop, batch config, seed) for `evaluation_crops`."""
     return batches.crop, batches.config, batches.seed
 
 
@@ -188,23 +183,23 @@ def _optimise(
     batches: Batches,
     seen: _Seen,
     config: TrainConfig,
-    origin: dict[str, Any],
+    recipe: dict[str, Any],
     output: Path,
 ) -> None:
-    """All steps that are left."""
+    """Take all steps that are left; save a state now and then, and look at unseen examples after each epoch."""
     first, last = state.step, config.epochs * batches.steps_per_epoch
     with _Log(output, first) as log:
         for batch in track(stream, last - first, "training", "step"):
-            log.step(state, _step(state, batch, config, batches.steps_per_epoch), len(batch))
+            log.step(state, take_step(state, batch, config, batches.steps_per_epoch), len(batch))
             closes_epoch = state.step % batches.steps_per_epoch == 0
             if closes_epoch:
                 log.epoch(_close_epoch(state, seen, batches, config, log.examples_per_second()), config.epochs)
             if closes_epoch or state.step % config.save_steps == 0:
-                save_state(state, origin, output)
+                save_state(state, recipe, output)
 
 
-def _step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
-    """One step of the optimiser; its loss."""
+def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:
+    """Move the weights by one step of the optimiser, and return the loss before it."""
     rate = config.optimiser.rate_at(state.step, steps_per_epoch, config.epochs)
     for group in state.optimiser.param_groups:
         group["lr"] = rate
@@ -220,18 +215,18 @@ def _step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epo
 def _close_epoch(
     state: TrainingState, seen: _Seen, batches: Batches, config: TrainConfig, examples_per_second: float
 ) -> EpochRecord:
-    """The epoch's point of the curves, added to the history."""
+    """Add the epoch's point of the curves to the history, and return it."""
     loss = float(state.loss_sum) / batches.steps_per_epoch
     if not np.isfinite(loss):
         raise InputError(f"the loss is {loss} by step {state.step}; lower optimiser.rate ({config.optimiser.rate})")
-    odds = predict(state.network, seen.crops, state.computing.device)
+    logits = predict(state.network, seen.crops)
     record = EpochRecord(
         epoch=state.step // batches.steps_per_epoch,
         step=state.step,
         loss=loss,
         rate=config.optimiser.rate_at(state.step - 1, batches.steps_per_epoch, config.epochs),
         examples_per_second=examples_per_second,
-        validation=_evaluation(odds, 1.0, seen.examples, config.label).to_json(),
+        validation=_evaluation(logits, 1.0, seen.examples, config.label).to_json(),
     )
     state.history.append(record)
     state.loss_sum = torch.zeros_like(state.loss_sum)
@@ -246,13 +241,15 @@ def _finished(
     config: TrainConfig,
     dataset: Dataset,
 ) -> TrainingResult:
-    """Calibrated on all validation examples: one number, so their other figures hardly know of it."""
+    """The result, calibrated on all validation examples: that fits one number, so it hardly flatters their figures."""
     total = sum(map(len, validation))
-    crops = track(evaluation_crops(validation, *_sight(batches)), len(validation), f"evaluating {total}", "image")
-    odds = predict(state.network, crops, state.computing.device)
+    crops = track(
+        evaluation_crops(validation, *_evaluation_inputs(batches)), len(validation), f"evaluating {total}", "image"
+    )
+    logits = predict(state.network, crops)
     robustness = _robustness(validation)
-    temperature = fit_temperature(odds, config.label.target(robustness))
-    evaluation = _evaluation(odds, temperature, validation, config.label)
+    temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
+    evaluation = _evaluation(logits, temperature, validation, config.label)
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
@@ -269,17 +266,26 @@ def _finished(
             "evaluation": evaluation.to_json(),
         },
     )
-    curve = precision_recall(quality_of(odds, temperature), config.label.positive(robustness))
+    curve = precision_recall(_quality(logits, temperature), config.label.positive(robustness))
     return TrainingResult(checkpoint, evaluation, tuple(state.history), curve)
 
 
 def _evaluation(
-    odds: Float64[np.ndarray, "N"], temperature: float, examples: Sequence[ImageExamples], label: LabelConfig
+    logits: Float32[Tensor, "N 2"], temperature: float, examples: Sequence[ImageExamples], label: LabelConfig
 ) -> Evaluation:
     robustness = _robustness(examples)
     feasible = np.concatenate([image.feasible for image in examples])
-    quality = quality_of(odds, temperature)
+    quality = _quality(logits, temperature)
     return evaluate(quality, label.target(robustness), label.positive(robustness), feasible)
+
+
+def _log_odds(logits: Float32[Tensor, "N 2"]) -> Float64[np.ndarray, "N"]:
+    return (logits[:, 1] - logits[:, 0]).double().cpu().numpy()
+
+
+def _quality(logits: Float32[Tensor, "N 2"], temperature: float) -> Float64[np.ndarray, "N"]:
+    """In double precision: where a network is sure, float32 would make many qualities equal, and tie their ranks."""
+    return quality_of(logits.double(), temperature).cpu().numpy()
 
 
 def _robustness(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
@@ -346,7 +352,7 @@ class _Log:
             self._writer.add_scalar("train/rate", state.optimiser.param_groups[0]["lr"], state.step)
 
     def examples_per_second(self) -> float:
-        """Since the last epoch's end."""
+        """The rate since the last epoch's end."""
         return self._examples / (time.perf_counter() - self._start)
 
     def epoch(self, record: EpochRecord, epochs: int) -> None:

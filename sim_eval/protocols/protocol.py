@@ -13,7 +13,7 @@ from data_gen.physics.pick import PickConfig
 from data_gen.scenes.scenes import CameraConfig
 from graspnet.config import with_overrides
 from graspnet.errors import InputError
-from sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, SingleConfig
+from sim_eval.protocols.tasks import SingleConfig, Task
 
 __all__ = ["BASE", "ProtocolConfig"]
 
@@ -28,7 +28,7 @@ class ProtocolConfig:
     """
 
     episodes: int = 400
-    task: SingleConfig | PileConfig | PackedConfig | BinConfig = field(default_factory=SingleConfig)
+    task: Task = field(default_factory=SingleConfig)
     gripper: str = "yumi"  # a preset or a file
     objects: ObjectConfig = field(default_factory=lambda: ObjectConfig(count=112))  # procedural, four of each family
     shape_seed: int = 1000  # procedural shapes come from it, whatever the episodes' seed is

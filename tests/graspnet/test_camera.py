@@ -52,7 +52,8 @@ def test_project_undoes_deproject(camera, seed):
 @given(camera=cameras, seed=st.integers(0, 2**32 - 1))
 def test_project_is_the_intrinsic_matrix_in_homogeneous_coordinates(camera, seed):
     points = np.random.default_rng(seed).uniform([-1, -1, 0.1], [1, 1, 5], size=(20, 3))
-    homogeneous = points @ camera.matrix.T
+    matrix = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
+    homogeneous = points @ matrix.T
     np.testing.assert_allclose(camera.project(points), homogeneous[:, :2] / homogeneous[:, 2:], rtol=1e-9, atol=1e-9)
 
 

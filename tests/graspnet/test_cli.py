@@ -1,45 +1,48 @@
-"""The command group: quick to answer, and the exit status of every kind of end."""
+"""The command `graspnet`: which subcommands it has, and the exit status of every kind of end."""
 
 import subprocess
 import sys
 from importlib.metadata import entry_points
 
-import click
 import pytest
 from click.testing import CliRunner
 
-import graspnet.cli
-from graspnet.cli import main
+from graspnet.cli import NOTHING_FOUND, main
+
+PROBE = f'''
+import sys
+import click
 from graspnet.errors import InputError
-
-
-class Entry:
-    """Stands for an entry point of another package."""
-
-    def __init__(self, command):
-        self.command = command
-
-    def load(self):
-        """What importing the command's module would give."""
-        return self.command
-
 
 @click.command("probe")
 @click.option("--end", type=click.Choice(["well", "input", "bug", "nothing"]), required=True)
 def probe(end):
     """Ends as it is told to."""
     if end == "input":
-        raise InputError("hand.yaml: max_width is 0;\nit must be positive")
+        raise InputError("hand.yaml: max_width is 0;\\nit must be positive")
     if end == "bug":
         raise ZeroDivisionError("a fault of ours")
     if end == "nothing":
-        sys.exit(graspnet.cli.NOTHING_FOUND)
+        sys.exit({NOTHING_FOUND})
+'''
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Run `graspnet ARGUMENTS` with one command, `probe`, installed."""
-    monkeypatch.setattr(graspnet.cli, "_commands", lambda installed: {"probe": Entry(probe)})
+def outside(tmp_path, monkeypatch):
+    """A folder on Python's path where a package lies that adds the command `probe`."""
+    (tmp_path / "ending.py").write_text(PROBE)
+    metadata = tmp_path / "ending-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: ending\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[graspnet.commands]\nprobe = ending:probe\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("ending", None)
+
+
+@pytest.fixture
+def run(outside):
+    """Run `graspnet ARGUMENTS` where the package with `probe` is installed."""
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
@@ -54,14 +57,12 @@ def test_what_a_person_can_mend_is_one_line_on_standard_error(run):
     assert result.stdout == ""
 
 
-def test_a_fault_of_ours_keeps_its_traceback(run):
+def test_a_fault_of_ours_keeps_its_traceback(run, outside):
     assert isinstance(run("probe", "--end", "bug").exception, ZeroDivisionError)
     program = (
-        "import click, graspnet.cli\n"
-        "bug = click.Command('bug', callback=lambda: 1 / 0)\n"
-        "entry = type('Entry', (), {'load': lambda self: bug})()\n"
-        "graspnet.cli._commands = lambda installed: {'bug': entry}\n"
-        "graspnet.cli.main(['bug'])\n"
+        f"import sys; sys.path.insert(0, {str(outside)!r})\n"
+        "import graspnet.cli\n"
+        "graspnet.cli.main(['probe', '--end', 'bug'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -21,7 +21,7 @@ def test_every_policy_has_its_preset_and_its_name(name):
 
 def test_presets_hold_the_defaults_of_their_configs():
     policy = make_policy("cross_entropy", quality=ranks_nothing)
-    assert policy.config == policy.config_type()  # what DESIGN 6 says, twice
+    assert policy.config == policy.config_type()  # the preset sets nothing
 
 
 def test_overrides_reach_the_config_and_a_wrong_key_is_refused():

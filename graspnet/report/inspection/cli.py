@@ -22,7 +22,9 @@ BROKEN = 2  # exit status: a file is damaged, or holds what cannot be
 def inspect(
     source: str, output: Path | None, metric: str | None, threshold: float | None, images: int, seed: int
 ) -> None:
-    """What is in a dataset: counts, positive rates, histograms, a contact sheet; and whether its files are whole.
+    """Say what is in a dataset, a model or a plan, and whether it is whole.
+
+    Of a dataset: counts, positive rates, histograms, a contact sheet.
 
     \b
     graspnet inspect out/dataset

@@ -134,9 +134,10 @@ def test_a_dataset_that_was_not_generated_is_refused(bricks):
         list(audited_grasps(imported, 4, np.random.default_rng(0)))
 
 
-def test_a_dataset_that_names_a_setting_which_is_gone_is_read(bricks):
+def test_a_dataset_whose_settings_have_gone_or_moved_is_read(bricks):
     dataset = Dataset.open(bricks)
     config = deepcopy(dataset.header.config)
+    config |= config.pop("assumed")  # what metrics assume stood beside all else
     config["tugs"]["pick"]["settle_time"] = 0.5  # nothing settles before a label's pick
     older = replace(dataset, header=replace(dataset.header, config=config))
     assert labelling_config(older) == labelling_config(dataset)

@@ -115,7 +115,7 @@ def test_physics_labels_lead_the_metrics_and_train_a_network(tmp_path):
     for name, height in (("low", 0.03), ("high", 0.05)):
         trimesh.creation.box((0.05, 0.03, height)).export(tmp_path / "meshes" / f"{name}.stl")
     made = generate(
-        tmp_path / "data", "--labels", "physics", "--objects", str(tmp_path / "meshes"), "tugs.executions=2",
+        tmp_path / "data", "--labels", "physics", "--objects", str(tmp_path / "meshes"), "assumed.tugs.executions=2",
         "objects.validation_share=0.5",
     )  # fmt: skip
     assert made.exit_code == 0, made.output

@@ -7,8 +7,8 @@ import pytest
 
 from data_gen.generate.config import GenerateConfig
 from data_gen.generate.grippers import HandConfig
-from data_gen.generate.run import generate_unit, object_names
-from data_gen.objects.object_source import ObjectConfig
+from data_gen.generate.run import generate_unit
+from data_gen.objects.object_source import ObjectConfig, object_names
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grippers.parallel_jaw import load_gripper

@@ -102,7 +102,7 @@ def test_without_uncertainty_robustness_is_the_metric_of_the_grasp_itself(hand):
 
 def test_dexnets_label_of_a_grasp_across_the_middle_of_a_box_is_positive(box, hand):
     """Mean epsilon above its threshold of 0.002, and at the box's very end not."""
-    uncertainty = replace(load_config(GenerateConfig, "generate", "dexnet_2.0").uncertainty, samples=400)
+    uncertainty = replace(load_config(GenerateConfig, "generate", "dexnet_2.0").assumed.uncertainty, samples=400)
     assert judge("robust_epsilon", box, grasp_at([0.0, 0.0, 0.0]), hand, uncertainty).mean[0] > 0.005
     assert judge("robust_epsilon", box, grasp_at([0.04, 0.0, 0.0]), hand, uncertainty).mean[0] < 0.002
 

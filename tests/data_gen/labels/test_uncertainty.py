@@ -64,7 +64,7 @@ def test_the_object_moves_apart_from_the_grasp(box):
 
 
 def test_dexnets_frictions_have_variance_one_tenth_before_truncation(box):
-    config = replace(load_config(GenerateConfig, "generate", "dexnet_2.0").uncertainty, samples=20000)
+    config = replace(load_config(GenerateConfig, "generate", "dexnet_2.0").assumed.uncertainty, samples=20000)
     friction = perturbed(grasp_at([0.0, 0.0, 0.0]), box, config, np.random.default_rng(7)).friction[0]
     edge = 0.5 / np.sqrt(0.1)
     assert stats.kstest(friction, stats.truncnorm(-edge, edge, loc=0.5, scale=np.sqrt(0.1)).cdf).pvalue > 1e-3

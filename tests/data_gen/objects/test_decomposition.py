@@ -1,8 +1,6 @@
 """Decomposition: the convex pieces fill the solid and no more, and are kept."""
 
-import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,14 @@ import pytest
 import trimesh
 
 from data_gen.objects import decomposition
-from data_gen.objects.decomposition import DecompositionConfig, cache_folder, convex_parts, piece_fit
+from data_gen.objects.decomposition import (
+    DecompositionConfig,
+    cache_folder,
+    coacd_command,
+    convex_parts,
+    decompose,
+    piece_fit,
+)
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.piece_fit import fit_of
 from graspnet.errors import InputError
@@ -95,8 +100,8 @@ def test_pieces_are_refined_until_they_fit(tmp_path):
 )
 def test_a_coacd_that_aborts_or_hangs_is_an_error_that_names_the_mesh(tmp_path, monkeypatch, does, says):
     (tmp_path / "instead.py").write_text(does)
-    monkeypatch.setattr(decomposition, "_PROCESS", tmp_path / "instead.py")
-    monkeypatch.setattr(decomposition, "_PATIENCE", 1.0 if "sleep" in does else 60.0)
+    monkeypatch.setattr(decomposition, "COACD_PROCESS", tmp_path / "instead.py")
+    monkeypatch.setattr(decomposition, "COACD_PATIENCE", 1.0 if "sleep" in does else 60.0)
     with pytest.raises(InputError, match=says):
         convex_parts(_bracket(), tmp_path / "cache")
     assert not list(tmp_path.rglob("*.npz"))
@@ -111,7 +116,7 @@ def test_a_process_of_its_own_changes_no_bit_of_what_coacd_says():
         coacd.Mesh(bracket.mesh.vertices, bracket.mesh.faces), threshold=0.04, resolution=config.resolution,
         mcts_iterations=config.search_iterations, seed=config.seed,
     )  # fmt: skip
-    there = decomposition._decompose(bracket, 0.04, config)
+    there = decompose(bracket, 0.04, config)
     assert len(there) == len(here)
     for part, (vertices, faces) in zip(there, here, strict=True):
         np.testing.assert_array_equal(part.vertices, trimesh.Trimesh(vertices, faces).convex_hull.vertices)
@@ -120,9 +125,8 @@ def test_a_process_of_its_own_changes_no_bit_of_what_coacd_says():
 def test_a_coacd_whose_parent_is_gone_ends(tmp_path):
     torus = trimesh.creation.torus(0.03, 0.01)
     np.savez(tmp_path / "mesh.npz", vertices=torus.vertices, faces=torus.faces)
-    for_hours = json.dumps({"threshold": 0.01, "resolution": 100_000, "mcts_iterations": 1_000_000})
-    command = [sys.executable, "-P", str(decomposition._PROCESS), str(tmp_path / "mesh.npz"), for_hours]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    for_hours = {"threshold": 0.01, "resolution": 100_000, "mcts_iterations": 1_000_000}
+    process = subprocess.Popen(coacd_command(tmp_path / "mesh.npz", for_hours), stdin=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(2)
     process.stdin.close()  # as when its parent is killed

@@ -8,8 +8,7 @@ import pytest
 import trimesh
 from manifold3d import Manifold, OpType
 
-from data_gen.objects.meshes import load_solid
-from data_gen.objects.procedural import FAMILIES, make_solid, make_solids, save_solids
+from data_gen.objects.procedural import FAMILIES, make_solid, make_solids
 from data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError
 
@@ -79,17 +78,6 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process():
     ]
     assert len(prints[0]) == 65
     assert prints[0] == prints[1]
-
-
-def test_saved_solids_load_as_they_were(tmp_path):
-    solids = make_solids(4, seed=1)
-    paths = save_solids(solids, tmp_path / "objects")
-    assert [path.name for path in paths] == [f"{solid.name}.obj" for solid in solids]
-    for solid, path in zip(solids, paths, strict=True):
-        loaded = load_solid(path)
-        assert loaded.notes == ()
-        assert loaded.volume == pytest.approx(solid.volume, rel=1e-5)
-        np.testing.assert_allclose(loaded.mesh.bounds, solid.mesh.bounds, atol=1e-7)
 
 
 def test_an_unknown_family_and_a_negative_count_are_refused():

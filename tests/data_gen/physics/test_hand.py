@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_gen.physics.hand import HandConfig, add_hand, carriage_feedforward, lowest_corner
+from data_gen.physics.hand import HandDriveConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.grippers.parallel_jaw import load_gripper
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import frame_from_axes, rigid
@@ -14,7 +14,7 @@ HANDS = ["yumi", "panda", "robotiq_85", "wide"]
 def _compiled(name):
     mujoco = load_mujoco()
     spec = mujoco.MjSpec()
-    add_hand(spec, load_gripper(name), HandConfig())
+    add_hand(spec, load_gripper(name), HandDriveConfig())
     model = spec.compile()
     return mujoco, model, mujoco.MjData(model)
 
@@ -38,7 +38,7 @@ def test_jaws_close_at_the_same_pace_and_stop_when_closed(name):
     gripper = load_gripper(name)
     mujoco, model, data = _compiled(name)
     data.qpos[3:] = gripper.max_width / 2
-    speed = gripper.max_width / 2 / HandConfig().closing_time
+    speed = gripper.max_width / 2 / HandDriveConfig().closing_time
     apart = []
     for step in range(300):
         data.ctrl[3:] = gripper.max_width / 2 - speed * step * model.opt.timestep
@@ -70,7 +70,9 @@ def test_the_feedforward_alone_moves_the_carriage_along_the_line():
     for step in range(250):
         t = (step + 1) * dt
         data.ctrl[0] = t * t
-        data.qfrc_applied[0] = carriage_feedforward(HandConfig(), np.array([2 * t, 0, 0]), np.array([2.0, 0, 0]))[0]
+        data.qfrc_applied[0] = carriage_feedforward(HandDriveConfig(), np.array([2 * t, 0, 0]), np.array([2.0, 0, 0]))[
+            0
+        ]
         mujoco.mj_step(model, data)
     assert data.qpos[0] == pytest.approx(0.25, abs=0.003)
 

@@ -126,7 +126,7 @@ def test_nothing_is_seen_behind_the_camera_or_towards_the_sky(renderer: Renderer
 
 
 def test_both_renderers_agree() -> None:
-    """DESIGN: within 0.5 mm on 99 % of pixels away from silhouettes. Seven kinds of bodies, partly beside the image."""
+    """Within 0.5 mm on 99 % of pixels away from silhouettes. Seven kinds of bodies, partly beside the image."""
     rng = np.random.default_rng(3)
     meshes = [
         trimesh.creation.annulus(0.02, 0.05, 0.03),

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from graspnet.training.metrics import evaluate, fit_temperature, precision_recall, quality_of
+from graspnet.training.metrics import evaluate, fit_temperature, precision_recall
 
 ALL = np.ones(5, dtype=bool)
 
@@ -59,14 +59,10 @@ def test_the_fitted_temperature_never_raises_the_cross_entropy():
     odds, positive = rng.normal(0, 4, 300), rng.random(300) < 0.3
     temperature = fit_temperature(odds, positive.astype(float))
     fitted, plain = (
-        evaluate(quality_of(odds, t), positive.astype(float), positive, np.ones(300, dtype=bool)).cross_entropy
+        evaluate(expit(odds / t), positive.astype(float), positive, np.ones(300, dtype=bool)).cross_entropy
         for t in (temperature, 1.0)
     )
     assert fitted <= plain
-
-
-def test_quality_is_the_sigmoid_of_the_log_odds():
-    np.testing.assert_allclose(quality_of(logit(np.array([0.1, 0.5, 0.99])), 1.0), [0.1, 0.5, 0.99])
 
 
 def test_precision_at_a_recall_is_the_best_at_that_recall_or_more():

@@ -19,7 +19,7 @@ def test_the_cosine_rises_to_the_rate_and_falls_to_nothing():
 
 
 def test_the_staircase_of_dexnet_ends_where_the_published_one_does():
-    """0.01 × 0.95^75 = 2.1e-4 after 50 epochs of a step every 0.66 (../shared/reference/dexnet.md §4)."""
+    """0.01 × 0.95^75 = 2.1e-4 after 50 epochs of a step every 0.66."""
     config = OptimiserConfig(name="sgd", rate=0.01, schedule="staircase", decay=0.95, decay_epochs=0.66)
     assert config.rate_at(0, 1000, 50) == 0.01
     assert config.rate_at(659, 1000, 50) == 0.01

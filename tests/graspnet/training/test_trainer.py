@@ -16,13 +16,13 @@ from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import GraspNetwork, predict
 from graspnet.training import trainer
 from graspnet.training.batches import Batch, BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
 from graspnet.training.device_probe import Computing, find_fastest, loss_of
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import TrainingState, load_state, save_state
-from graspnet.training.trainer import TrainConfig, predict, train
+from graspnet.training.trainer import TrainConfig, train
 
 from .conftest import write_bars
 
@@ -75,7 +75,8 @@ def test_the_checkpoint_on_disk_gives_the_printed_figures(trained, bars):
     result, folder = trained
     checkpoint = load_checkpoint(folder)
     examples = load_examples(bars, "validation", checkpoint.crop, QUICK.label)
-    odds = predict(checkpoint.network, evaluation_crops(examples, checkpoint.crop, QUICK.batches, QUICK.seed), "cpu")
+    logits = predict(checkpoint.network, evaluation_crops(examples, checkpoint.crop, QUICK.batches, QUICK.seed)).numpy()
+    odds = np.float64(logits[:, 1]) - logits[:, 0]
     quality = 1 / (1 + np.exp(-odds / checkpoint.temperature))
     robustness = np.concatenate([image.robustness for image in examples])
     assert np.mean((quality > 0.5) == (robustness > 0.5)) == result.evaluation.accuracy
@@ -107,7 +108,7 @@ def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, 
 
     def advance(state, last):
         for batch in batches.stream(state.step, last):
-            trainer._step(state, batch, QUICK, batches.steps_per_epoch)
+            trainer.take_step(state, batch, QUICK, batches.steps_per_epoch)
 
     straight, begun, blank = fresh(), fresh(), fresh()
     advance(straight, 4)
@@ -135,14 +136,14 @@ def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_p
     config = replace(config, batches=replace(config.batches, size=8, pool=16))
     train(config, small, tmp_path / "whole")
 
-    step = trainer._step
+    step = trainer.take_step
 
     def killed_at_the_eighth(state, *given):
         if state.step == 7:
             raise KeyboardInterrupt
         return step(state, *given)
 
-    monkeypatch.setattr(trainer, "_step", killed_at_the_eighth)
+    monkeypatch.setattr(trainer, "take_step", killed_at_the_eighth)
     with pytest.raises(KeyboardInterrupt):
         train(config, small, tmp_path / "killed")
     monkeypatch.undo()
@@ -154,15 +155,15 @@ def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_p
 
 def test_resuming_with_another_config_or_nothing_to_resume_is_refused(bars, tmp_path):
     network = NETWORKS["compact"]()
-    origin = {"config": {"epochs": 2, "batches": {"size": 8}}, "dataset": "a"}
+    recipe = {"config": {"epochs": 2, "batches": {"size": 8}}, "dataset": "a"}
     with pytest.raises(InputError, match="no interrupted training here"):
-        load_state(network, make_optimiser(network, OptimiserConfig()), origin, tmp_path)
-    save_state(TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU), origin, tmp_path)
-    changed = origin | {"config": {"epochs": 2, "batches": {"size": 9}}}
+        load_state(network, make_optimiser(network, OptimiserConfig()), recipe, tmp_path)
+    save_state(TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU), recipe, tmp_path)
+    changed = recipe | {"config": {"epochs": 2, "batches": {"size": 9}}}
     with pytest.raises(InputError, match=r"another config \(batches: size: 8, now 9\)"):
         load_state(network, make_optimiser(network, OptimiserConfig()), changed, tmp_path)
     with pytest.raises(InputError, match=r"another dataset \(a, now b\)"):
-        load_state(network, make_optimiser(network, OptimiserConfig()), origin | {"dataset": "b"}, tmp_path)
+        load_state(network, make_optimiser(network, OptimiserConfig()), recipe | {"dataset": "b"}, tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

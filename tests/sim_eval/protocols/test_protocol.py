@@ -1,11 +1,6 @@
-"""Protocols: presets that load and repeat nothing; settings that cannot be, or mean nothing to a task, are refused."""
-
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+"""Protocols: presets that load; settings that cannot be, or mean nothing to a task, are refused."""
 
 import pytest
-import yaml
 
 from graspnet.config import load_config, parse_config, preset_names
 from graspnet.errors import InputError
@@ -18,29 +13,6 @@ PRESETS = preset_names("simulate")
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_loads(name):
     assert load_config(ProtocolConfig, "simulate", name).episodes > 0
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_no_preset_repeats_what_it_would_say_without(name, tmp_path):
-    data = yaml.safe_load(PRESETS[name].read_text()) or {}
-    whole = load_config(ProtocolConfig, "simulate", name)
-    for path in set(leaves(data)) - {("base",)}:
-        shorter = tmp_path / "shorter.yaml"
-        shorter.write_text(yaml.safe_dump(without(data, path)))
-        with suppress(InputError):  # what is left needs it
-            assert load_config(ProtocolConfig, "simulate", shorter) != whole, f"{'.'.join(path)} says nothing new"
-
-
-def leaves(data: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in data.items():
-        yield from leaves(value, (*prefix, key)) if isinstance(value, dict) and value else [(*prefix, key)]
-
-
-def without(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    first, *rest = path
-    if rest:
-        return data | {first: without(data[first], tuple(rest))}
-    return {key: value for key, value in data.items() if key != first}
 
 
 def test_a_trial_is_one_attempt_at_one_object():
