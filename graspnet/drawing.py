@@ -124,17 +124,17 @@ def draw_crops(
 ) -> None:
     """What a network sees of each grasp (`graspnet.crops`), one crop for each of the figure's axes, in their order.
 
-    Metric crops (C = 2): bright = nearer to the palm than the grasp's origin, grey = level with it, dark = behind it;
-    black and white are one max_width away. Pixel crops (C = 1): depth. Missing is violet. `opening`: the distance
+    Metric crops (C = 2): bright = higher than the grasp's origin, grey = level with it, dark = below it; black and
+    white are one max_width away. Pixel crops (C = 1): depth. What was not measured is violet. `opening`: the distance
     between the jaws in cells (`size / window` is the hand's max_width), drawn as two bars. Axes left over stay empty.
     """
     for index, ax in enumerate(axes.flat):
         if index >= len(images):
             ax.set_axis_off()
             continue
-        first, *valid = images[index]
-        # draw_depth takes what is not positive for missing: heights in [−1, 1] move to [1, 3].
-        depth, limits = (np.where(valid[0] > 0, first + 2, np.nan), (1.0, 3.0)) if valid else (first, None)
+        first, *measured = images[index]
+        # draw_depth draws what is near bright, and takes what is not positive for missing: [−1, 1] becomes [3, 1].
+        depth, limits = (np.where(measured[0] > 0, 2 - first, np.nan), (1.0, 3.0)) if measured else (first, None)
         draw_depth(ax, depth.astype(np.float32), limits=limits, title=titles[index] if index < len(titles) else "")
         if opening is not None:
             middle, reach = (first.shape[0] - 1) / 2, first.shape[0] / 10

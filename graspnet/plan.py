@@ -1,5 +1,6 @@
 """Grasp plans: ranked grasps in the camera frame, and their form as JSON (docs/formats.md)."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +37,12 @@ class GraspPlan:
         assert bool(self.reason) == (len(self) == 0), "no grasps and a reason, or grasps and none"
 
     @staticmethod
-    def nothing(policy: str, observation: Observation, seconds: dict[str, float]) -> "GraspPlan":
-        """The plan without a grasp, and why."""
+    def nothing(
+        policy: str, observation: Observation, seconds: dict[str, float], refused: Counter[str] | None = None
+    ) -> "GraspPlan":
+        """The plan without a grasp, and why. refused: how many candidates there were of which fault."""
         if observation.object_mask.any():
-            reason = "no free grasp: every candidate would touch something that the image shows, or the table"
+            reason = "no free grasp" + _faults(refused or Counter())
         elif observation.segmask is not None:
             reason = "no object: no depth was measured under the segmask"
         else:
@@ -109,6 +112,12 @@ class GraspPlan:
                 row["pregrasp"] = _backed_off(world_from_grasp, PREGRASP_DISTANCE).tolist()
             rows.append(row)
         return rows
+
+
+def _faults(refused: Counter[str]) -> str:
+    """What was wrong with the candidates, the most frequent fault first."""
+    counts = [f"{fault} ({count})" for fault, count in refused.most_common() if count]
+    return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}" if counts else ": no candidates"
 
 
 def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float64[np.ndarray, "*D"]:

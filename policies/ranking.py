@@ -1,5 +1,6 @@
 """Sample and rank: candidates of the antipodal sampler by their quality; and the baseline that does not rank at all."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import ClassVar
@@ -74,10 +75,10 @@ class RankingPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Candidates, sorted by quality."""
         start = perf_counter()
-        candidates = _candidates(observation, self.config, rng)
+        candidates, refused = _candidates(observation, self.config, rng)
         sampled = perf_counter()
         if not len(candidates):
-            return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled))
+            return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
         ranked = RankedGrasps.none().merged(candidates, self.quality(observation, candidates)).top(self.config.grasps)
         seconds = _seconds(start, sampled, perf_counter())
         return GraspPlan(ranked.grasps_in_camera, ranked.qualities, "", seconds, self.name)
@@ -96,17 +97,22 @@ class RandomAntipodalPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Candidates in the order in which they were drawn, which says nothing about them."""
         start = perf_counter()
-        candidates = _candidates(observation, self.config, rng)[slice(self.config.grasps)]
+        candidates, refused = _candidates(observation, self.config, rng)
+        candidates = candidates[slice(self.config.grasps)]
         seconds = _seconds(start, perf_counter(), perf_counter())
         if not len(candidates):
-            return GraspPlan.nothing(self.name, observation, seconds)
+            return GraspPlan.nothing(self.name, observation, seconds, refused)
         return GraspPlan(candidates, np.zeros(len(candidates)), "", seconds, self.name)
 
 
-def _candidates(observation: Observation, config: RankingConfig, rng: np.random.Generator) -> Grasps:
+def _candidates(
+    observation: Observation, config: RankingConfig, rng: np.random.Generator
+) -> tuple[Grasps, Counter[str]]:
+    """Feasible grasps, and how many candidates were refused for which fault."""
     if not observation.object_mask.any():
-        return Grasps.none()
-    return FeasibleSampler.of(observation, config.sampler, config.constraints).sample(config.samples, rng)
+        return Grasps.none(), Counter()
+    sampler = FeasibleSampler.of(observation, config.sampler, config.constraints)
+    return sampler.sample(config.samples, rng), sampler.constraints.refused
 
 
 def _seconds(start: float, sampled: float, end: float) -> dict[str, float]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from graspnet.config import config_to_dict, parse_config
 from graspnet.crops.crops import CropConfig
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError, unknown_name
 from graspnet.models import NETWORKS
 from graspnet.models.network import GraspNetwork, quality_of
@@ -29,6 +30,7 @@ from graspnet.run.record import write_json
 __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "weights_checksum"]
 
 VERSION = 1
+METRIC_CROP = MetricCropConfig()
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 
 
@@ -138,6 +140,12 @@ def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
     name = record["network"]
     if name not in NETWORKS:
         raise unknown_name("network", name, NETWORKS, str(path))
+    crop = record["config"].get("crop")
+    if isinstance(crop, dict) and crop.get("kind") == "metric" and crop.get("version") != METRIC_CROP.version:
+        raise InputError(
+            f"{path}: the network was trained on metric crops of version {crop.get('version', 1)}; this graspnet cuts "
+            f"version {METRIC_CROP.version}: train it again"
+        )
     config = parse_config(type(NETWORKS[name].config), record["config"], f"{path}: config")
     return NETWORKS[name](config=config)
 

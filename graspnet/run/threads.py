@@ -32,7 +32,7 @@ class ThreadTrial:
     """Finds how many threads suit work that comes in equal pieces, while the work is done.
 
     The first piece warms up, the next ones try one and two threads. Two are kept where they are a third faster at
-    least: on a busy machine they can be ten times slower. threads: a fixed number, which ends the trial before it begins.
+    least: on a busy machine they can be ten times slower. threads: a fixed number, and no trial.
     """
 
     def __init__(self, threads: int | None) -> None:

@@ -4,6 +4,7 @@ Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y
 space across the approach: dimensionless, and the same for a grasp with its jaws swapped.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import ClassVar
@@ -78,15 +79,16 @@ class CrossEntropyPolicy(Policy):
         """Search, then rank the finalists again."""
         start = perf_counter()
         quality = _Timed(self.quality)
-        best = RankedGrasps.none()
+        best, refused = RankedGrasps.none(), Counter[str]()
         if observation.object_mask.any():
             sampler = FeasibleSampler.of(observation, self.config.sampler, self.config.constraints)
             best = search(observation, quality, sampler, self.config, rng)
+            refused = sampler.constraints.refused
             best = rescored(best.top(self.config.finalists), observation, quality, self.config, rng)
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
-            return GraspPlan.nothing(self.name, observation, seconds)
+            return GraspPlan.nothing(self.name, observation, seconds, refused)
         return GraspPlan(best.grasps_in_camera, best.qualities, "", seconds, self.name)
 
 
