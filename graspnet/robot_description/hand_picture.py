@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.drawing import new_figure
-from graspnet.grippers.from_urdf import DerivedGripper
+from graspnet.robot_description.from_urdf import DerivedGripper
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from graspnet.errors import InputError
-from graspnet.grippers.from_urdf import DerivedGripper, HandChoices, derive_gripper
-from graspnet.grippers.jaws import JawChoices
+from graspnet.robot_description.from_urdf import DerivedGripper, HandChoices, derive_gripper
+from graspnet.robot_description.jaws import JawChoices
 from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
-from tests.graspnet.grippers.hands import (
+from tests.graspnet.robot_description.hands import (
     FOUR_BAR,
     box,
     joint,

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError, unknown_name
-from graspnet.grippers.hand_description import Hand, read_hand
-from graspnet.grippers.hand_sizes import HandSizes, finger_box, measure_hand, palm_box
-from graspnet.grippers.jaws import MAX_SIDEWAYS, JawChoices, Jaws, find_jaws
+from graspnet.robot_description.hand_description import Hand, read_hand
+from graspnet.robot_description.hand_sizes import HandSizes, finger_box, measure_hand, palm_box
+from graspnet.robot_description.jaws import MAX_SIDEWAYS, JawChoices, Jaws, find_jaws
 from graspnet.grippers.parallel_jaw import ParallelJawGripper
 from graspnet.transforms import frame_from_axes, rigid, transform_points, unit
 
