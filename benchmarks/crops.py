@@ -16,7 +16,7 @@ from torch import Tensor
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import load_camera
 from graspnet.crops.crops import GraspCrops, MetricCropConfig, PixelCropConfig, grasp_crops
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 CAMERA, HAND = load_camera("primesense"), load_gripper("yumi")

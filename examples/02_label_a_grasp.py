@@ -18,7 +18,7 @@ from data_gen.objects.procedural import make_solid
 from data_gen.objects.stable_poses import stable_poses
 from data_gen.scenes.scenes import Scene
 from graspnet.drawing import new_figure, save_png
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert, transform_points
 
 rng = np.random.default_rng(2)

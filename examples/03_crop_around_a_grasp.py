@@ -15,7 +15,7 @@ from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.crops.crops import MetricCropConfig, grasp_crops
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid
 
 solid = solid_from_mesh(trimesh.creation.box((0.08, 0.03, 0.04)), "box")
@@ -26,7 +26,7 @@ scene = Scene((solid,), world_from_object[None])
 # a grasp across the box's short side, straight down, the pads' centres 5 mm below its top
 down, across = np.array([[0.0, 0.0, -1.0]]), np.array([[0.0, 1.0, 0.0]])
 gripper = load_gripper("yumi")
-grasp_in_world = Grasps(rigid(frame_from_axes(down, across), np.array([[0.0, 0.0, 0.035]])), np.array([0.05]))
+grasp_in_world = Grasps.of_jaws(rigid(frame_from_axes(down, across), np.array([[0.0, 0.0, 0.035]])), np.array([0.05]))
 
 # a camera above the table: x to the right, y towards us, z down
 looking_down = np.diag([1.0, -1.0, -1.0])

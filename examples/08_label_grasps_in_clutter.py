@@ -14,7 +14,7 @@ from data_gen.physics.heaps import HeapConfig, drop_heap
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert
 
 METRIC, MARGIN = "robust_pad_closure", 0.006  # metres: the jaws open that much wider than the object, on either side

@@ -10,7 +10,7 @@ from PIL import Image
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import Gripper
 from graspnet.transforms import invert, is_rigid, unit
 
 __all__ = ["Observation", "Plane", "fit_plane", "read_depth", "read_mask"]
@@ -40,7 +40,7 @@ class Observation:
 
     depth: Float32[np.ndarray, "H W"]
     camera: Camera
-    gripper: ParallelJawGripper
+    gripper: Gripper
     segmask: Bool[np.ndarray, "H W"] | None = None
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None
 

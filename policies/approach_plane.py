@@ -50,7 +50,7 @@ class ApproachPlane:
         """Grasps in the camera frame with their origin at (x, y, s), closing along `angle` from x towards y."""
         closing = self.points(np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1))
         approach = np.broadcast_to(self.camera_from_plane[:, 2], closing.shape)
-        return Grasps(rigid(frame_from_axes(approach, closing), self.points(origin)), width)
+        return Grasps.of_jaws(rigid(frame_from_axes(approach, closing), self.points(origin)), width)
 
     def angles(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """Angle of the closing axis from x towards y, in [-π, π]; grasps whose jaws are swapped differ by π."""

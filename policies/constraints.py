@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from policies.approach_plane import ApproachPlane
 from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
@@ -104,9 +104,9 @@ class SurfaceMap:
         camera, mask = observation.camera, observation.object_mask
         distance = float(np.median(observation.depth[mask])) if mask.any() else 1.0
         pixel = distance / min(camera.fx, camera.fy)
-        cell = max(observation.gripper.max_width / 40, 1.3 * pixel)  # 1.3: no holes between a slope's pixels
+        cell = max(observation.gripper.span / 40, 1.3 * pixel)  # 1.3: no holes between a slope's pixels
         stride = max(1, int(cell / (1.3 * pixel)))
-        rows, columns = _window(mask, int(_reach(observation.gripper) / pixel) + 1, stride)
+        rows, columns = _window(mask, int(_reach(ParallelJaw.of(observation.gripper)) / pixel) + 1, stride)
         depth = observation.depth[rows, columns]
         row, column = np.nonzero(np.isfinite(depth) & ~_is_table(observation, rows, columns))
         uv = np.stack([columns.start + stride * column, rows.start + stride * row], axis=1).astype(np.float64)
@@ -121,7 +121,7 @@ class SurfaceMap:
 
     def feasible(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether each grasp (which approaches along the map's plane) touches nothing and has an object in its jaws."""
-        gripper, margin = self.observation.gripper, self.config.depth_margin
+        gripper, margin = ParallelJaw.of(self.observation.gripper), self.config.depth_margin
         result = self._in_view(grasps_in_camera) & self._above_table(grasps_in_camera)
         fingers, palm, between = _footprints(gripper, self.cell)
         # the fingers decide most: what they refuse is not looked at again
@@ -139,7 +139,7 @@ class SurfaceMap:
         Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
         is for what is too low for more, not for what is aimed at badly.
         """
-        gripper = self.observation.gripper
+        gripper = ParallelJaw.of(self.observation.gripper)
         seen = grasps_in_camera[self._in_view(grasps_in_camera)]
         fingers, palm, between = _footprints(gripper, self.cell)
         touching = np.maximum(
@@ -149,7 +149,7 @@ class SurfaceMap:
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
         poses = seen.poses.copy()
         poses[:, :3, 3] -= touching[:, None] * seen.approach
-        free = Grasps(poses, seen.width)
+        free = Grasps.of_jaws(poses, seen.width)
         held = self._levels(self.target, free, between)
         lowest = np.where(touching > 0, 0.0, gripper.pad_to_tip - self.config.overlap)
         return free[self._above_table(free) & (held < lowest)]
@@ -179,7 +179,7 @@ class SurfaceMap:
     def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the image shows where both fingers go."""
         camera = self.observation.camera
-        outwards = grasps_in_camera.width / 2 + self.observation.gripper.finger_thickness
+        outwards = grasps_in_camera.width / 2 + ParallelJaw.of(self.observation.gripper).finger_thickness
         seen = np.ones(len(grasps_in_camera), dtype=bool)
         for side in (-1.0, 1.0):
             uv = camera.project(grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing)
@@ -188,7 +188,7 @@ class SurfaceMap:
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the lowest corner of the two fingertips stays `table_clearance` above the table."""
-        table, gripper = self.observation.table, self.observation.gripper
+        table, gripper = self.observation.table, ParallelJaw.of(self.observation.gripper)
         if table is None:
             return np.ones(len(grasps_in_camera), dtype=bool)
         tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
@@ -199,7 +199,7 @@ class SurfaceMap:
         return lowest >= self.config.table_clearance
 
 
-def _reach(gripper: ParallelJawGripper) -> float:
+def _reach(gripper: ParallelJaw) -> float:
     """Farthest corner of the open hand from its approach axis."""
     half_x = max(gripper.finger_breadth, gripper.palm[0]) / 2
     half_y = max(gripper.max_width / 2 + gripper.finger_thickness, gripper.palm[1] / 2)
@@ -237,7 +237,7 @@ def _nearest_in_cells(
 
 
 def _footprints(
-    gripper: ParallelJawGripper, cell: float
+    gripper: ParallelJaw, cell: float
 ) -> tuple[Float64[np.ndarray, "F 3"], Float64[np.ndarray, "P 3"], Float64[np.ndarray, "J 3"]]:
     """Points under both fingers, under the palm, and between the pads: (x, y in metres, y in halves of the opening)."""
     half_x, half_thickness = gripper.finger_breadth / 2, gripper.finger_thickness / 2

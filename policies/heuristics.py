@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.quality import Quality
@@ -58,8 +58,8 @@ class PrincipalAxisPolicy(Policy):
             return GraspPlan.nothing(self.name, observation, {"total": perf_counter() - start})
         outline = _outline(points, self.config.cell)
         center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
-        s = _depth(points, center, plane, observation.gripper, self.config)
-        width = np.array([observation.gripper.max_width])
+        s = _depth(points, center, plane, ParallelJaw.of(observation.gripper), self.config)
+        width = np.array([observation.gripper.span])
         grasps = plane.grasps(np.array([[*center, s]]), np.array([angle]), width)
         return GraspPlan(grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
 
@@ -85,7 +85,7 @@ def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) ->
     plane = ApproachPlane.of(observation)
     center = _outline(_object_points(observation, plane), PrincipalAxisConfig().cell).mean(axis=0)
     distance = np.linalg.norm(plane.coordinates(grasps_in_camera.origin)[:, :2] - center, axis=1)
-    return np.asarray(np.exp(-distance / observation.gripper.max_width), dtype=np.float64)
+    return np.asarray(np.exp(-distance / observation.gripper.span), dtype=np.float64)
 
 
 def _object_points(observation: Observation, plane: ApproachPlane) -> Float64[np.ndarray, "P 3"]:
@@ -117,7 +117,7 @@ def _depth(
     points: Float64[np.ndarray, "P 3"],
     center: Float64[np.ndarray, "2"],
     plane: ApproachPlane,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     config: PrincipalAxisConfig,
 ) -> float:
     """s of the grasp's origin with the tips as deep as the table and the palm above the object allow."""

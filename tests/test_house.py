@@ -24,7 +24,7 @@ from data_gen.generate.config import GenerateConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from policies.registry import policy_class
 from tests.places import ROOT
 

@@ -20,7 +20,7 @@ from data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sampl
 from data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 
 __all__ = [
@@ -100,7 +100,7 @@ class CandidateSource(Protocol):
 def sample_candidates(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     count: int,
     config: CandidateConfig,
     rng: np.random.Generator,

@@ -20,7 +20,7 @@ from graspnet.config import parse_config
 from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["KINDS", "AuditedGrasp", "audited_grasps", "labelling_config"]
@@ -46,7 +46,7 @@ class AuditedGrasp:
     target: int
     grasp_in_world: Grasps  # one
     contacts: Contacts
-    gripper: ParallelJawGripper
+    gripper: ParallelJaw
     table: GraspTable
     row: int
 
@@ -156,11 +156,11 @@ def _check_unchanged(scene: Scene, shard: Shard, image: int, config: GenerateCon
         )
 
 
-def _audited(kind: str, place: str, scene: Scene, shard: Shard, row: int, gripper: ParallelJawGripper) -> AuditedGrasp:
+def _audited(kind: str, place: str, scene: Scene, shard: Shard, row: int, gripper: ParallelJaw) -> AuditedGrasp:
     table, image = shard.grasps, int(shard.grasps.image[row])
     target, rows = int(table.instance[row]) - 1, np.array([row])
     world_from_camera, world_from_object = shard.images.world_from_camera[image], scene.world_from_object[target]
-    grasp = Grasps(table.camera_from_grasp[rows], table.width[rows]).transformed(world_from_camera)
+    grasp = Grasps.of_jaws(table.camera_from_grasp[rows], table.width[rows]).transformed(world_from_camera)
     again = contact_finder(scene.solids[target])(grasp.transformed(invert(world_from_object)))
     stored = transform_points(world_from_camera, table.contacts[row])[None]
     contacts = Contacts(stored, again.transformed(world_from_object).normals, table.contact_found[rows])

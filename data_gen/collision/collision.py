@@ -16,7 +16,7 @@ from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["APPROACH", "SLACK", "Clearance", "clearance", "swept_boxes"]
@@ -51,7 +51,7 @@ class Clearance:
         return self.smallest >= 0
 
 
-def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJawGripper) -> Clearance:
+def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJaw) -> Clearance:
     """How far the open hand stays, on its way to each grasp of solid `target`, from everything in the scene."""
     low, high = swept_boxes(gripper, grasps_in_world.width)
     world_from_grasp = grasps_in_world.poses
@@ -66,7 +66,7 @@ def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: Paral
 
 
 def swept_boxes(
-    gripper: ParallelJawGripper, width: Float64[np.ndarray, "N"]
+    gripper: ParallelJaw, width: Float64[np.ndarray, "N"]
 ) -> tuple[Float64[np.ndarray, "N 3 3"], Float64[np.ndarray, "N 3 3"]]:
     """What the fingers and the palm pass through on the approach: `gripper.boxes`, longer by APPROACH backwards."""
     low, high = gripper.boxes(width)

@@ -16,7 +16,7 @@ from data_gen.labels.label import LabelledGrasps, label_grasps
 from data_gen.scenes.scenes import Scene
 from data_gen.scenes.views import View
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.transforms import invert
 
@@ -36,7 +36,7 @@ class ObjectInView:
         """Its pixels."""
         return self.view.rendering.instance == self.instance
 
-    def observation(self, hand: ParallelJawGripper) -> Observation:
+    def observation(self, hand: ParallelJaw) -> Observation:
         """What a candidate source sees."""
         view = self.view
         return Observation(view.rendering.depth, view.camera, hand, self.mask, view.world_from_camera)
@@ -47,7 +47,7 @@ def label_fresh_grasps(
     target: int,
     views: Sequence[ObjectInView],
     counts: Int64[np.ndarray, "V"],
-    hand: ParallelJawGripper,
+    hand: ParallelJaw,
     config: GenerateConfig,
     rng: np.random.Generator,
 ) -> list[LabelledGrasps]:
@@ -61,14 +61,15 @@ def label_fresh_grasps(
     origin = np.concatenate([origin_of_own, *(origin for _, origin in proposals)])
     if config.opening_margin is not None:
         grasps_in_object = grasps.transformed(invert(world_from_object))
-        grasps = Grasps(grasps.poses, fitted_opening(solid, grasps_in_object, hand, config.opening_margin).width)
+        fitted = fitted_opening(solid, grasps_in_object, hand, config.opening_margin)
+        grasps = Grasps(grasps.poses, fitted.columns)
     labels = label_grasps(scene, target, grasps, origin, hand, config.metrics, config, rng)
     view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
     return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
 
 
 def _proposals(
-    view: ObjectInView, count: int, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
+    view: ObjectInView, count: int, hand: ParallelJaw, config: GenerateConfig, rng: np.random.Generator
 ) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
     """What the installed sources propose in a view, in the world of the labels, and the source of each."""
     if not config.candidates.sources or not view.mask.any():

@@ -20,7 +20,7 @@ from data_gen.physics.heaps import draw_count
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import Engine
 from graspnet.run.record import package_versions
 
@@ -153,13 +153,13 @@ def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, Orig
     }
 
 
-def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJawGripper]:
+def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJaw]:
     """The hands of a unit, from a stream of their own: the header lists all of them without making the objects."""
     rng = np.random.default_rng([seed, index, 1])
     return sample_hands(config.hands, f"hand_{index:05d}", config.hands_per_view, rng)
 
 
-def _gripper_fields(hand: ParallelJawGripper) -> dict[str, object]:
+def _gripper_fields(hand: ParallelJaw) -> dict[str, object]:
     return asdict(hand) | {"palm": list(hand.palm)}
 
 

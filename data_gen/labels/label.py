@@ -18,8 +18,9 @@ from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.dataset import GraspTable, MetricColumns
-from graspnet.grasps.grasps import Grasps, image_from_grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["HoldLabels", "LabelledGrasps", "hold_labels", "label_grasps", "seen_in_image"]
@@ -66,7 +67,7 @@ def label_grasps(
     target: int,
     grasps_in_world: Grasps,
     origin: Shaped[np.ndarray, "N"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     metrics: Sequence[str],
     assumed: MetricConfig,
     rng: np.random.Generator,
@@ -86,7 +87,7 @@ def label_grasps(
 def hold_labels(
     solid: Solid,
     grasps_in_object: Grasps,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     gravity_in_object: Float64[np.ndarray, "3"],
     metrics: Sequence[str],
     assumed: MetricConfig,

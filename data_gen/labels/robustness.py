@@ -15,7 +15,7 @@ from data_gen.labels.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConf
 from data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["MetricEstimate", "estimate"]
 
@@ -43,7 +43,7 @@ def estimate(
     metrics: Sequence[str],
     solid: Solid,
     grasps_in_object: Grasps,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     gravity_in_object: Float64[np.ndarray, "3"],
     config: MetricConfig,
     rng: np.random.Generator,

@@ -15,7 +15,7 @@ from data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshe
 from data_gen.objects.procedural import FAMILIES, check_family, make_solid
 from data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import perpendicular_to
 
 __all__ = [
@@ -120,7 +120,7 @@ def posed_for_hand(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
     config: ObjectConfig,
-    hand: ParallelJawGripper,
+    hand: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """The scale that `config.scaling` asks for, and the pose so scaled.
@@ -146,7 +146,7 @@ def posed_at_random(
     solid: Solid,
     minimum_probability: float,
     config: ObjectConfig,
-    hand: ParallelJawGripper,
+    hand: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""

@@ -117,7 +117,7 @@ def grasp_crops(
 ) -> GraspCrops:
     """The crops of N grasps, of which grasp n is seen in image `image_index[n]`. No gradients pass through.
 
-    depth: metres along z, 0 or NaN = missing. intrinsics: (fx, fy, cx, cy), pixels. hand: `ParallelJawGripper.sizes()`.
+    depth: metres along z, 0 or NaN = missing. intrinsics: (fx, fy, cx, cy), pixels. hand: `ParallelJaw.sizes()`.
     standoff: δ, metres from the reference point to the grasp's origin along the approach; 0 if not given.
     Metric: images (height over w, valid), pose the 11 numbers of `_metric_pose`. Any approach within 30° of the optical
     axis; a window that reaches behind the camera is all missing.

@@ -18,7 +18,7 @@ from graspnet.dataset.records import (
 from graspnet.dataset.shard import Shard
 from graspnet.dataset.shard_files import shard_from_files
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.storage import Folder, open_folder
 
 __all__ = ["Dataset"]
@@ -85,10 +85,10 @@ class Dataset:
             raise InputError(f"{self.folder}: no split {name!r}; it has {', '.join(self.header.splits)}")
         return self.header.splits[name]
 
-    def gripper(self, name: str) -> ParallelJawGripper:
+    def gripper(self, name: str) -> ParallelJaw:
         """One of the grippers that the grasps were labelled for."""
         fields_ = dict(self.header.grippers[name])
-        return ParallelJawGripper(**(fields_ | {"palm": tuple(fields_["palm"])}))
+        return ParallelJaw(**(fields_ | {"palm": tuple(fields_["palm"])}))
 
     def _place(self, index: int) -> str:
         return f"{self.folder}/shards/{self.shard_names[index]}"

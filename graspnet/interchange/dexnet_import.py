@@ -27,8 +27,9 @@ from graspnet.dataset import (
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.interchange.dexnet import (
     LAYOUTS,
     OUR_METRICS,
@@ -79,7 +80,7 @@ class DexNetImport:
         self._groups = _groups(self._tensors, self._layout, config.split_by)
         splits = _stored_splits(self._tensors, self._groups) or _drawn_splits(self._groups, config, seed)
         self._units = _units(self._groups, splits)
-        gripper = load_gripper(config.gripper)
+        gripper = load_parallel_jaw(config.gripper)
         header = DatasetHeader(
             name=source.resolve().name,
             seed=seed,
@@ -106,7 +107,7 @@ class DexNetImport:
 
     def __iter__(self) -> Iterator[int]:
         """Write what is missing, and yield how many datapoints each shard has; the dataset is complete at the end."""
-        gripper = load_gripper(self._config.gripper)
+        gripper = load_parallel_jaw(self._config.gripper)
         for index in self._left:
             file, rows = self._units[index]
             arrays = {name: self._tensors.read(name, file)[rows] for name in self._tensors.paths}
@@ -188,7 +189,7 @@ def _units(groups: _Groups, splits: Mapping[str, list[str]]) -> list[tuple[int, 
 
 
 def _shard(
-    arrays: Arrays, names: tuple[str, ...], layout: Layout, gripper: ParallelJawGripper, focal_length_px: float
+    arrays: Arrays, names: tuple[str, ...], layout: Layout, gripper: ParallelJaw, focal_length_px: float
 ) -> Shard:
     poses = HandPoses.from_columns(arrays[layout.poses].astype(np.float64), layout)
     depth = _images(arrays[layout.images]).astype(np.float32)
@@ -268,7 +269,7 @@ def _grasps(
     middle = grasp_index(cameras[0].width)
     slopes = np.array([[(middle - camera.cx) / camera.fx, (middle - camera.cy) / camera.fy] for camera in cameras])
     one_camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=1, height=1)  # whose pixels are the slopes of the rays
-    return grasps_from_image(ImageGrasps(slopes, np.zeros(len(depth)), depth, width), one_camera, approach)
+    return grasps_from_image(ImageGrasps(slopes, np.zeros(len(depth)), depth, {"width": width}), one_camera, approach)
 
 
 def _table(arrays: Arrays, grasps: Grasps, size: int, gripper: str) -> GraspTable:

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.quality import Quality
@@ -138,7 +139,7 @@ def rescored(
     """
     if not len(ranked):
         return ranked
-    plane, w = ApproachPlane.of(observation), observation.gripper.max_width
+    plane, w = ApproachPlane.of(observation), observation.gripper.span
     coordinates = plane.coordinates(ranked.grasps_in_camera.origin)
     angles = plane.angles(ranked.grasps_in_camera)
     moved = coordinates[:, None] + w * config.jitter_position * rng.standard_normal((config.jitters, 3))
@@ -157,7 +158,7 @@ def _fit(
     config: CrossEntropyConfig,
     rng: np.random.Generator,
 ) -> GaussianMixture:
-    w = observation.gripper.max_width
+    w = observation.gripper.span
     xys, angle = plane.coordinates(grasps_in_camera.origin) / w, plane.angles(grasps_in_camera)
     features = np.column_stack([xys[:, :2], np.cos(2 * angle), np.sin(2 * angle), xys[:, 2]])
     of_angle = 2 * config.angle_floor  # of a point on the unit circle at 2θ
@@ -188,7 +189,7 @@ def _decoded(
     features: Float64[np.ndarray, "N 5"], plane: ApproachPlane, observation: Observation, config: CrossEntropyConfig
 ) -> Grasps:
     """Features to grasps; one whose tips would reach the table stops above it, as the sampler's do."""
-    gripper = observation.gripper
+    gripper = ParallelJaw.of(observation.gripper)
     xys = features[:, [0, 1, 4]] * gripper.max_width
     xys[:, 2] = np.minimum(xys[:, 2], plane.table - config.sampler.table_clearance - gripper.pad_to_tip)
     angle = np.arctan2(features[:, 3], features[:, 2]) / 2

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from policies.approach_plane import ApproachPlane
 
@@ -87,7 +87,7 @@ class AntipodalSampler:
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """As `sample_antipodal`."""
         rays = int(np.clip(10 * count, 500, self.config.max_rays))
-        pairs = _find_pairs(self.relief, self.edges, self.observation.gripper.max_width, rays, self.config, rng)
+        pairs = _find_pairs(self.relief, self.edges, self.observation.gripper.span, rays, self.config, rng)
         if len(pairs.angle):
             chosen = rng.permutation(len(pairs.angle))[:count]
             if len(chosen) < count:  # few pairs: each is taken again, at other depths
@@ -95,7 +95,7 @@ class AntipodalSampler:
             pairs = _Pairs(pairs.middle[chosen], pairs.angle[chosen])
         else:
             pairs = _anywhere(self.relief, count, rng)
-        return _at_depths(pairs, self.relief.plane, self.observation.gripper, self.config, rng)
+        return _at_depths(pairs, self.relief.plane, ParallelJaw.of(self.observation.gripper), self.config, rng)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _relief(observation: Observation, plane: ApproachPlane, config: AntipodalSam
     camera, mask = observation.camera, observation.object_mask
     focal_length = (camera.fx + camera.fy) / 2
     distance = float(np.median(observation.depth[mask]))
-    width_px = observation.gripper.max_width * focal_length / distance
+    width_px = observation.gripper.span * focal_length / distance
     factor = max(1, int(width_px / PIXELS_ACROSS))
     top, bottom, left, right = _window(mask, margin=6 * factor, multiple=factor)
 
@@ -308,7 +308,7 @@ def _anywhere(relief: _Relief, count: int, rng: np.random.Generator) -> _Pairs:
 def _at_depths(
     pairs: _Pairs,
     plane: ApproachPlane,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     config: AntipodalSamplerConfig,
     rng: np.random.Generator,
 ) -> Grasps:

@@ -77,7 +77,7 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
 
     once = perturbed(grasps_in_object, solid, replace(config.assumed.uncertainty, samples=1), judges)
     rotation = frame_from_axes(np.cross(once.across[:, 0], once.closing[:, 0]), once.closing[:, 0])
-    executed_in_object = Grasps(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
+    executed_in_object = Grasps.of_jaws(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
     world = PickWorld(solid, hand, config.judge)
     at_rest = world.settle(world_from_object)
     executed = executed_in_object.transformed(at_rest)

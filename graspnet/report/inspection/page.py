@@ -14,7 +14,7 @@ from graspnet.dataset import Dataset, Shard
 from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.report.inspection.summary import CLEARANCES, Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
@@ -198,7 +198,7 @@ class _Shown:
     instance: UInt8[np.ndarray, "H W"]
     camera: Camera
     grasps_in_camera: Grasps
-    hands: tuple[ParallelJawGripper, ...]
+    hands: tuple[ParallelJaw, ...]
     robustness: Float64[np.ndarray, "N"]
     clearance: Float64[np.ndarray, "N"]
 
@@ -211,7 +211,7 @@ def _shown(dataset: Dataset, shard: Shard, image: int, metric: str) -> _Shown:
         shard.images.depth[image],
         shard.images.instance[image],
         shard.images.cameras[image],
-        Grasps(grasps.camera_from_grasp[rows], grasps.width[rows]),
+        Grasps.of_jaws(grasps.camera_from_grasp[rows], grasps.width[rows]),
         tuple(dataset.gripper(grasps.gripper[row]) for row in rows),
         robustness[rows],
         grasps.clearance[rows],

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from graspnet.dataset import DatasetHeader, DepthImages, GraspTable, SceneObjects, Shard
-from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
 
 __all__ = ["invalid_columns", "object_rows"]
 
@@ -89,7 +90,7 @@ def _grasps(shard: Shard, header: DatasetHeader) -> Iterator[_Finding]:
     off = np.full(len(grasps), False)
     for i in np.unique(grasps.image[~_outside(grasps.image, 0, len(shard.images))]):
         rows = (grasps.image == i) & rigid & (grasps.width > 0)
-        in_camera = Grasps(grasps.camera_from_grasp[rows], grasps.width[rows])
+        in_camera = Grasps.of_jaws(grasps.camera_from_grasp[rows], grasps.width[rows])
         seen = image_from_grasps(in_camera, shard.images.cameras[i])
         off[rows] = ~(np.abs(seen.center - grasps.center[rows]) < PIXELS).all(axis=1)
     yield "grasps.parquet: center", off, "not where the camera sees the pose"

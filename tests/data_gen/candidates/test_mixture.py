@@ -10,7 +10,7 @@ from data_gen.objects.meshes import solid_from_mesh
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 
@@ -67,7 +67,7 @@ def test_the_action_space_has_misses_grasps_beside_above_too_deep_and_turned_one
     grasps, _ = candidates(size, 4000, config)
     x, y, z = grasps.origin.T
     solid = solid_from_mesh(trimesh.creation.box(size), "box")
-    lifted = Grasps(grasps.poses.copy(), grasps.width)
+    lifted = Grasps.of_jaws(grasps.poses.copy(), grasps.width)
     lifted.poses[:, 2, 3] -= size[2] / 2  # the mesh's centre is its origin
     misses = ~ContactFinder(solid)(lifted).found
     beside = (np.abs(x) > size[0] / 2) | (np.abs(y) > size[1] / 2)
@@ -86,7 +86,7 @@ class Recorded:
 
     def __call__(self, observation, count, rng):
         self.asked.append(count)
-        return Grasps(np.tile(np.eye(4), (count // 2, 1, 1)), np.full(count // 2, 0.05))
+        return Grasps.of_jaws(np.tile(np.eye(4), (count // 2, 1, 1)), np.full(count // 2, 0.05))
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.unions import manifold_from_mesh
 from data_gen.scenes.scenes import Bin, Scene
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
+from tests import jaws
 
 
 @pytest.fixture(scope="module")
-def hand() -> ParallelJawGripper:
-    return load_gripper("yumi")
+def hand() -> ParallelJaw:
+    return load_parallel_jaw("yumi")
 
 
 def turned(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -45,17 +46,17 @@ def resting(solid: Solid) -> np.ndarray:
     return rigid(np.eye(3), np.array([0.0, 0.0, -solid.mesh.bounds[0, 2]]))
 
 
-def alone(solid: Solid, world_from_object: np.ndarray, grasps: Grasps, hand: ParallelJawGripper) -> Clearance:
+def alone(solid: Solid, world_from_object: np.ndarray, grasps: Grasps, hand: ParallelJaw) -> Clearance:
     """Clearance in a scene of nothing but the object and the table."""
     return clearance(Scene((solid,), world_from_object[None]), 0, grasps, hand)
 
 
-def random_grasps(solid: Solid, hand: ParallelJawGripper, count: int, seed: int) -> Grasps:
+def random_grasps(solid: Solid, hand: ParallelJaw, count: int, seed: int) -> Grasps:
     """Anything within reach: candidates, moved and tilted, some of them into the table."""
     rng = np.random.default_rng(seed)
     grasps, _ = sample_candidates(solid, resting(solid), hand, count, CandidateConfig(), rng)
     tilt = rigid(Rotation.from_rotvec(rng.normal(0, 0.1, (count, 3))).as_matrix(), rng.normal(0, 0.004, (count, 3)))
-    return Grasps(grasps.poses @ tilt, rng.uniform(0.6, 1.0, count) * hand.max_width)
+    return Grasps.of_jaws(grasps.poses @ tilt, rng.uniform(0.6, 1.0, count) * hand.max_width)
 
 
 def box_meshes(low: np.ndarray, high: np.ndarray) -> list[trimesh.Trimesh]:
@@ -121,7 +122,7 @@ def test_the_verdict_is_that_of_the_intersections_volume(hand):
 
 def above(origin, width: float, closing=(0.0, 1.0, 0.0)) -> Grasps:
     rotation = frame_from_axes(np.array([[0.0, 0.0, -1.0]]), unit(np.array([closing])))
-    return Grasps(rigid(rotation, np.array([origin])), np.array([width]))
+    return Grasps.of_jaws(rigid(rotation, np.array([origin])), np.array([width]))
 
 
 def on_the_table(size) -> tuple[Solid, np.ndarray]:
@@ -143,7 +144,7 @@ def test_clearances_of_a_box_between_the_fingers_are_its_gaps(hand):
 def test_what_is_farther_than_two_centimetres_is_just_far(hand):
     solid, world_from_object = on_the_table((0.01, 0.01, 0.01))
     check(alone(solid, world_from_object, above([0.0, 0.0, 0.1], 0.05), hand), FAR, FAR, 0.09)
-    everything = ParallelJawGripper(max_width=0.1, finger_length=0.1, finger_thickness=0.1, finger_breadth=0.1,
+    everything = ParallelJaw(max_width=0.1, finger_length=0.1, finger_thickness=0.1, finger_breadth=0.1,
                                     pad_to_tip=0.05, palm=(0.1, 0.3, 0.1))  # fmt: skip
     check(alone(solid, world_from_object, above([0.0, 0.1, 0.02], 0.1), everything), -FAR, FAR, -0.03)
 
@@ -159,7 +160,7 @@ def test_a_finger_through_the_table_has_a_negative_clearance_however_it_is_tilte
     assert alone(solid, world_from_object, above([0.0, 0.0, 0.008], 0.05), hand).table[0] == pytest.approx(-0.002)
     tilt = rigid(Rotation.from_euler("x", 10, degrees=True).as_matrix(), np.zeros(3))
     grasp = above([0.0, 0.0, 0.02], 0.05)
-    leaning = Grasps(grasp.poses @ tilt, grasp.width)
+    leaning = Grasps.of_jaws(grasp.poses @ tilt, grasp.width)
     lowest = 0.02 - 0.01 * np.cos(np.radians(10)) - 0.035 * np.sin(np.radians(10))  # the outer edge of one fingertip
     assert alone(solid, world_from_object, leaning, hand).table[0] == pytest.approx(lowest)
 
@@ -210,7 +211,7 @@ def test_clearance_does_not_change_if_the_object_is_put_down_elsewhere(hand):
     there = alone(solid, elsewhere @ resting(solid), grasps.transformed(elsewhere), hand)
     for name in ("fingers", "palm", "table"):
         np.testing.assert_allclose(getattr(there, name), getattr(here, name), atol=1e-9)
-    jaws_swapped = alone(solid, resting(solid), grasps.swapped(), hand)
+    jaws_swapped = alone(solid, resting(solid), jaws.swapped(grasps), hand)
     np.testing.assert_allclose(jaws_swapped.fingers, here.fingers, atol=1e-9)
 
 
@@ -257,7 +258,7 @@ def test_the_walls_of_a_bin_are_in_the_way_like_four_slabs(hand):
     closing = np.stack([np.cos(angle), np.sin(angle), np.zeros(300)], axis=1)
     place = rng.uniform([-0.1, -0.08, 0.012], [0.1, 0.08, 0.08], (300, 3))
     rotation = frame_from_axes(np.tile([0.0, 0.0, -1.0], (300, 1)), closing)
-    grasps = Grasps(rigid(rotation, place), np.full(300, hand.max_width))
+    grasps = Grasps.of_jaws(rigid(rotation, place), np.full(300, hand.max_width))
     result = clearance(Scene((SOLIDS["ball"],), resting(SOLIDS["ball"])[None], bin=box), 0, grasps, hand)
     walls = trimesh.collision.CollisionManager()
     for k, (size, middle) in enumerate([

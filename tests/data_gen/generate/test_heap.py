@@ -20,7 +20,7 @@ from graspnet.config import load_config
 from graspnet.crops.crops import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.training.batches import LabelConfig, load_examples
 from graspnet.transforms import invert, transform_points

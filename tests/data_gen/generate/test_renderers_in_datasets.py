@@ -10,7 +10,7 @@ from data_gen.generate.grippers import HandConfig
 from data_gen.generate.run import generate_unit, object_names
 from data_gen.objects.object_source import ObjectConfig
 from graspnet.crops.crops import MetricCropConfig
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.training.batches import cut_crops
 
 CONFIG = GenerateConfig(

@@ -27,7 +27,8 @@ from data_gen.scenes.scenes import Scene
 from graspnet.config import load_config
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.transforms import invert, transform_points
 
@@ -114,7 +115,7 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
     for i in range(len(shard.images)):
         rows = shard.grasps.image == i
         camera = shard.images.cameras[i]
-        grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
+        grasps_in_camera = Grasps.of_jaws(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
         seen = image_from_grasps(grasps_in_camera, camera)
         np.testing.assert_allclose(seen.center, shard.grasps.center[rows], atol=1e-3)  # stored in 32 bits
         world_from_camera, world_from_object = shard.images.world_from_camera[i], shard.objects.world_from_object[i]

@@ -18,7 +18,7 @@ from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.dataset import Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert
 
 HANDS = [load_gripper("yumi"), load_gripper("panda")]

@@ -13,7 +13,7 @@ from data_gen.objects.meshes import solid_from_mesh
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about, transform_points
 
 HAND = load_gripper("yumi")  # opening 50 mm, fingertips 10 mm below the pads' centres, palm 35 mm above them
@@ -29,7 +29,7 @@ CERTAIN = MetricConfig(
 def from_above(*origins: tuple[float, float, float]) -> Grasps:
     """Straight down, closing along the world's y."""
     down, along_y = (np.tile(axis, (len(origins), 1)) for axis in ([0.0, 0.0, -1.0], [0.0, 1.0, 0.0]))
-    return Grasps(rigid(frame_from_axes(down, along_y), np.array(origins)), np.full(len(origins), 0.05))
+    return Grasps.of_jaws(rigid(frame_from_axes(down, along_y), np.array(origins)), np.full(len(origins), 0.05))
 
 
 def labels(scene: Scene, grasps: Grasps, target: int = 0) -> LabelledGrasps:

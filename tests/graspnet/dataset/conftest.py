@@ -16,7 +16,7 @@ from graspnet.dataset import (
     Shard,
     quantised,
 )
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 
 
 def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7, depth: np.ndarray | None = None) -> Shard:

@@ -28,8 +28,9 @@ from graspnet.dataset import (
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, image_from_grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.gripper import load_gripper
 from graspnet.interchange.dexnet import LAYOUTS, HandPoses, grasp_index
 from graspnet.interchange.dexnet_export import export_dexnet
 from graspnet.interchange.dexnet_import import DexNetImport, DexNetImportConfig
@@ -94,7 +95,7 @@ def ball_grasps(image: np.ndarray, world_from_cameras: np.ndarray, rng: np.rando
     closing = np.column_stack([np.cos(yaw), np.sin(yaw), np.zeros(count)])
     origin = np.column_stack([rng.uniform(-0.03, 0.03, (count, 2)), rng.uniform(0.01, 0.03, count)])
     world_from_grasp = rigid(frame_from_axes(np.tile([0.0, 0.0, -1.0], (count, 1)), closing), origin)
-    grasps = Grasps(invert(world_from_cameras[image]) @ world_from_grasp, rng.uniform(0.03, 0.05, count))
+    grasps = Grasps.of_jaws(invert(world_from_cameras[image]) @ world_from_grasp, rng.uniform(0.03, 0.05, count))
     seen = image_from_grasps(grasps, CAMERA)
     clearance = rng.uniform(-0.01, 0.02, count)
     return GraspTable(

@@ -17,7 +17,7 @@ from graspnet.dataset import (
     SceneObjects,
     Shard,
 )
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 TABLE, HEIGHT = 0.5, 0.03  # m from the camera to the table, and of the bar above it

@@ -7,7 +7,7 @@ import torch
 from graspnet.camera import Camera
 from graspnet.crops.crops import MetricCropConfig, PixelCropConfig
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 from graspnet.training.batches import cut_crops
 from graspnet.transforms import frame_from_axes, rigid
