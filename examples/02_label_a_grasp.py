@@ -46,7 +46,7 @@ for name in ("antipodal", "near_miss", "action_space"):
     print(f"{name:13}{of.sum():>7}{shares}{epsilon.mean[of].mean():>14.4f}")
 
 # Four of them, in their own frame: from above (closing axis to the right), and cut through the closing line.
-colliding = (closure.mean > 0.9) & (room.fingers < -0.002)
+colliding = (closure.mean > 0.9) & (room.parts["fingers"] < -0.002)
 slipping = (closure.mean < 0.3) & (contacts.distance > 0.015) & room.collision_free
 whole = contacts.distance > 0.015
 picks = {"holds": holds & (closure.mean > 0.95) & whole, "holds, by a wall": holds & (contacts.distance < 0.006)}

@@ -4,16 +4,17 @@ They are sampled on the surface, whichever way the object lies. On a table each 
 it comes from as straight above as it can; contacts and metrics stay what they were. Mahler et al., RSS 2017, IV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from data_gen.candidates.antipodal import points_on_faces, second_contacts
-from data_gen.collision.collision import Clearance, clearance
+from data_gen.collision.collision import clearance
 from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset import Clearance
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
@@ -137,15 +138,13 @@ def _tilted_clearance(
     turn = rotation_about(grasps_in_world.closing, np.full(len(grasps_in_world), tilt))
     tilted = rigid(turn @ grasps_in_world.poses[:, :3, :3], grasps_in_world.origin)
     free = clearance(scene, target, Grasps.of_jaws(tilted, grasps_in_world.width), gripper)
-    return Clearance(free.fingers, free.palm, free.table + config.table_tolerance, free.neighbours)
+    return replace(free, table=free.table + config.table_tolerance)
 
 
 def _replaced(
     clearance: Clearance, rows: Int64[np.ndarray, "M"], other: Clearance, chosen: Bool[np.ndarray, "K"]
 ) -> Clearance:
-    columns = []
-    for name in ("fingers", "palm", "table", "neighbours"):
-        column = getattr(clearance, name).copy()
-        column[rows] = getattr(other, name)[chosen]
-        columns.append(column)
-    return Clearance(*columns)
+    replaced = {name: values.copy() for name, values in clearance.each.items()}
+    for name, values in other.each.items():
+        replaced[name][rows] = values[chosen]
+    return Clearance.of(replaced)

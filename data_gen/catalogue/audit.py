@@ -71,7 +71,7 @@ def audited_grasps(dataset: Dataset, count: int, rng: np.random.Generator) -> It
     for index, rows in sorted(_drawn(dataset, config, count, rng).items()):
         shard, scenes = dataset.read(index), dict[int, Scene]()
         for row, kind in sorted(rows.items()):
-            image, gripper = int(shard.grasps.image[row]), dataset.gripper(shard.grasps.gripper[row])
+            image, gripper = int(shard.grasps.image[row]), ParallelJaw.of(dataset.gripper(shard.grasps.gripper[row]))
             place = f"shard {dataset.shard_names[index]}, image {image}"
             if image not in scenes:
                 scenes[image] = objects.scene(shard, image)
@@ -99,7 +99,7 @@ def _drawn(dataset: Dataset, config: GenerateConfig, count: int, rng: np.random.
 
 
 def _kinds(grasps: GraspTable, config: GenerateConfig) -> dict[str, Bool[np.ndarray, "N"]]:
-    holds, free = grasps.metrics[config.metrics[0]].mean > config.threshold, grasps.collision_free
+    holds, free = grasps.metrics[config.metrics[0]].mean > config.threshold, grasps.clearance.collision_free
     slips = ~holds & grasps.contact_found & free
     return dict(zip(KINDS, (holds & free, slips, holds & ~free, ~holds & ~grasps.contact_found), strict=True))
 
@@ -160,7 +160,7 @@ def _audited(kind: str, place: str, scene: Scene, shard: Shard, row: int, grippe
     table, image = shard.grasps, int(shard.grasps.image[row])
     target, rows = int(table.instance[row]) - 1, np.array([row])
     world_from_camera, world_from_object = shard.images.world_from_camera[image], scene.world_from_object[target]
-    grasp = Grasps.of_jaws(table.camera_from_grasp[rows], table.width[rows]).transformed(world_from_camera)
+    grasp = table.grasps_in_camera(rows).transformed(world_from_camera)
     again = contact_finder(scene.solids[target])(grasp.transformed(invert(world_from_object)))
     stored = transform_points(world_from_camera, table.contacts[row])[None]
     contacts = Contacts(stored, again.transformed(world_from_object).normals, table.contact_found[rows])

@@ -95,15 +95,14 @@ class _Cone:
 def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]:
     table, row = grasp.table, grasp.row
     name = grasp.scene.solids[grasp.target].name
-    caption = f"{name}: {grasp.place}; {table.origin[row]}; hand {table.gripper[row]}, {_mm(table.width[row])} open"
+    opening = _mm(table.columns["width"][row])
+    caption = f"{name}: {grasp.place}; {table.source[row]}; hand {table.gripper[row]}, {opening} open"
     metrics = "; ".join(
         f"{name} {m.mean[row]:.3g} ± {np.sqrt(m.variance[row]):.2g} ({m.samples[row]})"
         for name, m in table.metrics.items()
     )
     clearances = ", ".join(
-        f"{part} {_mm(getattr(table, f'clearance_{part}')[row])}"
-        for part in ("fingers", "palm", "table", "neighbours")
-        if np.isfinite(getattr(table, f"clearance_{part}")[row])
+        f"{part} {_mm(values[row])}" for part, values in table.clearance.each.items() if np.isfinite(values[row])
     )
     apart = f"contacts {_mm(grasp.contacts.distance.item())} apart" if grasp.contacts.found.item() else "no contacts"
     robustness = f"robustness {table.robustness(config.metrics[0])[row]:.3g}"

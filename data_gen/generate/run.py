@@ -5,7 +5,7 @@ A unit's random stream depends on the seed and the unit alone, so that any numbe
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from data_gen.physics.heaps import draw_count
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
+from graspnet.grippers.gripper import gripper_fields
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import Engine
 from graspnet.run.record import package_versions
@@ -108,7 +109,7 @@ def generate(
         seed=seed,
         config=config_to_dict(config),
         packages=package_versions(),
-        grippers={hand.name: _gripper_fields(hand) for i in range(len(names)) for hand in _hands(config, i, seed)},
+        grippers={hand.name: gripper_fields(hand) for i in range(len(names)) for hand in _hands(config, i, seed)},
         splits=splits,
         units=len(names),
     )
@@ -144,7 +145,7 @@ def _work(config: GenerateConfig, writer: DatasetWriter, unit: _Unit) -> UnitSum
 
 
 def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, OriginCounts]:
-    origins, free = np.array(grasps.origin), grasps.collision_free
+    origins, free = np.array(grasps.source), grasps.clearance.collision_free
     positive = grasps.robustness(config.metrics[0]) > config.threshold
     return {
         str(name): OriginCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
@@ -157,10 +158,6 @@ def _hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJaw]:
     """The hands of a unit, from a stream of their own: the header lists all of them without making the objects."""
     rng = np.random.default_rng([seed, index, 1])
     return sample_hands(config.hands, f"hand_{index:05d}", config.hands_per_view, rng)
-
-
-def _gripper_fields(hand: ParallelJaw) -> dict[str, object]:
-    return asdict(hand) | {"palm": list(hand.palm)}
 
 
 def _members(

@@ -8,7 +8,7 @@ clearances the sign alone is known: they are +inf or -inf metres.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,17 +18,19 @@ from jaxtyping import Float64, Int64
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict
 from graspnet.dataset import (
+    Clearance,
     DatasetHeader,
     DatasetWriter,
     DepthImages,
     GraspTable,
-    MetricColumns,
+    MetricEstimate,
     SceneObjects,
     Shard,
 )
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
+from graspnet.grippers.gripper import gripper_fields
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.interchange.dexnet import (
     LAYOUTS,
@@ -86,7 +88,7 @@ class DexNetImport:
             seed=seed,
             config={"import": "dexnet"} | config_to_dict(config),
             packages=package_versions(),
-            grippers={gripper.name: asdict(gripper)},
+            grippers={gripper.name: gripper_fields(gripper)},
             splits=splits,
             units=len(self._units),
             pixel_pitch=WINDOW_PX / self._tensors.read(self._layout.images, 0).shape[1],
@@ -281,22 +283,19 @@ def _table(arrays: Arrays, grasps: Grasps, size: int, gripper: str) -> GraspTabl
         image=np.arange(count),
         instance=np.ones(count, dtype=np.int64),
         camera_from_grasp=grasps.poses,
-        width=grasps.width,
+        columns=grasps.columns,
         center=np.full((count, 2), grasp_index(size)),
         angle=np.zeros(count),
         depth=grasps.origin[:, 2].copy(),
         contacts=np.full((count, 2, 3), np.nan),
         contact_found=np.ones(count, dtype=bool),  # the generator's candidates are antipodal points of the surface
-        clearance_fingers=clearance,
-        clearance_palm=clearance,
-        clearance_table=clearance,
-        clearance_neighbours=clearance,
-        origin=("dexnet",) * count,
+        clearance=Clearance(dict.fromkeys(ParallelJaw.parts, clearance), clearance, clearance),
+        source=("dexnet",) * count,
         gripper=(gripper,) * count,
         metrics={OUR_METRICS.get(name, name): _metric(arrays[name]) for name in numbers},
     )
 
 
-def _metric(values: np.ndarray) -> MetricColumns:
+def _metric(values: np.ndarray) -> MetricEstimate:
     mean = values.astype(np.float64)
-    return MetricColumns(mean, np.full_like(mean, np.nan), np.full(len(mean), SAMPLES))
+    return MetricEstimate(mean, np.full_like(mean, np.nan), np.full(len(mean), SAMPLES))

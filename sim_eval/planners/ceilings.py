@@ -14,13 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import ndtr
 
 from data_gen.candidates.mixture import CandidateConfig, sample_candidates
 from data_gen.labels.label import label_grasps
 from data_gen.labels.metrics import MetricConfig
 from data_gen.labels.uncertainty import UncertaintyConfig
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
@@ -48,10 +48,10 @@ def true_robustness(
 ) -> Float64[np.ndarray, "N"]:
     """Label grasps of one solid of a scene softly, from its true mesh and pose."""
     assumed = MetricConfig(uncertainty=UncertaintyConfig(samples=samples))
-    origin = np.full(len(grasps_in_world), "oracle")
-    labels = label_grasps(scene, target, grasps_in_world, origin, gripper, [LABEL], assumed, rng)
-    free = ndtr(labels.clearance.smallest / assumed.uncertainty.grasp_translation)
-    return np.asarray(labels.hold.metrics[LABEL].mean * free, dtype=np.float64)
+    source = np.full(len(grasps_in_world), "oracle")
+    labels = label_grasps(scene, target, grasps_in_world, source, gripper, [LABEL], assumed, rng)
+    sigma = assumed.uncertainty.grasp_translation
+    return soft_label(labels.hold.metrics[LABEL].mean, labels.clearance.smallest, sigma)
 
 
 class Oracle(Planner):

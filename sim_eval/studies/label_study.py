@@ -31,6 +31,7 @@ from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset.labels import soft_label
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
@@ -69,7 +70,7 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     shape = replace(shape, parts=convex_parts(shape))
     scale, world_from_object = posed_at_random(shape, 0.01, config.objects, hand, rng)
     solid = shape.scaled(scale)
-    grasps_in_world, origin = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
+    grasps_in_world, source = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
     free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
     gravity_in_object = -world_from_object[2, :3]
@@ -87,7 +88,7 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     whole = {"object": solid.name, "opening": hand.max_width}
     return pa.table(
         {name: [value] * len(executed) for name, value in whole.items()}
-        | {"origin": origin, "clearance": free, "friction": once.friction[:, 0], "density": density}
+        | {"source": source, "clearance": free, "friction": once.friction[:, 0], "density": density}
         | {name: found[name].mean for name in LABELLED}
         | {"outcome": outcome}
     )
@@ -98,13 +99,15 @@ def labels_of(table: pa.Table, assumed: MetricConfig) -> dict[str, Float64[np.nd
     clearance; and pad closures times what they leave out."""
     sigma = assumed.uncertainty.grasp_translation
     free = _column(table, "clearance")
-    soft, values = ndtr(free / sigma), {name: _column(table, name) for name in LABELLED}
+    values = {name: _column(table, name) for name in LABELLED}
     values["lowest_friction"] = 1 / (1 + np.nan_to_num(values["lowest_friction"], nan=np.inf))
     values["antipodality"] = np.maximum(values["antipodality"], 0.0)
     values["centering"] = ndtr((PickConfig().push_limit - values["centering"]) / sigma)
     labels: dict[str, np.ndarray] = {}
     for name, value in values.items():
-        labels |= {name: value, f"{name} × no collision": value * (free >= 0), f"{name} × soft clearance": value * soft}
+        labels[name] = value
+        labels[f"{name} × no collision"] = soft_label(value, free, sigma=0.0)
+        labels[f"{name} × soft clearance"] = soft_label(value, free, sigma)
     for name in ("robust_pad_closure", "robust_centered_closure"):
         for other in ("centering", "robust_wrench_resistance", "physics_hold"):
             labels[f"{name} × soft clearance × {other}"] = labels[f"{name} × soft clearance"] * values[other]

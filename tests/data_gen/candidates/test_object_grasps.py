@@ -112,7 +112,7 @@ def test_a_grasp_is_free_if_the_hand_is_at_any_of_the_tilts():
     scene, grasps = wall_scene()
     tilts = tuple(np.deg2rad([0.0, -10.0, -5.0, 5.0, 10.0]).tolist())
     straight = clearance(scene, 0, grasps, HAND)
-    assert straight.palm[0] < 0
+    assert straight.parts["palm"][0] < 0
     best = best_clearance(scene, 0, grasps, HAND, ObjectGraspConfig(tilts=tilts))
     each = []
     for tilt in tilts:

@@ -15,12 +15,13 @@ from data_gen.contact.resistance import ResistanceConfig
 from data_gen.contact.wrenches import WrenchConfig
 from data_gen.generate.config import GenerateConfig
 from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.labels.robustness import MetricEstimate, estimate
+from data_gen.labels.robustness import estimate
 from data_gen.labels.uncertainty import UncertaintyConfig
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.objects.stable_poses import stable_poses
 from graspnet.config import load_config
+from graspnet.dataset import MetricEstimate
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw

@@ -62,7 +62,7 @@ def test_every_broken_file_of_a_shard_is_named(folder):
 
 def test_a_dataset_of_version_1_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({"version": 1, "complete": True}))
-    with pytest.raises(InputError, match="schema version 1; this graspnet reads 2; make the dataset again"):
+    with pytest.raises(InputError, match="schema version 1; this graspnet reads 2 and 3; make the dataset again"):
         Dataset.open(tmp_path)
 
 
