@@ -92,7 +92,7 @@ def _stepped(case: _Case, hand: ParallelJaw) -> Verdicts:
 
 
 def _swept(case: _Case, hand: ParallelJaw) -> Verdicts:
-    low, high = swept_boxes(hand, case.grasps.width[:1])
+    low, high = swept_boxes(hand, case.grasps[:1])
     return _by_manager(case.scene, low[0], high[0], np.eye(4)[None])
 
 
@@ -115,7 +115,7 @@ def _bare_fcl(case: _Case, hand: ParallelJaw) -> Verdicts:
     """FCL's own boxes, swept, one after the other; the table is a half space."""
     import fcl
 
-    low, high = (corners[0] for corners in swept_boxes(hand, case.grasps.width[:1]))
+    low, high = (corners[0] for corners in swept_boxes(hand, case.grasps[:1]))
     mesh = case.scene.solids[0].mesh
     model = fcl.BVHModel()
     model.beginModel(len(mesh.faces), len(mesh.vertices))

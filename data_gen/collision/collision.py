@@ -15,6 +15,7 @@ from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
 from graspnet.dataset import Clearance
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.gripper import Gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
@@ -32,7 +33,7 @@ def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: Paral
     thickness. They are not looked for beyond ± FAR (2 cm), where they all stand. That to the table is the height of the
     lowest corner, exact.
     """
-    low, high = swept_boxes(gripper, grasps_in_world.width)
+    low, high = swept_boxes(gripper, grasps_in_world)
     world_from_grasp = grasps_in_world.poses
     grasped, others = (np.full((len(grasps_in_world), 2), np.inf) for _ in range(2))
     for index, (solid, world_from_object) in enumerate(_obstacles(scene)):
@@ -45,12 +46,10 @@ def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: Paral
     return Clearance(parts, table, others.min(axis=1))
 
 
-def swept_boxes(
-    gripper: ParallelJaw, width: Float64[np.ndarray, "N"]
-) -> tuple[Float64[np.ndarray, "N 3 3"], Float64[np.ndarray, "N 3 3"]]:
-    """What the fingers and the palm pass through on the approach: `gripper.boxes`, longer by APPROACH backwards."""
-    low, high = gripper.boxes(width)
-    return low - np.array([0.0, 0.0, APPROACH]), high
+def swept_boxes(gripper: Gripper, grasps: Grasps) -> tuple[Float64[np.ndarray, "N B 3"], Float64[np.ndarray, "N B 3"]]:
+    """What the gripper passes through on the approach: its boxes in the grasp frame, longer by APPROACH backwards."""
+    boxes = gripper.solids(grasps)
+    return boxes.low - np.array([0.0, 0.0, APPROACH]), boxes.high
 
 
 def _obstacles(scene: Scene) -> list[tuple[Solid, Float64[np.ndarray, "4 4"]]]:

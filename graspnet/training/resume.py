@@ -49,8 +49,8 @@ class TrainingState:
     history: list[EpochRecord] = field(default_factory=list)
 
 
-def save_state(state: TrainingState, origin: dict[str, Any], output: Path) -> None:
-    """Write the state under a temporary name, rename it, then delete older ones. `origin`: config and dataset."""
+def save_state(state: TrainingState, recipe: dict[str, Any], output: Path) -> None:
+    """Write the state under a temporary name, rename it, then delete older ones. `recipe`: config and dataset."""
     folder = output / f"state-{state.step:09d}"
     temporary = folder.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -58,7 +58,7 @@ def save_state(state: TrainingState, origin: dict[str, Any], output: Path) -> No
     _write_tensors(state.network.state_dict(), temporary / "network.safetensors")
     _write_tensors(_flat(state.optimiser), temporary / "optimiser.safetensors")
     record = {
-        "origin": origin, "computing": asdict(state.computing), "step": state.step,
+        "recipe": recipe, "computing": asdict(state.computing), "step": state.step,
         "loss_sum": float(state.loss_sum), "history": [asdict(entry) for entry in state.history],
     }  # fmt: skip
     write_json(temporary / "state.json", record)
@@ -69,7 +69,7 @@ def save_state(state: TrainingState, origin: dict[str, Any], output: Path) -> No
 
 
 def load_state(
-    network: GraspNetwork, optimiser: torch.optim.Optimizer, origin: dict[str, Any], output: Path
+    network: GraspNetwork, optimiser: torch.optim.Optimizer, recipe: dict[str, Any], output: Path
 ) -> TrainingState:
     """The newest state in `output`, loaded into a fresh network and its optimiser.
 
@@ -83,7 +83,8 @@ def load_state(
         record = json.loads((folder / "state.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{folder / 'state.json'}: cannot be read ({error}); begin again without --resume") from None
-    _check_origin(record["origin"], json.loads(json.dumps(origin)), folder / "state.json")
+    begun_with = record["recipe"] if "recipe" in record else record["origin"]  # as states of earlier versions call it
+    _check_recipe(begun_with, json.loads(json.dumps(recipe)), folder / "state.json")
     network.load_state_dict(load_tensors(folder / "network.safetensors"))
     computing = Computing(**record["computing"])
     if computing.device == "cuda" and not torch.cuda.is_available():
@@ -123,7 +124,7 @@ def _load_flat(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def _check_origin(found: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+def _check_recipe(found: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
     for key in sorted(found.keys() | asked.keys()):
         if found.get(key) != asked.get(key):
             raise InputError(

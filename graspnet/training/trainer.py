@@ -92,10 +92,10 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
-    origin = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
-    state, stream = _resumed(config, batches, origin, output) if resume else _begun(config, batches)
+    recipe = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
+    state, stream = _resumed(config, batches, recipe, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, origin, output)
+        _optimise(state, stream, batches, _seen_after_epochs(validation, batches, config), config, recipe, output)
         result = _finished(state, training, validation, batches, config, dataset)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
@@ -156,11 +156,11 @@ def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterat
 
 
 def _resumed(
-    config: TrainConfig, batches: Batches, origin: dict[str, Any], output: Path
+    config: TrainConfig, batches: Batches, recipe: dict[str, Any], output: Path
 ) -> tuple[TrainingState, Iterator[Batch]]:
     """The interrupted network, and the batches that it has not seen."""
     network = architecture(config.network)()
-    state = load_state(network, make_optimiser(network, config.optimiser), origin, output)
+    state = load_state(network, make_optimiser(network, config.optimiser), recipe, output)
     click.echo(f"resuming after step {state.step}", err=True)
     return state, batches.stream(state.step, config.epochs * batches.steps_per_epoch)
 
@@ -188,7 +188,7 @@ def _optimise(
     batches: Batches,
     seen: _Seen,
     config: TrainConfig,
-    origin: dict[str, Any],
+    recipe: dict[str, Any],
     output: Path,
 ) -> None:
     """All steps that are left."""
@@ -200,7 +200,7 @@ def _optimise(
             if closes_epoch:
                 log.epoch(_close_epoch(state, seen, batches, config, log.examples_per_second()), config.epochs)
             if closes_epoch or state.step % config.save_steps == 0:
-                save_state(state, origin, output)
+                save_state(state, recipe, output)
 
 
 def _step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per_epoch: int) -> torch.Tensor:

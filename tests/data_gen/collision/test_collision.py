@@ -93,7 +93,7 @@ def test_verdict_and_distance_are_those_of_fcl_for_the_swept_boxes(name, hand):
     result = alone(solid, resting(solid), grasps, hand)
     world = trimesh.collision.CollisionManager()
     world.add_object(name, solid.mesh, resting(solid))
-    low, high = swept_boxes(hand, grasps.width)
+    low, high = swept_boxes(hand, grasps)
     for i in range(len(grasps)):
         boxes = box_meshes(low[i], high[i])
         touches = [world.in_collision_single(box, grasps.poses[i]) for box in boxes]
@@ -112,7 +112,7 @@ def test_the_verdict_is_that_of_the_intersections_volume(hand):
     grasps = random_grasps(solid, hand, 150, seed=3)
     result = alone(solid, resting(solid), grasps, hand)
     body = manifold_from_mesh(solid.mesh.copy().apply_transform(resting(solid)))
-    low, high = swept_boxes(hand, grasps.width)
+    low, high = swept_boxes(hand, grasps)
     for i in range(len(grasps)):
         volumes = [
             (body ^ manifold_from_mesh(box.apply_transform(grasps.poses[i]))).volume()
@@ -267,7 +267,7 @@ def test_the_walls_of_a_bin_are_in_the_way_like_four_slabs(hand):
         ((0.208, 0.004, 0.06), (0.0, 0.082, 0.03)), ((0.208, 0.004, 0.06), (0.0, -0.082, 0.03)),
     ]):  # fmt: skip
         walls.add_object(str(k), trimesh.creation.box(size), rigid(np.eye(3), np.array(middle)))
-    low, high = swept_boxes(hand, grasps.width)
+    low, high = swept_boxes(hand, grasps)
     touching = [
         any(walls.in_collision_single(part, grasps.poses[i]) for part in box_meshes(low[i], high[i]))
         for i in range(len(grasps))

@@ -20,6 +20,7 @@ from graspnet.config import load_config
 from graspnet.crops.crops import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.training.batches import LabelConfig, load_examples
@@ -119,21 +120,19 @@ def test_clearance_to_neighbours_has_the_sign_that_fcl_finds(shards):
                 for i, mesh in enumerate([*meshes[: k - 1], *meshes[k:], *around]):
                     others.add_object(str(i), mesh)
                 for row in np.flatnonzero(rows & (shard.grasps.instance == k)):
-                    hand = hand_boxes(
-                        world_from_camera @ shard.grasps.camera_from_grasp[row], shard.grasps.columns["width"][row]
-                    )
-                    verdicts.append(bool(others.in_collision_other(hand)))
+                    grasp_in_world = shard.grasps.grasps_in_camera(np.array([row])).transformed(world_from_camera)
+                    verdicts.append(bool(others.in_collision_other(hand_boxes(grasp_in_world))))
                     signs.append(bool(shard.grasps.clearance.neighbours[row] < 0))
     assert 0.1 < np.mean(verdicts) < 0.9
     # Grasps are stored in single precision, and FCL knows no inside: a finger wholly in a wall is rare, but possible.
     assert np.mean(np.equal(verdicts, signs)) > 0.99
 
 
-def hand_boxes(world_from_grasp: np.ndarray, width: float) -> trimesh.collision.CollisionManager:
-    low, high = swept_boxes(HAND, np.array([width]))
+def hand_boxes(grasp_in_world: Grasps) -> trimesh.collision.CollisionManager:
+    low, high = swept_boxes(HAND, grasp_in_world)
     manager = trimesh.collision.CollisionManager()
     for i in range(3):
-        manager.add_object(str(i), trimesh.creation.box(bounds=[low[0, i], high[0, i]]), world_from_grasp)
+        manager.add_object(str(i), trimesh.creation.box(bounds=[low[0, i], high[0, i]]), grasp_in_world.poses[0])
     return manager
 
 

@@ -154,15 +154,15 @@ def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_p
 
 def test_resuming_with_another_config_or_nothing_to_resume_is_refused(bars, tmp_path):
     network = NETWORKS["compact"]()
-    origin = {"config": {"epochs": 2, "batches": {"size": 8}}, "dataset": "a"}
+    recipe = {"config": {"epochs": 2, "batches": {"size": 8}}, "dataset": "a"}
     with pytest.raises(InputError, match="no interrupted training here"):
-        load_state(network, make_optimiser(network, OptimiserConfig()), origin, tmp_path)
-    save_state(TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU), origin, tmp_path)
-    changed = origin | {"config": {"epochs": 2, "batches": {"size": 9}}}
+        load_state(network, make_optimiser(network, OptimiserConfig()), recipe, tmp_path)
+    save_state(TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU), recipe, tmp_path)
+    changed = recipe | {"config": {"epochs": 2, "batches": {"size": 9}}}
     with pytest.raises(InputError, match=r"another config \(batches: size: 8, now 9\)"):
         load_state(network, make_optimiser(network, OptimiserConfig()), changed, tmp_path)
     with pytest.raises(InputError, match=r"another dataset \(a, now b\)"):
-        load_state(network, make_optimiser(network, OptimiserConfig()), origin | {"dataset": "b"}, tmp_path)
+        load_state(network, make_optimiser(network, OptimiserConfig()), recipe | {"dataset": "b"}, tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
