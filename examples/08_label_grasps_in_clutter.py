@@ -32,10 +32,10 @@ print(f"{len(heap.kept)} of {len(solids)} objects lie still in the bin")
 def label(target: int) -> LabelledGrasps:
     """Twelve grasps of one object, judged among all that lies there."""
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
-    grasps, origin = sample_candidates(solid, world_from_object, hand, 12, CandidateConfig(), rng)
+    grasps, source = sample_candidates(solid, world_from_object, hand, 12, CandidateConfig(), rng)
     opened = fitted_opening(solid, grasps.transformed(invert(world_from_object)), hand, MARGIN)
     grasps = opened.transformed(world_from_object)
-    return label_grasps(scene, target, grasps, origin, hand, (METRIC,), MetricConfig(), rng)
+    return label_grasps(scene, target, grasps, source, hand, (METRIC,), MetricConfig(), rng)
 
 
 upright = (-np.pi / 2, -np.pi / 2)  # azimuth: x is to the right in the image, y is up

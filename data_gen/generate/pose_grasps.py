@@ -56,14 +56,14 @@ def label_fresh_grasps(
     proposed = np.array([len(grasps) for grasps, _ in proposals])
     view_of_own = rng.permutation(np.repeat(np.arange(len(views)), counts - proposed))
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
-    own, origin_of_own = sample_candidates(solid, world_from_object, hand, len(view_of_own), config.candidates, rng)
+    own, source_of_own = sample_candidates(solid, world_from_object, hand, len(view_of_own), config.candidates, rng)
     grasps = Grasps.concatenate([own, *(grasps for grasps, _ in proposals)])
-    origin = np.concatenate([origin_of_own, *(origin for _, origin in proposals)])
+    source = np.concatenate([source_of_own, *(source for _, source in proposals)])
     if config.opening_margin is not None:
         grasps_in_object = grasps.transformed(invert(world_from_object))
         fitted = fitted_opening(solid, grasps_in_object, hand, config.opening_margin)
         grasps = Grasps(grasps.poses, fitted.columns)
-    labels = label_grasps(scene, target, grasps, origin, hand, config.metrics, config, rng)
+    labels = label_grasps(scene, target, grasps, source, hand, config.metrics, config, rng)
     view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
     return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
 
@@ -74,5 +74,5 @@ def _proposals(
     """What the installed sources propose in a view, in the world of the labels, and the source of each."""
     if not config.candidates.sources or not view.mask.any():
         return Grasps.none(), np.zeros(0, dtype=np.str_)
-    grasps_in_camera, origin = sample_from_sources(view.observation(hand), count, config.candidates, rng)
-    return grasps_in_camera.transformed(invert(view.camera_from_labels)), origin
+    grasps_in_camera, source = sample_from_sources(view.observation(hand), count, config.candidates, rng)
+    return grasps_in_camera.transformed(invert(view.camera_from_labels)), source

@@ -25,21 +25,21 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import Engine
 from graspnet.run.record import package_versions
 
-__all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
+__all__ = ["Generation", "SourceCounts", "UnitSummary", "generate", "generate_unit", "unit_names"]
 
 
 @dataclass(frozen=True)
-class OriginCounts:
-    """Grasps of one origin: all, those whose hand touches nothing, and those that are positive besides."""
+class SourceCounts:
+    """Grasps of one source: all, those whose hand touches nothing, and those that are positive besides."""
 
     grasps: int
     collision_free: int
     positives: int  # the first metric above the config's threshold
 
     @staticmethod
-    def total(counts: "Iterable[OriginCounts]") -> "OriginCounts":
+    def total(counts: "Iterable[SourceCounts]") -> "SourceCounts":
         """The sums."""
-        return OriginCounts(*(sum(c) for c in zip((0, 0, 0), *map(astuple, counts), strict=True)))
+        return SourceCounts(*(sum(c) for c in zip((0, 0, 0), *map(astuple, counts), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class UnitSummary:
 
     name: str  # of the object or heap
     images: int = 0
-    origins: dict[str, OriginCounts] = field(default_factory=dict)
+    sources: dict[str, SourceCounts] = field(default_factory=dict)
     skipped: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
-    def total(self) -> OriginCounts:
-        """Of all origins together."""
-        return OriginCounts.total(self.origins.values())
+    def total(self) -> SourceCounts:
+        """Of all sources together."""
+        return SourceCounts.total(self.sources.values())
 
 
 @dataclass(frozen=True)
@@ -139,18 +139,18 @@ def _work(config: GenerateConfig, writer: DatasetWriter, unit: _Unit) -> UnitSum
         writer.skip(unit.index, unit.name, str(error))
         return UnitSummary(unit.name, skipped=str(error), seconds=time.perf_counter() - start)
     writer.write(unit.index, shard)
-    origins = _origin_counts(shard.grasps, config)
+    sources = _source_counts(shard.grasps, config)
     seconds = time.perf_counter() - start
-    return UnitSummary(unit.name, len(shard.images), origins, left_out=left_out, seconds=seconds)
+    return UnitSummary(unit.name, len(shard.images), sources, left_out=left_out, seconds=seconds)
 
 
-def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, OriginCounts]:
-    origins, free = np.array(grasps.source), grasps.clearance.collision_free
+def _source_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, SourceCounts]:
+    sources, free = np.array(grasps.source), grasps.clearance.collision_free
     positive = grasps.robustness(config.metrics[0]) > config.threshold
     return {
-        str(name): OriginCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
-        for name in np.unique(origins)
-        for of in [origins == name]
+        str(name): SourceCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
+        for name in np.unique(sources)
+        for of in [sources == name]
     }
 
 

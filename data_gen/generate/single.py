@@ -171,8 +171,8 @@ def _resting_labels(
     """Those that come from above in this pose, with their clearance there."""
     possible, grasps = turned_to_table(grasps_in_object.transformed(resting.world_from_object), config.max_tilt)
     free = best_clearance(resting.scene, 0, grasps, hand, config)
-    origin = np.full(len(grasps), "antipodal")
-    return LabelledGrasps(grasps, origin, hold[possible].transformed(resting.world_from_object), free)
+    source = np.full(len(grasps), "antipodal")
+    return LabelledGrasps(grasps, source, hold[possible].transformed(resting.world_from_object), free)
 
 
 def _shard(name: str, views: Sequence[_LabelledView]) -> Shard:

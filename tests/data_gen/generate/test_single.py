@@ -67,14 +67,14 @@ def test_installed_sources_get_their_share_of_every_image():
     )  # fmt: skip
     config = replace(FRESH, candidates=mixture, objects=ObjectConfig(graspable_width=(0.4, 0.6)))
     made = generate_object("box_00000", HANDS[:1], config, np.random.default_rng(1))
-    origin = np.array(made.grasps.source)
+    source = np.array(made.grasps.source)
     for image in range(3):
-        rows = origin[made.grasps.image == image]
+        rows = source[made.grasps.image == image]
         assert len(rows) == 20
         assert np.sum(rows == "policy_sampler") <= 4  # a fifth, or what the image allows
-    assert np.sum(origin == "policy_sampler") >= 8
+    assert np.sum(source == "policy_sampler") >= 8
     # the sampler works on the image: what it proposes lies on the object's outline in that very image
-    for row in np.flatnonzero(origin == "policy_sampler"):
+    for row in np.flatnonzero(source == "policy_sampler"):
         seen = made.images.instance[made.grasps.image[row]]
         u, v = np.rint(made.grasps.center[row]).astype(int)
         assert seen[v - 6 : v + 7, u - 6 : u + 7].any()
