@@ -120,7 +120,7 @@ def posed_for_hand(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
     config: ObjectConfig,
-    hand: ParallelJaw,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """The scale that `config.scaling` asks for, and the pose so scaled.
@@ -131,12 +131,12 @@ def posed_for_hand(
     if config.scaling == "as_is":
         return 1.0, world_from_object
     if config.scaling == "graspable_width":
-        scale = rng.uniform(*config.graspable_width) * hand.max_width / outline_width(solid, world_from_object)
+        scale = rng.uniform(*config.graspable_width) * gripper.max_width / outline_width(solid, world_from_object)
     elif config.scaling == "fit_gripper":
-        scale = config.fit * hand.max_width / float(sides(solid)[1])
+        scale = config.fit * gripper.max_width / float(sides(solid)[1])
     else:
         scale = config.smallest_side / float(sides(solid)[0])
-    scale = min(scale, config.largest_extent * hand.max_width / float(max(solid.mesh.extents)))
+    scale = min(scale, config.largest_extent * gripper.max_width / float(max(solid.mesh.extents)))
     scaled_pose = world_from_object.copy()
     scaled_pose[:3, 3] *= scale
     return scale, scaled_pose
@@ -146,12 +146,12 @@ def posed_at_random(
     solid: Solid,
     minimum_probability: float,
     config: ObjectConfig,
-    hand: ParallelJaw,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """As `posed_for_hand`, in a stable pose drawn by its probability from those at least that likely."""
     poses = stable_poses(solid, minimum_probability)
-    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
+    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, gripper, rng)
 
 
 def outline_width(solid: Solid, world_from_object: Float64[np.ndarray, "4 4"]) -> float:

@@ -167,10 +167,12 @@ def _ceiling_lifts(trial: Episode) -> bool:
 
 
 def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
-    rng, hand = np.random.default_rng([seed, number, HARD, 1]), load_parallel_jaw(CONDITIONS.gripper)
-    grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(friction=FRICTION), rng)
+    rng, gripper = np.random.default_rng([seed, number, HARD, 1]), load_parallel_jaw(CONDITIONS.gripper)
+    grasps = sample_antipodal(
+        one.solid, one.world_from_object, gripper, SAMPLES, AntipodalConfig(friction=FRICTION), rng
+    )
     scene = Scene((one.solid,), one.world_from_object[None])
-    free = np.sum(clearance(scene, 0, grasps, hand).smallest > MIN_CLEARANCE)
+    free = np.sum(clearance(scene, 0, grasps, gripper).smallest > MIN_CLEARANCE)
     return "n" if free == 0 else "k" if free < MAX_FREE_SHARE * SAMPLES else "w"
 
 

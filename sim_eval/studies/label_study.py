@@ -65,27 +65,29 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
     """
     rng, judges = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
-    (hand,) = sample_hands(config.hands, "hand", 1, rng)
+    (gripper,) = sample_hands(config.hands, "hand", 1, rng)
     shape = load_object(config.objects, object_names(config.objects)[index], rng)
     shape = replace(shape, parts=convex_parts(shape))
-    scale, world_from_object = posed_at_random(shape, 0.01, config.objects, hand, rng)
+    scale, world_from_object = posed_at_random(shape, 0.01, config.objects, gripper, rng)
     solid = shape.scaled(scale)
-    grasps_in_world, source = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
+    grasps_in_world, source = sample_candidates(
+        solid, world_from_object, gripper, config.grasps, CandidateConfig(), rng
+    )
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
-    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
+    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, gripper).smallest
     gravity_in_object = -world_from_object[2, :3]
-    found = estimate(LABELLED, solid, grasps_in_object, hand, gravity_in_object, config.assumed, rng)
+    found = estimate(LABELLED, solid, grasps_in_object, gripper, gravity_in_object, config.assumed, rng)
 
     once = perturbed(grasps_in_object, solid, replace(config.assumed.uncertainty, samples=1), judges)
     rotation = frame_from_axes(np.cross(once.across[:, 0], once.closing[:, 0]), once.closing[:, 0])
     executed_in_object = Grasps.of_jaws(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
-    world = PickWorld(solid, hand, config.judge)
+    world = PickWorld(solid, gripper, config.judge)
     at_rest = world.settle(world_from_object)
     executed = executed_in_object.transformed(at_rest)
     density = judges.uniform(*DENSITY, len(executed))
-    worlds = (PickWorld(solid, hand, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
+    worlds = (PickWorld(solid, gripper, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
     outcome = [world.pick(at_rest, executed[i : i + 1]).outcome for i, world in enumerate(worlds)]
-    whole = {"object": solid.name, "opening": hand.max_width}
+    whole = {"object": solid.name, "opening": gripper.max_width}
     return pa.table(
         {name: [value] * len(executed) for name, value in whole.items()}
         | {"source": source, "clearance": free, "friction": once.friction[:, 0], "density": density}
