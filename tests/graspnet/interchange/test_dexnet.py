@@ -476,7 +476,7 @@ def test_a_flat_release_without_labels_imports_file_by_file(few, tmp_path):
     dataset = Dataset.open(tmp_path / "d")
     assert sorted(dataset.header.splits["train"] + dataset.header.splits["validation"]) == ["file_00000", "file_00001"]
     grasps = [shard.grasps for shard in dataset.shards()]
-    assert {float(w) for g in grasps for w in g.width} == {np.float32(0.05)}
+    assert {float(w) for g in grasps for w in g.columns["width"]} == {np.float32(0.05)}
     metric = np.concatenate([g.robustness("robust_epsilon") for g in grasps])
     np.testing.assert_array_equal(metric, all_of(tensors, "robust_ferrari_canny"))
 
