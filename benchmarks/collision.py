@@ -20,7 +20,7 @@ from data_gen.objects.stable_poses import stable_poses
 from data_gen.scenes.scenes import Scene
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import rigid
 
 __all__ = ["run"]
@@ -44,7 +44,7 @@ Verdicts = Callable[[Float64[np.ndarray, "N 4 4"]], Bool[np.ndarray, "N"]]  # of
 def run(quick: bool) -> BenchmarkResult:
     """On one thread: candidates of a YuMi hand on ten objects. Meshes, managers and trees are built outside."""
     count, repeats = (60, 3) if quick else (1200, 5)
-    hand = load_gripper("yumi")
+    hand = load_parallel_jaw("yumi")
     cases = [_case(family, hand, count) for family in FAMILIES]
     some = [_Case(case.scene, case.grasps[: max(1, count // 10)]) for case in cases]  # of the loops: they take long
     loops = {kind: [build(case, hand) for case in cases] for kind, build in LOOPS.items()}
@@ -76,7 +76,7 @@ def run(quick: bool) -> BenchmarkResult:
     )
 
 
-def _case(family: str, hand: ParallelJawGripper, count: int) -> _Case:
+def _case(family: str, hand: ParallelJaw, count: int) -> _Case:
     rng = np.random.default_rng(FAMILIES.index(family))
     shape = make_solid(family, rng)
     pose = stable_poses(shape).world_from_object[0]
@@ -86,13 +86,13 @@ def _case(family: str, hand: ParallelJawGripper, count: int) -> _Case:
     return _Case(Scene((solid,), world_from_object[None]), grasps)
 
 
-def _stepped(case: _Case, hand: ParallelJawGripper) -> Verdicts:
+def _stepped(case: _Case, hand: ParallelJaw) -> Verdicts:
     low, high = hand.boxes(case.grasps.width[:1])
     return _by_manager(case.scene, low[0], high[0], BACK)
 
 
-def _swept(case: _Case, hand: ParallelJawGripper) -> Verdicts:
-    low, high = swept_boxes(hand, case.grasps.width[:1])
+def _swept(case: _Case, hand: ParallelJaw) -> Verdicts:
+    low, high = swept_boxes(hand, case.grasps[:1])
     return _by_manager(case.scene, low[0], high[0], np.eye(4)[None])
 
 
@@ -111,11 +111,11 @@ def _by_manager(scene: Scene, low: np.ndarray, high: np.ndarray, steps: Float64[
     return lambda poses: np.array([not any(touches(pose @ step) for step in steps) for pose in poses])
 
 
-def _bare_fcl(case: _Case, hand: ParallelJawGripper) -> Verdicts:
+def _bare_fcl(case: _Case, hand: ParallelJaw) -> Verdicts:
     """FCL's own boxes, swept, one after the other; the table is a half space."""
     import fcl
 
-    low, high = (corners[0] for corners in swept_boxes(hand, case.grasps.width[:1]))
+    low, high = (corners[0] for corners in swept_boxes(hand, case.grasps[:1]))
     mesh = case.scene.solids[0].mesh
     model = fcl.BVHModel()
     model.beginModel(len(mesh.faces), len(mesh.vertices))

@@ -18,12 +18,12 @@ from graspnet.camera import load_camera
 from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
 from graspnet.crops.metric import MetricCropConfig, metric_crops
 from graspnet.crops.pixel import PixelCropConfig
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.heightmap import DepthView
 from graspnet.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid
 
-CAMERA, HAND = load_camera("primesense"), load_gripper("yumi")
+CAMERA, HAND = load_camera("primesense"), load_parallel_jaw("yumi")
 GRASPS = 960  # one CEM plan (384 + 3 x 192 evaluations) on one 640x480 image
 
 

@@ -14,7 +14,7 @@ from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert, rigid
 
 __all__ = ["run"]

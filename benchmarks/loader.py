@@ -11,7 +11,7 @@ import numpy as np
 
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.run.threads import using_threads
 from graspnet.training.batches import Batch, BatchConfig, Batches, ImageExamples, LabelConfig

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera, load_camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation

@@ -24,7 +24,8 @@ from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_pla
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
 from graspnet.config import preset_names
-from graspnet.dataset import DatasetHeader, DatasetWriter, DepthImages, GraspTable, SceneObjects, Shard
+from graspnet.dataset import Clearance, DatasetHeader, DatasetWriter, DepthImages, GraspTable, SceneObjects, Shard
+from graspnet.grippers.gripper import gripper_fields, load_gripper
 from graspnet.sensors import load_sensor
 from graspnet.transforms import invert
 
@@ -65,7 +66,8 @@ def run(quick: bool) -> BenchmarkResult:
 
 
 def _header() -> DatasetHeader:
-    return DatasetHeader(name="render", seed=0, config={}, packages={}, grippers={}, splits={}, units=1)
+    grippers = {"yumi": gripper_fields(load_gripper("yumi"))}
+    return DatasetHeader(name="render", seed=0, config={}, packages={}, grippers=grippers, splits={}, units=1)
 
 
 def _views(solid: Solid, count: int) -> list[View]:
@@ -177,16 +179,13 @@ def _no_grasps() -> GraspTable:
         image=np.zeros(0, dtype=np.int64),
         instance=np.zeros(0, dtype=np.int64),
         camera_from_grasp=np.zeros((0, 4, 4)),
-        width=none,
+        columns={"width": none},
         center=np.zeros((0, 2)),
         angle=none,
         depth=none,
         contacts=np.zeros((0, 2, 3)),
         contact_found=np.zeros(0, dtype=bool),
-        clearance_fingers=none,
-        clearance_palm=none,
-        clearance_table=none,
-        clearance_neighbours=none,
-        origin=(),
+        clearance=Clearance({"fingers": none, "palm": none}, none, none),
+        source=(),
         gripper=(),
     )

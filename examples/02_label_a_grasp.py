@@ -18,7 +18,7 @@ from data_gen.objects.procedural import make_solid
 from data_gen.objects.stable_poses import stable_poses
 from data_gen.scenes.scenes import Scene
 from graspnet.drawing import new_figure, save_png
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert, transform_points
 
 rng = np.random.default_rng(2)
@@ -26,7 +26,7 @@ solid, hand = make_solid("mug", rng).scaled(0.8), load_gripper("yumi")
 world_from_object = stable_poses(solid).world_from_object[0]
 
 # p(u|x): antipodal pairs, near misses of them, and anything over the object. All come straight down.
-grasps_in_world, origin = sample_candidates(solid, world_from_object, hand, 2000, CandidateConfig(), rng)
+grasps_in_world, source = sample_candidates(solid, world_from_object, hand, 2000, CandidateConfig(), rng)
 grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
 
 # Where the pads' centres meet the mug, and what that is worth: 25 samples of pose, friction and centre of mass each.
@@ -39,14 +39,14 @@ closure, epsilon = estimate(metrics, solid, grasps_in_object, hand, gravity, Met
 room = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
 holds = (closure.mean > 0.5) & room.collision_free
 
-print(f"{'origin':13}{'grasps':>7}{'touch it':>10}{'free':>7}{'label > 0.5':>13}{'mean epsilon':>14}")
+print(f"{'source':13}{'grasps':>7}{'touch it':>10}{'free':>7}{'label > 0.5':>13}{'mean epsilon':>14}")
 for name in ("antipodal", "near_miss", "action_space"):
-    of = origin == name
+    of = source == name
     shares = f"{contacts.found[of].mean():>10.0%}{room.collision_free[of].mean():>7.0%}{holds[of].mean():>13.0%}"
     print(f"{name:13}{of.sum():>7}{shares}{epsilon.mean[of].mean():>14.4f}")
 
 # Four of them, in their own frame: from above (closing axis to the right), and cut through the closing line.
-colliding = (closure.mean > 0.9) & (room.fingers < -0.002)
+colliding = (closure.mean > 0.9) & (room.parts["fingers"] < -0.002)
 slipping = (closure.mean < 0.3) & (contacts.distance > 0.015) & room.collision_free
 whole = contacts.distance > 0.015
 picks = {"holds": holds & (closure.mean > 0.95) & whole, "holds, by a wall": holds & (contacts.distance < 0.006)}

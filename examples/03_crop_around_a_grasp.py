@@ -15,7 +15,7 @@ from graspnet.camera import Camera
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.heightmap import DepthView
 from graspnet.transforms import frame_from_axes, invert, rigid
 
@@ -27,7 +27,7 @@ scene = Scene((solid,), world_from_object[None])
 # a grasp across the box's short side, straight down, the pads' centres 5 mm below its top
 down, across = np.array([[0.0, 0.0, -1.0]]), np.array([[0.0, 1.0, 0.0]])
 gripper = load_gripper("yumi")
-grasp_in_world = Grasps(rigid(frame_from_axes(down, across), np.array([[0.0, 0.0, 0.035]])), np.array([0.05]))
+grasp_in_world = Grasps.of_jaws(rigid(frame_from_axes(down, across), np.array([[0.0, 0.0, 0.035]])), np.array([0.05]))
 
 # a camera above the table: x to the right, y towards us, z down
 looking_down = np.diag([1.0, -1.0, -1.0])

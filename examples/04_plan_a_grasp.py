@@ -14,7 +14,7 @@ from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid

@@ -11,8 +11,7 @@ from data_gen.generate.config import GenerateConfig
 from data_gen.generate.single import generate_object
 from data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
-from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 
 hand = load_gripper("yumi")
 NONE = {"antipodal": 0.0, "near_miss": 0.0, "action_space": 0.0}
@@ -28,8 +27,8 @@ for column, (name, mixture) in enumerate(MIXTURES.items()):
     config = GenerateConfig(candidates=mixture, scene=scene, views=1, grasps_per_view=300)
     # The image is drawn before its grasps: an equal generator shows the same object in the same place.
     shard = generate_object("hammer_00000", [hand], config, np.random.default_rng(1))
-    images, rows = shard.images, np.flatnonzero(np.array(shard.grasps.origin) == name)
-    grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
+    images, rows = shard.images, np.flatnonzero(np.array(shard.grasps.source) == name)
+    grasps_in_camera = shard.grasps.grasps_in_camera(rows)
     label = shard.grasps.robustness("robust_pad_closure")[rows]  # 0 where the hand touches something on its way
     colors = quality_colors(label)
 

@@ -14,7 +14,7 @@ from data_gen.physics.heaps import HeapConfig, drop_heap
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert
 
 METRIC, MARGIN = "robust_pad_closure", 0.006  # metres: the jaws open that much wider than the object, on either side
@@ -32,10 +32,10 @@ print(f"{len(heap.kept)} of {len(solids)} objects lie still in the bin")
 def label(target: int) -> LabelledGrasps:
     """Twelve grasps of one object, judged among all that lies there."""
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
-    grasps, origin = sample_candidates(solid, world_from_object, hand, 12, CandidateConfig(), rng)
+    grasps, source = sample_candidates(solid, world_from_object, hand, 12, CandidateConfig(), rng)
     opened = fitted_opening(solid, grasps.transformed(invert(world_from_object)), hand, MARGIN)
     grasps = opened.transformed(world_from_object)
-    return label_grasps(scene, target, grasps, origin, hand, (METRIC,), MetricConfig(), rng)
+    return label_grasps(scene, target, grasps, source, hand, (METRIC,), MetricConfig(), rng)
 
 
 upright = (-np.pi / 2, -np.pi / 2)  # azimuth: x is to the right in the image, y is up

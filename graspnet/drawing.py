@@ -11,7 +11,7 @@ from PIL import Image
 
 from graspnet.camera import Camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import Gripper
 from graspnet.transforms import transform_points
 
 if TYPE_CHECKING:
@@ -96,22 +96,25 @@ def draw_grasps(
     axes: "Axes",
     grasps_in_camera: Grasps,
     camera: Camera,
-    gripper: ParallelJawGripper,
+    gripper: Gripper,
     colors: Color | Sequence[Color] | Float[np.ndarray, "N 4"] = "tab:orange",
 ) -> None:
-    """Each grasp as its two fingers and the line along which they close.
+    """Each grasp as the gripper's outline: of jaws, the two fingers and the line along which they close.
 
-    A finger is its cross-section at the pads' centre (breadth x thickness), standing off by half the commanded width,
-    projected corner by corner: what is drawn is as large as the hand would be there. The last grasp lies on top.
+    It is projected corner by corner, so that what is drawn is as large as the gripper would be there. The last grasp
+    lies on top.
     """
     from matplotlib.collections import LineCollection, PolyCollection
 
-    plates, closing = _projected(grasps_in_camera, camera, gripper)
+    outline = gripper.outline(grasps_in_camera)
+    faces = _projected(outline.faces, grasps_in_camera, camera)
+    lines = _projected(outline.lines, grasps_in_camera, camera)
     shared = isinstance(colors, str) or (len(colors) > 0 and isinstance(colors[0], float))
-    each = [colors] * len(closing) if shared else list(colors)
-    twice = [color for color in each for _ in range(2)]  # two plates each
-    axes.add_collection(PolyCollection(list(plates), facecolors=twice, edgecolors="black", linewidths=0.4))
-    axes.add_collection(LineCollection(list(closing), colors=each, linewidths=1.2))
+    each = [colors] * len(grasps_in_camera) if shared else list(colors)
+    of_faces, of_lines = ([color for color in each for _ in range(part.shape[1])] for part in (faces, lines))
+    polygons, strokes = (list(part.reshape(-1, *part.shape[2:])) for part in (faces, lines))
+    axes.add_collection(PolyCollection(polygons, facecolors=of_faces, edgecolors="black", linewidths=0.4))
+    axes.add_collection(LineCollection(strokes, colors=of_lines, linewidths=1.2))
 
 
 def draw_crops(
@@ -150,16 +153,8 @@ def quality_colors(qualities: Float[np.ndarray, "N"]) -> Float64[np.ndarray, "N 
 
 
 def _projected(
-    grasps_in_camera: Grasps, camera: Camera, gripper: ParallelJawGripper
-) -> tuple[Float64[np.ndarray, "M 4 2"], Float64[np.ndarray, "N 2 2"]]:
-    """Pixels of the plates' corners (M = 2 N: the finger at −y, then that at +y) and of the closing lines' ends."""
-    low, high = gripper.boxes(grasps_in_camera.width)
-    fingers_low, fingers_high = low[:, :2], high[:, :2]  # without the palm
-    x = np.stack([fingers_low[..., 0], fingers_high[..., 0], fingers_high[..., 0], fingers_low[..., 0]], axis=-1)
-    y = np.stack([fingers_low[..., 1], fingers_low[..., 1], fingers_high[..., 1], fingers_high[..., 1]], axis=-1)
-    corners = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(len(low), 8, 3)
-    half = grasps_in_camera.width / 2
-    zero = np.zeros_like(half)
-    ends = np.stack([np.stack([zero, -half, zero], axis=-1), np.stack([zero, half, zero], axis=-1)], axis=1)
-    plates = camera.project(transform_points(grasps_in_camera.poses, corners)).reshape(-1, 4, 2)
-    return plates, camera.project(transform_points(grasps_in_camera.poses, ends))
+    points_in_grasp: Float64[np.ndarray, "N F C 3"], grasps_in_camera: Grasps, camera: Camera
+) -> Float64[np.ndarray, "N F C 2"]:
+    """Pixels of what belongs to each grasp."""
+    poses = np.repeat(grasps_in_camera.poses[:, None], points_in_grasp.shape[1], axis=1)
+    return camera.project(transform_points(poses, points_in_grasp))

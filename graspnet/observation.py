@@ -10,14 +10,14 @@ from PIL import Image
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import Gripper
 from graspnet.heightmap import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, is_rigid, unit
 
 __all__ = ["Observation", "Plane", "fit_plane", "read_depth", "read_mask"]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
-REACH = 2.7  # in max_width: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
+REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
 MASK_HEIGHT = 0.005  # m above the table: what counts as an object where no mask is given (sensor noise is 1-2 mm)
 
 
@@ -42,7 +42,7 @@ class Observation:
 
     depth: Float32[np.ndarray, "H W"]
     camera: Camera
-    gripper: ParallelJawGripper
+    gripper: Gripper
     segmask: Bool[np.ndarray, "H W"] | None = None
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None
 
@@ -106,7 +106,7 @@ class Observation:
         """The lowest and the highest (x, y) of the map."""
         points = self.points[self.object_mask if self.object_mask.any() else np.isfinite(self.depth)]
         xy = points @ map_axes(approach)[:, :2]
-        reach = REACH * self.gripper.max_width + float(np.hypot(*self.gripper.palm[:2])) / 2
+        reach = REACH * self.gripper.span
         return np.array([xy.min(axis=0) - reach, xy.max(axis=0) + reach])
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.observation import Observation
 
 __all__ = ["GraspPlan"]
 
 PLAN_VERSION = 1
-KIND = "parallel_jaw"  # of a plan's grasps
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
 
 
@@ -53,8 +53,8 @@ class GraspPlan:
     def from_json(plan: Any, observation: Observation, seconds: dict[str, float] | None = None) -> "GraspPlan":
         """A plan of docs/formats.md, version 1, sorted here if it was not; `seconds` replace those that it states.
 
-        InputError: names the field that is missing, not finite, not rigid (or left-handed), or wider than the hand; a
-        grasp of another kind of hand; a quality that is no probability.
+        InputError: names the field that is missing, not finite, not rigid (or left-handed), or impossible for the
+        gripper; a grasp of another kind of gripper; a quality that is no probability.
         """
         if (
             not isinstance(plan, dict)
@@ -67,21 +67,22 @@ class GraspPlan:
             return GraspPlan(
                 Grasps.none(), np.zeros(0), str(plan.get("reason") or "no grasp, and no reason"), taken, policy
             )
+        gripper = observation.gripper
         for i, row in enumerate(plan["grasps"]):
-            if isinstance(row, dict) and row.get("kind", KIND) != KIND:
-                raise InputError(f"grasps[{i}].kind is {str(row['kind'])[:40]!r}; the hand is a {KIND}")
-        columns = {
-            field: np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
-            for field, shape in (("camera_from_grasp", (4, 4)), ("width", ()), ("quality", ()))
-        }
-        widest = observation.gripper.max_width
-        if not np.all((columns["width"] > 0) & (columns["width"] <= widest + 1e-6)):
-            raise InputError(f"a grasp's width must lie in (0, {widest}], the hand's opening (metres)")
-        if not np.all((columns["quality"] >= 0) & (columns["quality"] <= 1)):
+            if isinstance(row, dict) and row.get("kind", gripper.kind) != gripper.kind:
+                raise InputError(f"grasps[{i}].kind is {str(row['kind'])[:40]!r}; the gripper is a {gripper.kind}")
+
+        def numbers(field: str, shape: tuple[int, ...] = ()) -> Float64[np.ndarray, "N *D"]:
+            return np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
+
+        poses, columns = numbers("camera_from_grasp", (4, 4)), {c.name: numbers(c.name) for c in gripper.columns}
+        qualities = numbers("quality")
+        if not gripper.possible(columns).all():
+            raise InputError(gripper.demand)
+        if not np.all((qualities >= 0) & (qualities <= 1)):
             raise InputError("a grasp's quality must lie in [0, 1]: it is the probability that the grasp holds")
-        order = np.argsort(-columns["quality"], kind="stable")
-        grasps = Grasps(columns["camera_from_grasp"][order], columns["width"][order])
-        return GraspPlan(grasps, columns["quality"][order], "", taken, policy)
+        order = np.argsort(-qualities, kind="stable")
+        return GraspPlan(Grasps(poses, columns)[order], qualities[order], "", taken, policy)
 
     def __len__(self) -> int:
         return len(self.qualities)
@@ -95,13 +96,13 @@ class GraspPlan:
         return plan | names | {"seconds": {name: round(seconds, 6) for name, seconds in self.seconds.items()}}
 
     def _grasps_as_json(self, observation: Observation) -> list[dict[str, Any]]:
-        image = image_from_grasps(self.grasps_in_camera, observation.camera)
+        image, kind = image_from_grasps(self.grasps_in_camera, observation.camera), observation.gripper.kind
         rows = []
         for i in range(len(self)):
             pose = self.grasps_in_camera.poses[i]
             row = {
-                "kind": KIND, "quality": float(self.qualities[i]), "camera_from_grasp": pose.tolist(),
-                "width": float(self.grasps_in_camera.width[i]),
+                "kind": kind, "quality": float(self.qualities[i]), "camera_from_grasp": pose.tolist(),
+                **{name: float(values[i]) for name, values in self.grasps_in_camera.columns.items()},
                 "image": {
                     "center": image.center[i].tolist(), "angle": float(image.angle[i]), "depth": float(image.depth[i])
                 },

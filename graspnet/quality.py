@@ -7,6 +7,7 @@ from jaxtyping import Float64
 
 from graspnet.crops.crops import GraspCrops, grasp_crops
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.network import predict
 from graspnet.observation import Observation
@@ -56,7 +57,7 @@ class NetworkQuality:
         return qualities
 
     def _qualities(self, observation: Observation, poses: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, "N"]:
-        sizes = np.broadcast_to(observation.gripper.sizes(), (len(poses), 8))
+        sizes = np.broadcast_to(ParallelJaw.of(observation.gripper).sizes(), (len(poses), 8))
         crops = grasp_crops(observation, poses, sizes, self.checkpoint.crop)
         parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
         logits = predict(self.checkpoint.network, (GraspCrops(*part) for part in parts))

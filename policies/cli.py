@@ -15,7 +15,7 @@ from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.plan import GraspPlan

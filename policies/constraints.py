@@ -94,7 +94,7 @@ class Constraints:
 
     def feasible(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether each grasp (whose approach is the space's) touches nothing and has an object in its jaws."""
-        gripper, margin = self.space.observation.gripper, self.config.depth_margin
+        gripper, margin = self.space.gripper, self.config.depth_margin
         over_tips = self.config.overlap - gripper.pad_to_tip
         checks = (
             self._in_view,
@@ -118,7 +118,7 @@ class Constraints:
         Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
         is for what is too low for more, not for what is aimed at badly.
         """
-        gripper = self.space.observation.gripper
+        gripper = self.space.gripper
         over_tips = self.config.overlap - gripper.pad_to_tip
         seen = grasps_in_camera[self._kept(REASONS[0], self._in_view(grasps_in_camera))]
         touching = np.maximum(
@@ -128,7 +128,7 @@ class Constraints:
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
         poses = seen.poses.copy()
         poses[:, :3, 3] -= touching[:, None] * seen.approach
-        free = Grasps(poses, seen.width)
+        free = Grasps(poses, seen.columns)
         kept = self._kept(REASONS[1], self._above_table(free))
         free, touching = free[kept], touching[kept]
         if self.config.hidden_share < 1:
@@ -175,7 +175,7 @@ class Constraints:
 
     @cached_property
     def _fingers(self) -> Float64[np.ndarray, "P 3"]:
-        gripper = self.space.observation.gripper
+        gripper = self.space.gripper
         half_thickness, fingers = gripper.finger_thickness / 2, []
         for side in (-1.0, 1.0):
             finger = _grid(gripper.finger_breadth / 2, half_thickness, self.space.height_map.pitch)
@@ -185,13 +185,13 @@ class Constraints:
 
     @cached_property
     def _palm(self) -> Float64[np.ndarray, "P 3"]:
-        gripper = self.space.observation.gripper  # the palm is large: every other cell
+        gripper = self.space.gripper  # the palm is large: every other cell
         palm = _grid(gripper.palm[0] / 2, gripper.palm[1] / 2, 2 * self.space.height_map.pitch)
         return np.column_stack([palm, np.zeros(len(palm))])
 
     @cached_property
     def _between(self) -> Float64[np.ndarray, "P 3"]:
-        gripper = self.space.observation.gripper  # what lies here is only asked whether there is anything
+        gripper = self.space.gripper  # what lies here is only asked whether there is anything
         half_opening = gripper.max_width / 2
         between = _grid(gripper.finger_breadth / 2, half_opening, 2 * self.space.height_map.pitch)
         return np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
@@ -210,7 +210,7 @@ class Constraints:
 
     def _hidden_share(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """The share of the two fingers' cross-section in which the tip goes below a curtain, of the worse finger."""
-        tips = self.space.coordinates(grasps_in_camera)[:, 2] - self.space.observation.gripper.pad_to_tip
+        tips = self.space.coordinates(grasps_in_camera)[:, 2] - self.space.gripper.pad_to_tip
         curtains = self._under(self._unseen, grasps_in_camera, self._fingers)
         hidden = curtains > tips[:, None] + self.config.depth_margin
         one, other = np.split(hidden, 2, axis=1)
@@ -240,7 +240,7 @@ class Constraints:
         """Whether the image shows where both fingers go."""
         observation = self.space.observation
         camera = observation.camera
-        outwards = grasps_in_camera.width / 2 + observation.gripper.finger_thickness
+        outwards = grasps_in_camera.width / 2 + self.space.gripper.finger_thickness
         seen = np.ones(len(grasps_in_camera), dtype=bool)
         for side in (-1.0, 1.0):
             uv = camera.project(grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing)
@@ -249,7 +249,7 @@ class Constraints:
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether the lowest corner of the two fingertips stays `table_clearance` above the table."""
-        table, gripper = self.space.observation.table, self.space.observation.gripper
+        table, gripper = self.space.observation.table, self.space.gripper
         if table is None:
             return np.ones(len(grasps_in_camera), dtype=bool)
         tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.heightmap import HeightMap
 from graspnet.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid
@@ -36,13 +37,18 @@ class GraspSpace:
     @staticmethod
     def along(observation: Observation, approach: Float64[np.ndarray, "3"]) -> "GraspSpace":
         """The space of any approach. InputError: an approach further than 75° from the camera's axis."""
-        pitch = GraspSpace.CROP.map_pitch(observation.gripper.max_width)
+        pitch = GraspSpace.CROP.map_pitch(observation.gripper.span)
         return GraspSpace(observation, observation.height_map(approach, pitch))
 
     @property
+    def gripper(self) -> ParallelJaw:
+        """The observation's gripper. InputError: it is no parallel jaw, the kind that these policies know."""
+        return ParallelJaw.of(self.observation.gripper)
+
+    @property
     def w(self) -> float:
-        """The gripper's max_width: the unit of whatever has to fit every gripper."""
-        return self.observation.gripper.max_width
+        """The gripper's span: the unit of whatever has to fit every gripper."""
+        return self.observation.gripper.span
 
     def table_height(self, xy: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B"]:
         """Height of the table at places (x, y); −inf where no table is known, or seen edge-on.
@@ -64,7 +70,7 @@ class GraspSpace:
         axes = self.height_map.frame_from_map
         closing = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ axes[:, :2].T
         approach = np.broadcast_to(axes[:, 2], closing.shape)
-        return Grasps(rigid(frame_from_axes(approach, closing), self.height_map.points(coordinates)), width)
+        return Grasps.of_jaws(rigid(frame_from_axes(approach, closing), self.height_map.points(coordinates)), width)
 
     def coordinates(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N 3"]:
         """(x, y, height) of the grasps' origins."""

@@ -116,7 +116,7 @@ def _height(
     points: Float64[np.ndarray, "P 3"], center: Float64[np.ndarray, "2"], space: GraspSpace, config: PrincipalAxisConfig
 ) -> float:
     """Height of the grasp's origin with the tips as deep as the table and the palm above the object allow."""
-    gripper = space.observation.gripper
+    gripper = space.gripper
     under_palm = np.linalg.norm(points[:, :2] - center, axis=1) <= np.hypot(gripper.palm[0], gripper.palm[1]) / 2
     top = float(np.quantile(points[under_palm, 2] if under_palm.any() else points[:, 2], 0.98))
     table = float(space.table_height(center))

@@ -226,7 +226,7 @@ def _grasps_figure(dataset: Dataset) -> "Figure":
         rows = np.flatnonzero(shard.grasps.image == 0)[:12]
         camera = shard.images.cameras[0]
         noisy = sensor(shard.images.depth[0], camera, np.random.default_rng(0))
-        grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
+        grasps_in_camera = shard.grasps.grasps_in_camera(rows)
         colors = drawing.quality_colors(shard.grasps.robustness(_metric(shard))[rows])
         drawing.draw_depth(each, noisy, title=shard.objects.object[0])
         drawing.draw_grasps(each, grasps_in_camera, camera, dataset.gripper(shard.grasps.gripper[0]), colors)

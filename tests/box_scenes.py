@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graspnet.camera import Camera
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 
@@ -44,7 +44,7 @@ def box_scene() -> Callable[..., Observation]:
 
     def scene(
         *boxes: Box,
-        gripper: ParallelJawGripper | None = None,
+        gripper: ParallelJaw | None = None,
         camera: Camera = CAMERA,
         height: float = 0.7,
         tilt: float = 0.0,
@@ -58,7 +58,7 @@ def box_scene() -> Callable[..., Observation]:
         return Observation(
             depth=depth,
             camera=camera,
-            gripper=gripper or load_gripper("yumi"),
+            gripper=gripper or load_parallel_jaw("yumi"),
             segmask=mask if masked else None,
             world_from_camera=world_from_camera if known_pose else None,
         )

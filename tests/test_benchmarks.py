@@ -16,7 +16,7 @@ from graspnet.benchmarks.cli import benchmark_names
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.cli import main
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 
 PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "plan", "simulate"}
 

@@ -89,7 +89,6 @@ def test_no_document_speaks_of_what_lies_outside_of_the_repository(path):
     assert not re.findall(r"\.\./shared|\bDESIGN\b|\bSTYLE\b", path.read_text())
 
 
-@pytest.mark.xfail(strict=True, reason="lines of graspnet/training/batches.py and graspnet/models/compact.py")
 def test_no_comment_speaks_of_a_file_that_is_not_there():
     """`docs/NAME.md` in code and configs leads somewhere, and nothing leads out of the repository."""
     folders = [*PACKAGES, "configs", "examples", "benchmarks"]

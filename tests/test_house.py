@@ -27,7 +27,7 @@ from data_gen.generate.config import GenerateConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from policies.registry import policy_class
 from tests.places import ROOT
 from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
@@ -246,10 +246,7 @@ def test_no_committed_file_is_larger_than_the_weights_may_be():
 DESIGN = ROOT / "docs" / "design.md"
 
 
-IN_A_CIRCLE = pytest.mark.xfail(strict=True, reason="grippers/ draws hands, and drawing knows what a gripper is")
-
-
-@pytest.mark.parametrize("package", [pytest.param("graspnet", marks=IN_A_CIRCLE), "data_gen", "policies", "sim_eval"])
+@pytest.mark.parametrize("package", ["graspnet", "data_gen", "policies", "sim_eval"])
 def test_no_rooms_know_of_each_other_in_a_circle(package):
     assert [sorted(circle) for circle in rooms_of(ROOT, package).circles] == []
 

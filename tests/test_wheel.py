@@ -88,7 +88,7 @@ def test_it_brings_every_preset_benchmark_and_weight(run):
 
 
 def test_presets_are_found_by_name(run):
-    program = "from graspnet.grippers.parallel_jaw import load_gripper; print(load_gripper('yumi').max_width)"
+    program = "from graspnet.grippers.gripper import load_gripper; print(load_gripper('yumi').max_width)"
     assert run("python", "-c", program).stdout == "0.05\n"
 
 

@@ -12,7 +12,7 @@ from data_gen.candidates.antipodal import grasps_from_above, lowest_origin
 from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, rotate_directions, transform_points
 
 __all__ = ["sample_action_space"]
@@ -23,7 +23,7 @@ _CELLS = 64  # The silhouette is looked at in so many cells along its longer sid
 def sample_action_space(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     count: int,
     dilation: float,
     rng: np.random.Generator,

@@ -14,7 +14,7 @@ from data_gen.contact.contacts import ContactFinder, contact_finder
 from data_gen.objects.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import frame_from_axes, invert, rigid, rotate_directions, rotation_about, transform_points
 
 __all__ = [
@@ -61,7 +61,7 @@ class NearMissConfig:
 def sample_antipodal(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     count: int,
     config: AntipodalConfig,
     rng: np.random.Generator,
@@ -89,7 +89,7 @@ def sample_antipodal(
 
 
 def sample_near_misses(
-    grasps_in_world: Grasps, gripper: ParallelJawGripper, config: NearMissConfig, rng: np.random.Generator
+    grasps_in_world: Grasps, gripper: ParallelJaw, config: NearMissConfig, rng: np.random.Generator
 ) -> Grasps:
     """Each grasp moved a little: along the table, about the approach, and along it, but not into the table."""
     count = len(grasps_in_world)
@@ -100,18 +100,18 @@ def sample_near_misses(
     low = np.maximum(moved[:, 2] - reach, lowest_origin(gripper))
     moved[:, 2] = rng.uniform(low, np.maximum(moved[:, 2] + reach, low))
     turn = rotation_about(grasps_in_world.approach, rng.normal(0.0, config.turn, count))
-    return Grasps(rigid(turn @ grasps_in_world.poses[:, :3, :3], moved), grasps_in_world.width)
+    return Grasps.of_jaws(rigid(turn @ grasps_in_world.poses[:, :3, :3], moved), grasps_in_world.width)
 
 
 def grasps_from_above(
-    origin: Float64[np.ndarray, "N 3"], closing: Float64[np.ndarray, "N 3"], gripper: ParallelJawGripper
+    origin: Float64[np.ndarray, "N 3"], closing: Float64[np.ndarray, "N 3"], gripper: ParallelJaw
 ) -> Grasps:
     """Grasps that come straight down, as wide as the gripper opens."""
     down = np.broadcast_to(np.array([0.0, 0.0, -1.0]), origin.shape)
-    return Grasps(rigid(frame_from_axes(down, closing), origin), np.full(len(origin), gripper.max_width))
+    return Grasps.of_jaws(rigid(frame_from_axes(down, closing), origin), np.full(len(origin), gripper.max_width))
 
 
-def lowest_origin(gripper: ParallelJawGripper) -> float:
+def lowest_origin(gripper: ParallelJaw) -> float:
     """The lowest height of a grasp's origin from above: the fingertips 1 mm over the table."""
     return gripper.pad_to_tip + 0.001
 
@@ -173,7 +173,7 @@ def _first_contacts(
 def _at_some_height(
     points: Float64[np.ndarray, "M 2 3"],
     closing: Float64[np.ndarray, "M 3"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
 ) -> Grasps:
     """Grasps between the contacts, at heights that put them on the pads; only where there are such."""

@@ -10,14 +10,14 @@ from jaxtyping import Float64
 from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["fitted_opening"]
 
 _RAYS = (5, 9)  # across and along the inner face of a finger; what slips between them is nearer than the margin
 
 
-def fitted_opening(solid: Solid, grasps_in_object: Grasps, gripper: ParallelJawGripper, margin: float) -> Grasps:
+def fitted_opening(solid: Solid, grasps_in_object: Grasps, gripper: ParallelJaw, margin: float) -> Grasps:
     """The same grasps, opened `margin` (metres) wider on either side than the solid is between the fingers.
 
     At most as wide as the gripper opens; where nothing is between the fingers, and where a finger would start inside
@@ -39,7 +39,7 @@ def fitted_opening(solid: Solid, grasps_in_object: Grasps, gripper: ParallelJawG
     reach = np.where(between, half - travel, -np.inf).max(axis=(1, 2))
     known = np.isfinite(reach) & ~begins_inside
     width = np.where(known, 2 * (np.where(known, reach, 0.0) + margin), gripper.max_width)
-    return Grasps(grasps_in_object.poses, np.clip(width, max(gripper.min_width, margin), gripper.max_width))
+    return Grasps.of_jaws(grasps_in_object.poses, np.clip(width, max(gripper.min_width, margin), gripper.max_width))
 
 
 def _middles(low: float, high: float, count: int) -> Float64[np.ndarray, "C"]:

@@ -20,7 +20,7 @@ from data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sampl
 from data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 
 __all__ = [
@@ -101,12 +101,12 @@ class CandidateSource(Protocol):
 def sample_candidates(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     count: int,
     config: CandidateConfig,
     rng: np.random.Generator,
 ) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
-    """`count` grasps in the world and the origin of each: "antipodal", "near_miss" or "action_space".
+    """`count` grasps in the world and the source of each: "antipodal", "near_miss" or "action_space".
 
     They come from the mesh, in the shares that these three have beside each other. An object with too few antipodal
     pairs gets more grasps from the action space instead.
@@ -121,20 +121,20 @@ def sample_candidates(
     rest = count - len(pairs)
     dilation = config.dilation * gripper.max_width
     spread = sample_action_space(solid, world_from_object, gripper, rest, dilation, rng)
-    origin = np.repeat(["antipodal", "near_miss", "action_space"], [split, len(near), rest])
-    return Grasps.concatenate([pairs[:split], near, spread]), origin
+    source = np.repeat(["antipodal", "near_miss", "action_space"], [split, len(near), rest])
+    return Grasps.concatenate([pairs[:split], near, spread]), source
 
 
 def sample_from_sources(
     observation: Observation, count: int, config: CandidateConfig, rng: np.random.Generator
 ) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
     """What the config's sources propose of `count` grasps: in the camera frame, and the name of each one's source."""
-    proposed, origin = [Grasps.none()], list[str]()
+    proposed, source = [Grasps.none()], list[str]()
     for name, share in config.source_counts(count).items():
         if share:
             proposed.append(config.source(name)(observation, share, rng)[slice(share)])
-            origin += [name] * len(proposed[-1])
-    return Grasps.concatenate(proposed), np.array(origin, dtype=np.str_)
+            source += [name] * len(proposed[-1])
+    return Grasps.concatenate(proposed), np.array(source, dtype=np.str_)
 
 
 @lru_cache(maxsize=8)

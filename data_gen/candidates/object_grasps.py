@@ -4,19 +4,20 @@ They are sampled on the surface, whichever way the object lies. On a table each 
 it comes from as straight above as it can; contacts and metrics stay what they were. Mahler et al., RSS 2017, IV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from data_gen.candidates.antipodal import points_on_faces, second_contacts
-from data_gen.collision.collision import Clearance, clearance
+from data_gen.collision.collision import clearance
 from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset import Clearance
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, rotation_about, unit
 
 __all__ = ["ObjectGraspConfig", "best_clearance", "sample_object_grasps", "turned_to_table"]
@@ -52,7 +53,7 @@ class ObjectGraspConfig:
 
 
 def sample_object_grasps(
-    solid: Solid, gripper: ParallelJawGripper, config: ObjectGraspConfig, rng: np.random.Generator
+    solid: Solid, gripper: ParallelJaw, config: ObjectGraspConfig, rng: np.random.Generator
 ) -> Grasps:
     """At most `config.count` grasps in the object frame, none nearer to another than `config.spacing`.
 
@@ -71,7 +72,7 @@ def sample_object_grasps(
         closed = np.isfinite(points[:, 1, 0])
         rotation = frame_from_axes(perpendicular_to(closing[closed]), closing[closed])
         width = np.full(int(closed.sum()), gripper.max_width)
-        drawn = Grasps(rigid(rotation, points[closed].mean(axis=1)), width)
+        drawn = Grasps.of_jaws(rigid(rotation, points[closed].mean(axis=1)), width)
         drawn = Grasps.concatenate([kept, drawn[finder(drawn).found]])
         kept = drawn[_spread_out(drawn, config.spacing, config.count)]
         if len(kept) == config.count:
@@ -89,11 +90,11 @@ def turned_to_table(grasps_in_world: Grasps, max_tilt: float) -> tuple[Int64[np.
     down = np.array([0.0, 0.0, -1.0])
     approach = unit(down - closing * closing[:, 2:] * down[2])
     turned = rigid(frame_from_axes(approach, closing), grasps_in_world.origin[possible])
-    return possible, Grasps(turned, grasps_in_world.width[possible])
+    return possible, Grasps.of_jaws(turned, grasps_in_world.width[possible])
 
 
 def best_clearance(
-    scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJawGripper, config: ObjectGraspConfig
+    scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJaw, config: ObjectGraspConfig
 ) -> Clearance:
     """Clearance along the freest of the tilted approaches: of the first that touches nothing, or touches least."""
     best = _tilted_clearance(scene, target, grasps_in_world, gripper, config, config.tilts[0])
@@ -133,21 +134,19 @@ def _spread_out(grasps: Grasps, spacing: float, most: int) -> Int64[np.ndarray, 
 
 
 def _tilted_clearance(
-    scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJawGripper, config: ObjectGraspConfig,
+    scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJaw, config: ObjectGraspConfig,
     tilt: float,
 ) -> Clearance:  # fmt: skip
     turn = rotation_about(grasps_in_world.closing, np.full(len(grasps_in_world), tilt))
     tilted = rigid(turn @ grasps_in_world.poses[:, :3, :3], grasps_in_world.origin)
-    free = clearance(scene, target, Grasps(tilted, grasps_in_world.width), gripper)
-    return Clearance(free.fingers, free.palm, free.table + config.table_tolerance, free.neighbours)
+    free = clearance(scene, target, Grasps.of_jaws(tilted, grasps_in_world.width), gripper)
+    return replace(free, table=free.table + config.table_tolerance)
 
 
 def _replaced(
     clearance: Clearance, rows: Int64[np.ndarray, "M"], other: Clearance, chosen: Bool[np.ndarray, "K"]
 ) -> Clearance:
-    columns = []
-    for name in ("fingers", "palm", "table", "neighbours"):
-        column = getattr(clearance, name).copy()
-        column[rows] = getattr(other, name)[chosen]
-        columns.append(column)
-    return Clearance(*columns)
+    replaced = {name: values.copy() for name, values in clearance.each.items()}
+    for name, values in other.each.items():
+        replaced[name][rows] = values[chosen]
+    return Clearance.of(replaced)

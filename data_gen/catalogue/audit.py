@@ -21,7 +21,7 @@ from graspnet.config import parse_config
 from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["KINDS", "AuditedGrasp", "audited_grasps", "labelling_config"]
@@ -47,7 +47,7 @@ class AuditedGrasp:
     target: int
     grasp_in_world: Grasps  # one
     contacts: Contacts
-    gripper: ParallelJawGripper
+    gripper: ParallelJaw
     table: GraspTable
     row: int
 
@@ -74,7 +74,7 @@ def audited_grasps(dataset: Dataset, count: int, rng: np.random.Generator) -> It
     for index, rows in sorted(_drawn(dataset, config, count, rng).items()):
         shard, scenes = dataset.read(index), dict[int, Scene]()
         for row, kind in sorted(rows.items()):
-            image, gripper = int(shard.grasps.image[row]), dataset.gripper(shard.grasps.gripper[row])
+            image, gripper = int(shard.grasps.image[row]), ParallelJaw.of(dataset.gripper(shard.grasps.gripper[row]))
             place = f"shard {dataset.shard_names[index]}, image {image}"
             if image not in scenes:
                 scenes[image] = objects.scene(shard, image)
@@ -102,7 +102,7 @@ def _drawn(dataset: Dataset, config: GenerateConfig, count: int, rng: np.random.
 
 
 def _kinds(grasps: GraspTable, config: GenerateConfig) -> dict[str, Bool[np.ndarray, "N"]]:
-    holds, free = grasps.metrics[config.metrics[0]].mean > config.threshold, grasps.collision_free
+    holds, free = grasps.metrics[config.metrics[0]].mean > config.threshold, grasps.clearance.collision_free
     slips = ~holds & grasps.contact_found & free
     return dict(zip(KINDS, (holds & free, slips, holds & ~free, ~holds & ~grasps.contact_found), strict=True))
 
@@ -159,11 +159,11 @@ def _check_unchanged(scene: Scene, shard: Shard, image: int, config: GenerateCon
         )
 
 
-def _audited(kind: str, place: str, scene: Scene, shard: Shard, row: int, gripper: ParallelJawGripper) -> AuditedGrasp:
+def _audited(kind: str, place: str, scene: Scene, shard: Shard, row: int, gripper: ParallelJaw) -> AuditedGrasp:
     table, image = shard.grasps, int(shard.grasps.image[row])
     target, rows = int(table.instance[row]) - 1, np.array([row])
     world_from_camera, world_from_object = shard.images.world_from_camera[image], scene.world_from_object[target]
-    grasp = Grasps(table.camera_from_grasp[rows], table.width[rows]).transformed(world_from_camera)
+    grasp = table.grasps_in_camera(rows).transformed(world_from_camera)
     again = contact_finder(scene.solids[target])(grasp.transformed(invert(world_from_object)))
     stored = transform_points(world_from_camera, table.contacts[row])[None]
     contacts = Contacts(stored, again.transformed(world_from_object).normals, table.contact_found[rows])

@@ -70,10 +70,10 @@ def jaw_stops(grasp: AuditedGrasp) -> Float64[np.ndarray, "2"]:
     """y of the jaws' faces (at −y, at +y of the grasp frame) where each pad first meets the object; NaN: never."""
     import open3d
 
-    hand, half = grasp.gripper, float(grasp.grasp_in_world.width[0]) / 2
+    gripper, half = grasp.gripper, float(grasp.grasp_in_world.width[0]) / 2
     scene = raycasting_scene(grasp.scene.solids[grasp.target].mesh)
     cells = (np.arange(PAD_RAYS) + 0.5) / PAD_RAYS - 0.5
-    x, z = np.meshgrid(cells * hand.finger_breadth, cells * 2 * hand.pad_to_tip)
+    x, z = np.meshgrid(cells * gripper.finger_breadth, cells * 2 * gripper.pad_to_tip)
     stops = []
     for side in (-1.0, 1.0):
         start = np.stack([x.ravel(), np.full(x.size, side * half), z.ravel()], axis=1)
@@ -96,15 +96,14 @@ class _Cone:
 def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]:
     table, row = grasp.table, grasp.row
     name = grasp.scene.solids[grasp.target].name
-    caption = f"{name}: {grasp.place}; {table.origin[row]}; hand {table.gripper[row]}, {_mm(table.width[row])} open"
+    opening = _mm(table.columns["width"][row])
+    caption = f"{name}: {grasp.place}; {table.source[row]}; hand {table.gripper[row]}, {opening} open"
     metrics = "; ".join(
         f"{name} {m.mean[row]:.3g} ± {np.sqrt(m.variance[row]):.2g} ({m.samples[row]})"
         for name, m in table.metrics.items()
     )
     clearances = ", ".join(
-        f"{part} {_mm(getattr(table, f'clearance_{part}')[row])}"
-        for part in ("fingers", "palm", "table", "neighbours")
-        if np.isfinite(getattr(table, f"clearance_{part}")[row])
+        f"{part} {_mm(values[row])}" for part, values in table.clearance.each.items() if np.isfinite(values[row])
     )
     apart = f"contacts {_mm(grasp.contacts.distance.item())} apart" if grasp.contacts.found.item() else "no contacts"
     robustness = f"robustness {table.robustness(config.metrics[0])[row]:.3g}"
@@ -133,9 +132,9 @@ def _cones(grasp: AuditedGrasp, friction: float) -> list[_Cone]:
 
 
 def _draw_oblique(axes: "Axes", grasp: AuditedGrasp, cones: Sequence[_Cone]) -> None:
-    pose, hand = grasp.grasp_in_world.poses[0], grasp.gripper
+    pose, gripper = grasp.grasp_in_world.poses[0], grasp.gripper
     camera = square_camera(1.4, SIZE)
-    distance = 3.2 * max(hand.max_width + 2 * hand.finger_thickness, hand.finger_length)
+    distance = 3.2 * max(gripper.max_width + 2 * gripper.finger_thickness, gripper.finger_length)
     world_from_camera = looking(pose[:3, 3], pose[:3, 1], distance, ELEVATION)
     axes.imshow(_photograph(grasp, camera, world_from_camera))
     camera_from_world = invert(world_from_camera)
@@ -143,7 +142,7 @@ def _draw_oblique(axes: "Axes", grasp: AuditedGrasp, cones: Sequence[_Cone]) -> 
     def line(points_in_world: Float64[np.ndarray, "P 3"], **style: Any) -> None:
         axes.plot(*camera.project(transform_points(camera_from_world, points_in_world)).T, **style)
 
-    low, high = (corners[0] for corners in hand.boxes(grasp.grasp_in_world.width))
+    low, high = (corners[0] for corners in gripper.boxes(grasp.grasp_in_world.width))
     for box, colour in enumerate((*JAWS, PALM)):
         corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
         corners = transform_points(pose, low[box] + corners * (high[box] - low[box]))
@@ -152,9 +151,9 @@ def _draw_oblique(axes: "Axes", grasp: AuditedGrasp, cones: Sequence[_Cone]) -> 
     for stop, colour in zip(jaw_stops(grasp), JAWS, strict=True):
         if np.isfinite(stop):
             corners = np.array([[-0.5, 0, -1], [0.5, 0, -1], [0.5, 0, 1], [-0.5, 0, 1], [-0.5, 0, -1]])
-            pad = corners * [hand.finger_breadth, 0, hand.pad_to_tip] + [0, stop, 0]
+            pad = corners * [gripper.finger_breadth, 0, gripper.pad_to_tip] + [0, stop, 0]
             line(transform_points(pose, pad), color=colour, lw=2)
-    line(transform_points(pose, np.array([[0, 0, -0.5 * hand.finger_length], [0, 0, 0]])), color=APPROACH, lw=1.5)
+    line(transform_points(pose, np.array([[0, 0, -0.5 * gripper.finger_length], [0, 0, 0]])), color=APPROACH, lw=1.5)
     for cone in cones:
         for edge in cone.edges:
             line(np.stack([cone.tip, edge]), color=CONTACT, lw=0.4)
@@ -178,16 +177,18 @@ def _photograph(
 def _draw_cut(axes: "Axes", grasp: AuditedGrasp, cones: Sequence[_Cone], shown: tuple[int, int]) -> None:
     from matplotlib.patches import Rectangle
 
-    hand, world_from_grasp = grasp.gripper, grasp.grasp_in_world.poses[0]
+    gripper, world_from_grasp = grasp.gripper, grasp.grasp_in_world.poses[0]
     right, down = shown
-    reach = 1.15 * max(hand.max_width / 2 + hand.finger_thickness, 1.1 * hand.finger_length - hand.pad_to_tip)
+    reach = 1.15 * max(
+        gripper.max_width / 2 + gripper.finger_thickness, 1.1 * gripper.finger_length - gripper.pad_to_tip
+    )
     cells = (np.arange(SIZE) + 0.5) / SIZE * 2 * reach - reach
     points = np.zeros((SIZE, SIZE, 3))
     points[..., right], points[..., down] = cells[None, :], cells[:, None]
     extent = np.array([-reach, reach, reach, -reach]) * 1000
     axes.imshow(_cut(grasp, points.reshape(-1, 3)).reshape(SIZE, SIZE, 3), extent=tuple(extent))
 
-    low, high = (corners[0] * 1000 for corners in hand.boxes(grasp.grasp_in_world.width))
+    low, high = (corners[0] * 1000 for corners in gripper.boxes(grasp.grasp_in_world.width))
     stops = jaw_stops(grasp) * 1000
     for box, colour in enumerate((*JAWS, PALM)):
         if down == 0 and box == 2:
@@ -209,7 +210,7 @@ def _draw_cut(axes: "Axes", grasp: AuditedGrasp, cones: Sequence[_Cone], shown: 
         contacts = transform_points(grasp_from_world, grasp.contacts.points[0]) * 1000
         axes.plot(contacts[:, right], contacts[:, down], color=CONTACT, marker="o", ms=4, lw=1)
     if down == 2:
-        axes.plot([0, 0], [-500 * hand.finger_length, 0], color=APPROACH, lw=1.5)
+        axes.plot([0, 0], [-500 * gripper.finger_length, 0], color=APPROACH, lw=1.5)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="y, closing (mm)", ylabel=f"{'xyz'[down]} (mm)")
 
 

@@ -138,7 +138,7 @@ def _graspable_share(
     pairs = second_contacts(finder, first, closing, opening, FRICTION, rng)
     closed = np.flatnonzero(np.isfinite(pairs[:, 1, 0]))
     frames = frame_from_axes(perpendicular_to(closing[closed]), closing[closed])
-    grasps = Grasps(rigid(frames, pairs[closed].mean(axis=1)), np.full(len(closed), opening))
+    grasps = Grasps.of_jaws(rigid(frames, pairs[closed].mean(axis=1)), np.full(len(closed), opening))
     partner = np.zeros(len(first), dtype=bool)
     partner[closed] = finder(grasps).found
     return float(partner.reshape(len(points), AXES).any(axis=1).mean())

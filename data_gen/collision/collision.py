@@ -5,8 +5,6 @@ box again, only longer: nothing is stepped. Whether such a box meets a solid is 
 (signed_distance.py), and by a ray for a box that lies wholly inside.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool, Float64
 
@@ -15,46 +13,28 @@ from data_gen.collision.surface_tree import SPACING, surface_tree
 from data_gen.contact.contacts import contact_finder
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset import Clearance
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import Gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
-__all__ = ["APPROACH", "SLACK", "Clearance", "clearance", "swept_boxes"]
+__all__ = ["APPROACH", "SLACK", "clearance", "swept_boxes"]
 
 APPROACH = 0.1  # A hand arrives along a straight line of so many metres (RSS 2017, supplement).
 # A distance is too large by at most so many metres (2 mm, up to a radius of 15 cm).
 SLACK = SPACING / np.sqrt(3) + TOLERANCE
 
 
-@dataclass(frozen=True)
-class Clearance:
-    """Signed distances of N grasps along the whole approach, in metres; +inf to what is not there.
+def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJaw) -> Clearance:
+    """How far the open hand stays, on its way to each grasp of solid `target`, from everything in the scene.
 
-    fingers, palm: to the object that is to be grasped. neighbours: of fingers and palm to all other objects and to the
-    walls of the bin. Their sign is exact: negative if and only if they meet. They are never too small and at most SLACK
-    too large; negative, they say how deep the surface reaches into the box, so at most half of the box's thickness.
-    Distances are not looked for beyond ± FAR (2 cm), where they all stand. table: height of the lowest corner, exact.
+    The sign of a distance is exact: negative if and only if the two meet. Distances to solids are never too small, and
+    at most SLACK too large; negative, they say how deep the surface reaches into the box, so at most half of the box's
+    thickness. They are not looked for beyond ± FAR (2 cm), where they all stand. That to the table is the height of the
+    lowest corner, exact.
     """
-
-    fingers: Float64[np.ndarray, "N"]
-    palm: Float64[np.ndarray, "N"]
-    table: Float64[np.ndarray, "N"]
-    neighbours: Float64[np.ndarray, "N"]
-
-    @property
-    def smallest(self) -> Float64[np.ndarray, "N"]:
-        """The smallest of the four."""
-        return np.minimum.reduce([self.fingers, self.palm, self.table, self.neighbours])
-
-    @property
-    def collision_free(self) -> Bool[np.ndarray, "N"]:
-        """Whether nothing is touched on the way."""
-        return self.smallest >= 0
-
-
-def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: ParallelJawGripper) -> Clearance:
-    """How far the open hand stays, on its way to each grasp of solid `target`, from everything in the scene."""
-    low, high = swept_boxes(gripper, grasps_in_world.width)
+    low, high = swept_boxes(gripper, grasps_in_world)
     world_from_grasp = grasps_in_world.poses
     grasped, others = (np.full((len(grasps_in_world), 2), np.inf) for _ in range(2))
     for index, (solid, world_from_object) in enumerate(_obstacles(scene)):
@@ -63,15 +43,14 @@ def clearance(scene: Scene, target: int, grasps_in_world: Grasps, gripper: Paral
     rotation, height = world_from_grasp[:, None, 2, :3], world_from_grasp[:, None, 2, 3]
     lowest = (np.minimum(rotation * low, rotation * high)).sum(axis=-1) + height  # of the eight corners of each box
     table = lowest.min(axis=1) if scene.table else np.full(len(lowest), np.inf)
-    return Clearance(grasped[:, 0].copy(), grasped[:, 1].copy(), table, others.min(axis=1))
+    parts = {"fingers": grasped[:, 0].copy(), "palm": grasped[:, 1].copy()}
+    return Clearance(parts, table, others.min(axis=1))
 
 
-def swept_boxes(
-    gripper: ParallelJawGripper, width: Float64[np.ndarray, "N"]
-) -> tuple[Float64[np.ndarray, "N 3 3"], Float64[np.ndarray, "N 3 3"]]:
-    """What the fingers and the palm pass through on the approach: `gripper.boxes`, longer by APPROACH backwards."""
-    low, high = gripper.boxes(width)
-    return low - np.array([0.0, 0.0, APPROACH]), high
+def swept_boxes(gripper: Gripper, grasps: Grasps) -> tuple[Float64[np.ndarray, "N B 3"], Float64[np.ndarray, "N B 3"]]:
+    """What the gripper passes through on the approach: its boxes in the grasp frame, longer by APPROACH backwards."""
+    boxes = gripper.solids(grasps)
+    return boxes.low - np.array([0.0, 0.0, APPROACH]), boxes.high
 
 
 def _obstacles(scene: Scene) -> list[tuple[Solid, Float64[np.ndarray, "4 4"]]]:

@@ -14,7 +14,7 @@ from numba import njit
 
 from data_gen.contact.contacts import ContactFinder
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["PadConfig", "PadContacts", "close_pads"]
 
@@ -80,7 +80,7 @@ def close_pads(
     across: Float64[np.ndarray, "*B 3"],
     closing: Float64[np.ndarray, "*B 3"],
     width: Float64[np.ndarray, "*#B"],
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     config: PadConfig,
 ) -> PadContacts:
     """Close flat pads (finger_breadth x 2 pad_to_tip, centred on the grasp's origin) that start `width` apart.

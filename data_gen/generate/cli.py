@@ -92,18 +92,18 @@ def generate(
 
 
 def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> str:
-    """What a run made, by the origin of the grasps, and which objects it left out and why."""
-    from data_gen.generate.run import OriginCounts
+    """What a run made, by the source of the grasps, and which objects it left out and why."""
+    from data_gen.generate.run import SourceCounts
 
     made = [s for s in summaries if not s.skipped]
-    names = sorted({name for s in made for name in s.origins})
-    origins = {name: OriginCounts.total(s.origins[name] for s in made if name in s.origins) for name in names}
-    origins["all"] = OriginCounts.total(origins.values())
+    names = sorted({name for s in made for name in s.sources})
+    sources = {name: SourceCounts.total(s.sources[name] for s in made if name in s.sources) for name in names}
+    sources["all"] = SourceCounts.total(sources.values())
     lines = [
-        f"{len(made)} {_units(config)}, {sum(s.images for s in made)} images, {origins['all'].grasps} grasps",
-        f"{'origin':16}{'grasps':>10}{'touch nothing':>18}{'positive':>18}",
+        f"{len(made)} {_units(config)}, {sum(s.images for s in made)} images, {sources['all'].grasps} grasps",
+        f"{'source':16}{'grasps':>10}{'touch nothing':>18}{'positive':>18}",
     ]
-    for name, of in origins.items():
+    for name, of in sources.items():
         shares = f"{_share(of.collision_free, of.grasps):>18}{_share(of.positives, of.grasps):>18}"
         lines.append(f"{name:16}{of.grasps:>10}{shares}")
     lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and nothing is touched)")

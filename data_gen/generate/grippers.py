@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 
 __all__ = ["HandConfig", "sample_hands"]
 
@@ -45,28 +45,28 @@ class HandConfig:
                 raise InputError(f"{name} is ({low}, {high}); expected 0 < low <= high")
 
 
-def sample_hands(config: HandConfig, name: str, count: int, rng: np.random.Generator) -> list[ParallelJawGripper]:
+def sample_hands(config: HandConfig, name: str, count: int, rng: np.random.Generator) -> list[ParallelJaw]:
     """`count` different hands: presets, or random boxes that are called `name`, `name`_1, `name`_2 …
 
     There must be as many presets where no hand is random.
     """
-    hands: dict[str, ParallelJawGripper] = {}
+    hands: dict[str, ParallelJaw] = {}
     while len(hands) < count:
         hand = _sample_hand(config, f"{name}_{len(hands)}" if hands else name, rng)
         hands.setdefault(hand.name, hand)
     return list(hands.values())
 
 
-def _sample_hand(config: HandConfig, name: str, rng: np.random.Generator) -> ParallelJawGripper:
+def _sample_hand(config: HandConfig, name: str, rng: np.random.Generator) -> ParallelJaw:
     """One hand: a preset, or random boxes called `name`."""
     if config.presets and rng.random() >= config.random_share:
-        return load_gripper(config.presets[rng.integers(len(config.presets))])
+        return load_parallel_jaw(config.presets[rng.integers(len(config.presets))])
     opening = float(np.exp(rng.uniform(*np.log(config.opening))))
 
     def size(limits: tuple[float, float]) -> float:
         return float(rng.uniform(*limits)) * opening
 
-    return ParallelJawGripper(
+    return ParallelJaw(
         name=name,
         max_width=opening,
         finger_thickness=size(config.thickness),

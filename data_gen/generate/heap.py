@@ -22,8 +22,8 @@ from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from data_gen.scenes.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import image_from_grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert
 
 __all__ = ["HeapMember", "generate_heap"]
@@ -41,7 +41,7 @@ class HeapMember:
 
 def generate_heap(
     members: Sequence[HeapMember],
-    hands: Sequence[ParallelJawGripper],
+    hands: Sequence[ParallelJaw],
     config: GenerateConfig,
     seed: int,
     rng: np.random.Generator,
@@ -89,7 +89,7 @@ def _loaded(
 
 
 def _scaled(
-    shape: Solid, bin_: Bin | None, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
+    shape: Solid, bin_: Bin | None, hand: ParallelJaw, config: GenerateConfig, rng: np.random.Generator
 ) -> tuple[Solid, float]:
     """The object as large as it would be alone on the table in one of its stable poses, but not too large for the bin,
     and its scale."""
@@ -115,7 +115,7 @@ def _reach(scene: Scene) -> float:
 def _labelled(
     scene: Scene,
     views: Sequence[View],
-    hands: Sequence[ParallelJawGripper],
+    hands: Sequence[ParallelJaw],
     config: GenerateConfig,
     rng: np.random.Generator,
 ) -> GraspTable:

@@ -16,7 +16,7 @@ from data_gen.labels.label import LabelledGrasps, label_grasps
 from data_gen.scenes.scenes import Scene
 from data_gen.scenes.views import View
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.transforms import invert
 
@@ -36,7 +36,7 @@ class ObjectInView:
         """The object's pixels."""
         return self.view.rendering.instance == self.instance
 
-    def observation(self, hand: ParallelJawGripper) -> Observation:
+    def observation(self, hand: ParallelJaw) -> Observation:
         """What a candidate source sees."""
         view = self.view
         return Observation(view.rendering.depth, view.camera, hand, self.mask, view.world_from_camera)
@@ -47,7 +47,7 @@ def label_fresh_grasps(
     target: int,
     views: Sequence[ObjectInView],
     counts: Int64[np.ndarray, "V"],
-    hand: ParallelJawGripper,
+    hand: ParallelJaw,
     config: GenerateConfig,
     rng: np.random.Generator,
 ) -> list[LabelledGrasps]:
@@ -56,22 +56,23 @@ def label_fresh_grasps(
     proposed = np.array([len(grasps) for grasps, _ in proposals])
     view_of_own = rng.permutation(np.repeat(np.arange(len(views)), counts - proposed))
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
-    own, origin_of_own = sample_candidates(solid, world_from_object, hand, len(view_of_own), config.candidates, rng)
+    own, source_of_own = sample_candidates(solid, world_from_object, hand, len(view_of_own), config.candidates, rng)
     grasps = Grasps.concatenate([own, *(grasps for grasps, _ in proposals)])
-    origin = np.concatenate([origin_of_own, *(origin for _, origin in proposals)])
+    source = np.concatenate([source_of_own, *(source for _, source in proposals)])
     if config.opening_margin is not None:
         grasps_in_object = grasps.transformed(invert(world_from_object))
-        grasps = Grasps(grasps.poses, fitted_opening(solid, grasps_in_object, hand, config.opening_margin).width)
-    labels = label_grasps(scene, target, grasps, origin, hand, config.metrics, config.assumed, rng)
+        fitted = fitted_opening(solid, grasps_in_object, hand, config.opening_margin)
+        grasps = Grasps(grasps.poses, fitted.columns)
+    labels = label_grasps(scene, target, grasps, source, hand, config.metrics, config.assumed, rng)
     view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
     return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
 
 
 def _proposals(
-    view: ObjectInView, count: int, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
+    view: ObjectInView, count: int, hand: ParallelJaw, config: GenerateConfig, rng: np.random.Generator
 ) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
     """What the installed sources propose in a view, in the world of the labels, and the source of each."""
     if not config.candidates.sources or not view.mask.any():
         return Grasps.none(), np.zeros(0, dtype=np.str_)
-    grasps_in_camera, origin = sample_from_sources(view.observation(hand), count, config.candidates, rng)
-    return grasps_in_camera.transformed(invert(view.camera_from_labels)), origin
+    grasps_in_camera, source = sample_from_sources(view.observation(hand), count, config.candidates, rng)
+    return grasps_in_camera.transformed(invert(view.camera_from_labels)), source

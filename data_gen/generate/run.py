@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,25 +15,25 @@ from data_gen.generate.units import Unit, split_objects, unit_hands, unit_names,
 from graspnet.config import config_to_dict
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import gripper_fields
 from graspnet.run.engines import Engine
 from graspnet.run.record import package_versions
 
-__all__ = ["Generation", "OriginCounts", "UnitSummary", "generate", "generate_unit"]
+__all__ = ["Generation", "SourceCounts", "UnitSummary", "generate", "generate_unit"]
 
 
 @dataclass(frozen=True)
-class OriginCounts:
-    """Grasps of one origin: all, those whose hand touches nothing, and those that are positive besides."""
+class SourceCounts:
+    """Grasps of one source: all, those whose hand touches nothing, and those that are positive besides."""
 
     grasps: int
     collision_free: int
     positives: int  # the first metric above the config's threshold
 
     @staticmethod
-    def total(counts: "Iterable[OriginCounts]") -> "OriginCounts":
+    def total(counts: "Iterable[SourceCounts]") -> "SourceCounts":
         """The sums."""
-        return OriginCounts(*(sum(c) for c in zip((0, 0, 0), *map(astuple, counts), strict=True)))
+        return SourceCounts(*(sum(c) for c in zip((0, 0, 0), *map(astuple, counts), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class UnitSummary:
 
     name: str  # the object's or the heap's name
     images: int = 0
-    origins: dict[str, OriginCounts] = field(default_factory=dict)
+    sources: dict[str, SourceCounts] = field(default_factory=dict)
     skipped: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
-    def total(self) -> OriginCounts:
-        """Of all origins together."""
-        return OriginCounts.total(self.origins.values())
+    def total(self) -> SourceCounts:
+        """Of all sources together."""
+        return SourceCounts.total(self.sources.values())
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def generate(
         seed=seed,
         config=config_to_dict(config),
         packages=package_versions(),
-        grippers={hand.name: _gripper_fields(hand) for i in range(len(names)) for hand in unit_hands(config, i, seed)},
+        grippers={hand.name: gripper_fields(hand) for i in range(len(names)) for hand in unit_hands(config, i, seed)},
         splits=splits,
         units=len(names),
     )
@@ -119,20 +119,16 @@ def _work(config: GenerateConfig, writer: DatasetWriter, unit: Unit) -> UnitSumm
         writer.skip(unit.index, unit.name, str(error))
         return UnitSummary(unit.name, skipped=str(error), seconds=time.perf_counter() - start)
     writer.write(unit.index, shard)
-    origins = _origin_counts(shard.grasps, config)
+    sources = _source_counts(shard.grasps, config)
     seconds = time.perf_counter() - start
-    return UnitSummary(unit.name, len(shard.images), origins, left_out=left_out, seconds=seconds)
+    return UnitSummary(unit.name, len(shard.images), sources, left_out=left_out, seconds=seconds)
 
 
-def _origin_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, OriginCounts]:
-    origins, free = np.array(grasps.origin), grasps.collision_free
+def _source_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, SourceCounts]:
+    sources, free = np.array(grasps.source), grasps.clearance.collision_free
     positive = grasps.robustness(config.metrics[0]) > config.threshold
     return {
-        str(name): OriginCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
-        for name in np.unique(origins)
-        for of in [origins == name]
+        str(name): SourceCounts(*(int(np.sum(rows)) for rows in (of, of & free, of & positive)))
+        for name in np.unique(sources)
+        for of in [sources == name]
     }
-
-
-def _gripper_fields(hand: ParallelJawGripper) -> dict[str, object]:
-    return asdict(hand) | {"palm": list(hand.palm)}

@@ -25,15 +25,13 @@ from data_gen.scenes.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert
 
 __all__ = ["generate_object"]
 
 
-def generate_object(
-    name: str, hands: Sequence[ParallelJawGripper], config: GenerateConfig, rng: np.random.Generator
-) -> Shard:
+def generate_object(name: str, hands: Sequence[ParallelJaw], config: GenerateConfig, rng: np.random.Generator) -> Shard:
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
     shape = load_object(config.objects, name, rng)
     if any(METRICS[metric].executed for metric in config.metrics):  # at its own size: pieces once for every scale
@@ -90,7 +88,7 @@ class _LabelledView:
 def _with_fresh_grasps(
     shape: Solid,
     poses: StablePoses,
-    hands: Sequence[ParallelJawGripper],
+    hands: Sequence[ParallelJaw],
     renderer: Renderer,
     config: GenerateConfig,
     rng: np.random.Generator,
@@ -128,7 +126,7 @@ def _put_down(resting: _Resting, scene: SceneConfig, renderer: Renderer, rng: np
 def _with_object_grasps(
     shape: Solid,
     poses: StablePoses,
-    hands: Sequence[ParallelJawGripper],
+    hands: Sequence[ParallelJaw],
     renderer: Renderer,
     config: GenerateConfig,
     rng: np.random.Generator,
@@ -154,7 +152,7 @@ def _with_object_grasps(
 
 
 def _held(
-    solid: Solid, hand: ParallelJawGripper, config: GenerateConfig, rng: np.random.Generator
+    solid: Solid, hand: ParallelJaw, config: GenerateConfig, rng: np.random.Generator
 ) -> tuple[Grasps, HoldLabels]:
     """Grasps in the object frame and whether they hold it."""
     assert config.object_grasps is not None
@@ -167,14 +165,14 @@ def _resting_labels(
     resting: _Resting,
     grasps_in_object: Grasps,
     hold: HoldLabels,
-    hand: ParallelJawGripper,
+    hand: ParallelJaw,
     config: ObjectGraspConfig,
 ) -> LabelledGrasps:
     """The grasps that come from above in this pose, with their clearance there."""
     possible, grasps = turned_to_table(grasps_in_object.transformed(resting.world_from_object), config.max_tilt)
     free = best_clearance(resting.scene, 0, grasps, hand, config)
-    origin = np.full(len(grasps), "antipodal")
-    return LabelledGrasps(grasps, origin, hold[possible].transformed(resting.world_from_object), free)
+    source = np.full(len(grasps), "antipodal")
+    return LabelledGrasps(grasps, source, hold[possible].transformed(resting.world_from_object), free)
 
 
 def _shard(name: str, views: Sequence[_LabelledView]) -> Shard:

@@ -12,7 +12,7 @@ from data_gen.generate.grippers import sample_hands
 from data_gen.generate.heap import HeapMember
 from data_gen.objects.object_source import object_names
 from data_gen.physics.heaps import draw_count
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["Unit", "split_objects", "unit_hands", "unit_names", "work_units"]
 
@@ -43,7 +43,7 @@ def split_objects(config: GenerateConfig, seed: int) -> dict[str, list[str]]:
     return _splits(object_names(config.objects), config.objects.validation_share, seed)
 
 
-def unit_hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJawGripper]:
+def unit_hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJaw]:
     """The hands of a unit, from a stream of their own: the header lists all of them without making the objects."""
     rng = np.random.default_rng([seed, index, 1])
     return sample_hands(config.hands, f"hand_{index:05d}", config.hands_per_view, rng)

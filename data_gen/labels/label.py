@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from data_gen.collision.collision import Clearance, clearance
+from data_gen.collision.collision import clearance
 from data_gen.contact.contacts import Contacts, contact_finder
 from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import MetricEstimate, estimate
+from data_gen.labels.robustness import estimate
 from data_gen.objects.meshes import Solid
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
-from graspnet.dataset import GraspTable, MetricColumns
-from graspnet.grasps.grasps import Grasps, image_from_grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.dataset import Clearance, GraspTable, MetricEstimate
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["HoldLabels", "LabelledGrasps", "hold_labels", "label_grasps", "seen_in_image"]
@@ -45,10 +46,10 @@ class HoldLabels:
 
 @dataclass(frozen=True)
 class LabelledGrasps:
-    """N grasps of one object of a scene, with everything that no camera changes. origin: how each was sampled."""
+    """N grasps of one object of a scene, with everything that no camera changes. source: how each was sampled."""
 
     grasps_in_world: Grasps
-    origin: Shaped[np.ndarray, "N"]
+    source: Shaped[np.ndarray, "N"]
     hold: HoldLabels  # contacts in the world
     clearance: Clearance
 
@@ -56,17 +57,16 @@ class LabelledGrasps:
         return len(self.grasps_in_world)
 
     def __getitem__(self, index: Index) -> "LabelledGrasps":
-        free = self.clearance
-        free = Clearance(free.fingers[index], free.palm[index], free.table[index], free.neighbours[index])
-        return LabelledGrasps(self.grasps_in_world[index], self.origin[index], self.hold[index], free)
+        grasps, source = self.grasps_in_world[index], self.source[index]
+        return LabelledGrasps(grasps, source, self.hold[index], self.clearance[index])
 
 
 def label_grasps(
     scene: Scene,
     target: int,
     grasps_in_world: Grasps,
-    origin: Shaped[np.ndarray, "N"],
-    gripper: ParallelJawGripper,
+    source: Shaped[np.ndarray, "N"],
+    gripper: ParallelJaw,
     metrics: Sequence[str],
     assumed: MetricConfig,
     rng: np.random.Generator,
@@ -80,13 +80,13 @@ def label_grasps(
     gravity_in_object = world_from_object[:3, :3].T @ np.array([0.0, 0.0, -1.0])
     hold = hold_labels(solid, grasps_in_object, gripper, gravity_in_object, metrics, assumed, rng)
     free = clearance(scene, target, grasps_in_world, gripper)
-    return LabelledGrasps(grasps_in_world, origin, hold.transformed(world_from_object), free)
+    return LabelledGrasps(grasps_in_world, source, hold.transformed(world_from_object), free)
 
 
 def hold_labels(
     solid: Solid,
     grasps_in_object: Grasps,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     gravity_in_object: Float64[np.ndarray, "3"],
     metrics: Sequence[str],
     assumed: MetricConfig,
@@ -116,17 +116,14 @@ def seen_in_image(
         image=np.full(count, image),
         instance=np.full(count, instance),
         camera_from_grasp=grasps_in_camera.poses,
-        width=grasps_in_camera.width,
+        columns=grasps_in_camera.columns,
         center=seen.center,
         angle=seen.angle,
         depth=seen.depth,
         contacts=transform_points(camera_from_world, labels.hold.contacts.points.reshape(-1, 3)).reshape(-1, 2, 3),
         contact_found=labels.hold.contacts.found,
-        clearance_fingers=labels.clearance.fingers,
-        clearance_palm=labels.clearance.palm,
-        clearance_table=labels.clearance.table,
-        clearance_neighbours=labels.clearance.neighbours,
-        origin=tuple(labels.origin.tolist()),
+        clearance=labels.clearance,
+        source=tuple(labels.source.tolist()),
         gripper=(gripper,) * count,
-        metrics={k: MetricColumns(m.mean, m.variance, m.samples) for k, m in labels.hold.metrics.items()},
+        metrics=labels.hold.metrics,
     )

@@ -18,7 +18,7 @@ from data_gen.contact.wrenches import WrenchConfig
 from data_gen.labels.tugs import TugConfig, Tugs, tug
 from data_gen.labels.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
 from data_gen.objects.meshes import Solid
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["METRICS", "ClosedGrasps", "GraspMetric", "MetricConfig"]
 
@@ -40,7 +40,7 @@ class ClosedGrasps:
 
     samples: PerturbedGrasps
     solid: Solid
-    gripper: ParallelJawGripper
+    gripper: ParallelJaw
     gravity_in_object: Float64[np.ndarray, "3"]  # unit
     config: MetricConfig
 

@@ -13,37 +13,23 @@ from jaxtyping import Bool, Float64, Int64
 from data_gen.labels.metrics import METRICS, ClosedGrasps, MetricConfig
 from data_gen.labels.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
 from data_gen.objects.meshes import Solid
+from graspnet.dataset import MetricEstimate
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 
-__all__ = ["MetricEstimate", "estimate"]
+__all__ = ["estimate"]
 
 _CHUNK = 6400  # samples at a time: their arrays stay in the processor's cache
 _PRIOR = 0.5  # sample of 0 and of 1 that the interval counts besides (Jeffreys): equal samples are no certainty
 _NORMAL_95 = 1.96  # standard errors in half of a 95 % interval
 
 
-@dataclass(frozen=True)
-class MetricEstimate:
-    """Of N grasps: mean and variance of a metric over `samples` samples (the variance of one, not of the mean).
-
-    A metric that is not robust has one sample and variance 0.
-    """
-
-    mean: Float64[np.ndarray, "N"]
-    variance: Float64[np.ndarray, "N"]
-    samples: Int64[np.ndarray, "N"]
-
-    def __getitem__(self, rows: Int64[np.ndarray, "M"] | Bool[np.ndarray, "N"]) -> "MetricEstimate":
-        return MetricEstimate(self.mean[rows], self.variance[rows], self.samples[rows])
-
-
 def estimate(
     metrics: Sequence[str],
     solid: Solid,
     grasps_in_object: Grasps,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     gravity_in_object: Float64[np.ndarray, "3"],
     config: MetricConfig,
     rng: np.random.Generator,

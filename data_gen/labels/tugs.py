@@ -18,7 +18,7 @@ from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, transform_points
 
 __all__ = ["LABEL_PICK", "TugConfig", "Tugs", "tug"]
@@ -78,7 +78,7 @@ class Tugs:
 def tug(
     samples: PerturbedGrasps,
     solid: Solid,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     gravity_in_object: Float64[np.ndarray, "3"],
     config: TugConfig,
 ) -> Tugs:
@@ -97,7 +97,7 @@ def tug(
     held_force = np.zeros((count, executions))
     for n, k in np.ndindex(count, executions):
         experiment.load(float(mass[k]), float(samples.friction[n, k]), samples.center_of_mass[n, k])
-        grasp_in_world = Grasps(poses[n, k][None], samples.width[n])
+        grasp_in_world = Grasps.of_jaws(poses[n, k][None], samples.width[n])
         if world.pick(world_from_object, grasp_in_world).success:
             held_force[n, k] = experiment.held_force()
     return Tugs(held_force, np.tile(GRAVITY * mass, (count, 1)))

@@ -15,7 +15,7 @@ from data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshe
 from data_gen.objects.procedural import FAMILIES, check_family, make_solid
 from data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import perpendicular_to
 
 __all__ = [
@@ -121,7 +121,7 @@ def posed_for_hand(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
     config: ObjectConfig,
-    hand: ParallelJawGripper,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """The scale that `config.scaling` asks for, and the pose so scaled.
@@ -132,12 +132,12 @@ def posed_for_hand(
     if config.scaling == "as_is":
         return 1.0, world_from_object
     if config.scaling == "graspable_width":
-        scale = rng.uniform(*config.graspable_width) * hand.max_width / outline_width(solid, world_from_object)
+        scale = rng.uniform(*config.graspable_width) * gripper.max_width / outline_width(solid, world_from_object)
     elif config.scaling == "fit_gripper":
-        scale = config.fit * hand.max_width / float(sides(solid)[1])
+        scale = config.fit * gripper.max_width / float(sides(solid)[1])
     else:
         scale = config.smallest_side / float(sides(solid)[0])
-    scale = min(scale, config.largest_extent * hand.max_width / float(max(solid.mesh.extents)))
+    scale = min(scale, config.largest_extent * gripper.max_width / float(max(solid.mesh.extents)))
     scaled_pose = world_from_object.copy()
     scaled_pose[:3, 3] *= scale
     return scale, scaled_pose
@@ -147,12 +147,12 @@ def posed_at_random(
     solid: Solid,
     minimum_probability: float,
     config: ObjectConfig,
-    hand: ParallelJawGripper,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
 ) -> tuple[float, Float64[np.ndarray, "4 4"]]:
     """What `posed_for_hand` gives, in a stable pose drawn by its probability from those at least that likely."""
     poses = stable_poses(solid, minimum_probability)
-    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, hand, rng)
+    return posed_for_hand(solid, poses.world_from_object[poses.draw(1, rng)[0]], config, gripper, rng)
 
 
 def outline_width(solid: Solid, world_from_object: Float64[np.ndarray, "4 4"]) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_gen.physics.bodies import HAND, OBJECT
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import transform_points
 
@@ -37,7 +37,7 @@ class HandDriveConfig:
     carriage_rate: float = 30.0  # rad/s; the position servo is no faster (carriage_feedforward says why)
 
 
-def add_hand(spec: Any, gripper: ParallelJawGripper, config: HandDriveConfig) -> None:
+def add_hand(spec: Any, gripper: ParallelJaw, config: HandDriveConfig) -> None:
     """Add the open hand to an MjSpec: bodies `carriage`, `palm`, `finger_left`, `finger_right`; joints and position
     actuators CARRIAGE and JAWS; touch sensors (N) `touch_palm`, `touch_left`, `touch_right`. It has no weight."""
     mujoco = load_mujoco()
@@ -76,7 +76,7 @@ def carriage_feedforward(
     return config.carriage_mass * (acceleration + 2 * config.carriage_rate * velocity)
 
 
-def lowest_corner(gripper: ParallelJawGripper, world_from_grasp: Float64[np.ndarray, "4 4"], width: float) -> float:
+def lowest_corner(gripper: ParallelJaw, world_from_grasp: Float64[np.ndarray, "4 4"], width: float) -> float:
     """Find how high above the table the lowest corner of the hand's boxes is, open to `width`; negative below it."""
     low, high = gripper.boxes(np.array([width]))
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)

@@ -25,7 +25,7 @@ from data_gen.physics.world import SolverConfig, World, harden, world_spec
 from data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, rigid, transform_points
 
 __all__ = ["ClutterWorld", "HandWorld", "PickConfig", "PickWorld"]
@@ -68,7 +68,7 @@ class HandWorld(World):
     def __init__(
         self,
         solids: Sequence[Solid],
-        gripper: ParallelJawGripper,
+        gripper: ParallelJaw,
         config: PickConfig | None,
         densities: Sequence[float],
         friction: float,
@@ -182,7 +182,7 @@ class PickWorld(HandWorld):
     def __init__(
         self,
         solid: Solid,
-        gripper: ParallelJawGripper,
+        gripper: ParallelJaw,
         config: PickConfig | None = None,
         density: float = DENSITY,
         friction: float = 0.5,
@@ -230,7 +230,7 @@ class ClutterWorld(HandWorld):
     def __init__(
         self,
         solids: Sequence[Solid],
-        gripper: ParallelJawGripper,
+        gripper: ParallelJaw,
         config: PickConfig | None = None,
         densities: Sequence[float] = (),
         friction: float = 0.5,
@@ -421,7 +421,7 @@ def _with_hand(
     solids: Sequence[Solid],
     masses: Sequence[float],
     bin_: Bin | None,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     config: PickConfig,
     friction: float,
 ) -> Any:

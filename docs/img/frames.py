@@ -17,8 +17,9 @@ from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.drawing import draw_depth, save_png
-from graspnet.grasps.grasps import Grasps, image_from_grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about, transform_points, unit
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def draw_image(axes: Axes) -> None:
     with RaycastRenderer() as renderer:
         depth = renderer.render(Scene((solid,), world_from_object[None]), camera, world_from_camera).depth
     draw_depth(axes, depth, limits=(0.30, 0.62))
-    grasp = Grasps(camera_from_grasp[None], np.array([WIDTH]))
+    grasp = Grasps.of_jaws(camera_from_grasp[None], np.array([WIDTH]))
     image = image_from_grasps(grasp, camera)
     (u, v), angle = image.center[0], float(image.angle[0])
     ends = transform_points(camera_from_grasp, np.array([[0, -WIDTH / 2, 0], [0, WIDTH / 2, 0]]))

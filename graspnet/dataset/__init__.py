@@ -1,6 +1,6 @@
 """A dataset on disk: whole clean depth images, and for every image a table of labelled grasps.
 
-    DATASET/dataset.json                 version, config, hands, cameras, splits, counts; `complete` once all is there
+    DATASET/dataset.json                 version, config, grippers, cameras, splits, counts; `complete` at the end
     DATASET/shards/00012/images.parquet  one row an image: camera, its pose, the bin
                         /objects.parquet one row an object in an image: what it is and where
                         /grasps.parquet  one row a grasp
@@ -12,19 +12,21 @@ Crops are not stored: `graspnet.crops.crops` cuts them, so that noise, crop size
 training time. Files are plain Parquet and Zarr 3, readable without us; docs/dataset.md tells every column.
 """
 
+from graspnet.dataset.labels import Clearance, MetricEstimate
 from graspnet.dataset.reader import Dataset
 from graspnet.dataset.records import DatasetHeader
-from graspnet.dataset.shard import DepthImages, GraspTable, MetricColumns, SceneObjects, Shard
+from graspnet.dataset.shard import DepthImages, GraspTable, SceneObjects, Shard
 from graspnet.dataset.shard_files import quantised
 from graspnet.dataset.writer import DatasetWriter
 
 __all__ = [
+    "Clearance",
     "Dataset",
     "DatasetHeader",
     "DatasetWriter",
     "DepthImages",
     "GraspTable",
-    "MetricColumns",
+    "MetricEstimate",
     "SceneObjects",
     "Shard",
     "quantised",

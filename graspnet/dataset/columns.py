@@ -1,19 +1,33 @@
 """The columns of a dataset's tables: their names, types, units and meanings. docs/dataset.md prints the same.
 
-A column of a `shape` holds fixed-size lists: matrices row by row. Grasps are many and hold 32-bit floats; images and
-objects are few and hold 64.
+The kind of gripper says what grasps have besides a pose, and which of its parts have a clearance. A column of a `shape`
+holds fixed-size lists: matrices row by row. Grasps are many and hold 32-bit floats; images and objects are few and hold
+64.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from graspnet.errors import InputError
+from graspnet.grippers.gripper import gripper_class
 
-__all__ = ["GRASPS", "IMAGES", "METRIC", "OBJECTS", "Column", "arrays_from_table", "metric_names", "table_from_arrays"]
+__all__ = [
+    "CLEARANCE",
+    "IMAGES",
+    "METRIC",
+    "OBJECTS",
+    "Column",
+    "arrays_from_table",
+    "grasp_columns",
+    "metric_names",
+    "table_from_arrays",
+]
+
+CLEARANCE = "clearance_"  # the names of all columns of clearances begin so
 
 
 @dataclass(frozen=True)
@@ -60,30 +74,36 @@ OBJECTS = (
     Column("world_from_object", "float64", "m", "pose of the scaled mesh", (4, 4)),
 )  # fmt: skip
 
-GRASPS = (
-    Column("image", "int64", "", "row of images.parquet"),
-    Column("instance", "int64", "", "which object of the image the grasp is meant for"),
-    Column("camera_from_grasp", "float32", "m", "pose of the grasp frame: z = approach, y = closing axis", (4, 4)),
-    Column("width", "float32", "m", "commanded opening while approaching"),
-    Column("center", "float32", "px", "(u, v) of the grasp's origin in the image", (2,)),
-    Column("angle", "float32", "rad", "of the closing axis in the image, from +u towards +v, in [-π/2, π/2)"),
-    Column("depth", "float32", "m", "z of the grasp's origin in the camera frame"),
-    Column("contacts", "float32", "m",
-           "where the unperturbed pads touch, jaw at -y first, camera frame; NaN where they do not", (2, 3)),
-    Column("contact_found", "bool", "", "whether both pads touch the object"),
-    Column("clearance_fingers", "float32", "m", "signed, fingers to object; negative = overlap; within ±0.02"),
-    Column("clearance_palm", "float32", "m", "signed, palm to object, within ±0.02"),
-    Column("clearance_table", "float32", "m", "signed, hand to table"),
-    Column("clearance_neighbours", "float32", "m", "signed, hand to others and bin walls, ±0.02; +inf without any"),
-    Column("origin", "string", "", "how the candidate was sampled"),
-    Column("gripper", "string", "", "the hand, a name of dataset.json's grippers"),
-)  # fmt: skip
-
 METRIC = (
     Column("METRIC_mean", "float32", "", "mean over perturbed samples, or a plain metric's value; not thresholded"),
     Column("METRIC_variance", "float32", "", "of one sample, not of the mean; 0 of a plain metric"),
     Column("METRIC_samples", "int64", "", "how many samples; 1 of a plain metric"),
 )
+
+
+def grasp_columns(kind: str, metrics: Iterable[str] = ()) -> tuple[Column, ...]:
+    """The columns of a table of grasps of a kind of gripper, labelled with these metrics."""
+    gripper = gripper_class(kind)
+    return (
+        Column("image", "int64", "", "row of images.parquet"),
+        Column("instance", "int64", "", "which object of the image the grasp is meant for"),
+        Column("camera_from_grasp", "float32", "m", "pose of the grasp frame: z = approach", (4, 4)),
+        *(Column(own.name, "float32", own.unit, own.meaning) for own in gripper.columns),
+        Column("center", "float32", "px", "(u, v) of the grasp's origin in the image", (2,)),
+        Column("angle", "float32", "rad", "of the grasp frame's y in the image, from +u towards +v, in [-π/2, π/2)"),
+        Column("depth", "float32", "m", "z of the grasp's origin in the camera frame"),
+        Column("contacts", "float32", "m", "where the unperturbed grasp touches, camera frame; NaN where it does not",
+               (gripper.contacts, 3)),
+        Column("contact_found", "bool", "", "whether it touches the object in all of these points"),
+        *(Column(f"{CLEARANCE}{part}", "float32", "m", f"signed, {part} to object; negative = overlap; within ±0.02")
+          for part in gripper.parts),
+        Column(f"{CLEARANCE}table", "float32", "m", "signed, gripper to table"),
+        Column(f"{CLEARANCE}neighbours", "float32", "m",
+               "signed, gripper to others and bin walls, ±0.02; +inf without any"),
+        Column("source", "string", "", "how the candidate was sampled"),
+        Column("gripper", "string", "", "a name of dataset.json's grippers"),
+        *(replace(column, name=column.name.replace("METRIC", metric)) for metric in metrics for column in METRIC),
+    )  # fmt: skip
 
 
 def table_from_arrays(columns: Sequence[Column], values: Mapping[str, Any]) -> pa.Table:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from graspnet.dataset.records import (
+    HEADER,
     RECORD,
     REMEDY,
     DatasetHeader,
@@ -18,7 +19,7 @@ from graspnet.dataset.records import (
 from graspnet.dataset.shard import Shard
 from graspnet.dataset.shard_files import shard_from_files
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.gripper import Gripper, parse_gripper
 from graspnet.run.storage import Folder, open_folder
 
 __all__ = ["Dataset"]
@@ -58,7 +59,7 @@ class Dataset:
         if broken:
             raise InputError(broken[0])
         try:
-            return shard_from_files(files)
+            return shard_from_files(files, self.header.kind)
         except InputError as error:
             raise InputError(f"{self._place(index)}/{error}") from None
 
@@ -85,10 +86,14 @@ class Dataset:
             raise InputError(f"{self.folder}: no split {name!r}; it has {', '.join(self.header.splits)}")
         return self.header.splits[name]
 
-    def gripper(self, name: str) -> ParallelJawGripper:
+    def gripper(self, name: str) -> Gripper:
         """One of the grippers that the grasps were labelled for."""
-        fields_ = dict(self.header.grippers[name])
-        return ParallelJawGripper(**(fields_ | {"palm": tuple(fields_["palm"])}))
+        return self._grippers[name]
+
+    @cached_property
+    def _grippers(self) -> dict[str, Gripper]:
+        place = f"{self.folder}/{HEADER}"
+        return {name: parse_gripper(values, place) for name, values in self.header.grippers.items()}
 
     def _place(self, index: int) -> str:
         return f"{self.folder}/shards/{self.shard_names[index]}"

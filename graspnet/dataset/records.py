@@ -29,7 +29,8 @@ __all__ = [
     "shard_folder",
 ]
 
-VERSION = 2
+VERSION = 3
+READABLE = (2, 3)  # version 2 knows one kind of gripper, and does not name it
 HEADER = "dataset.json"
 RECORD = "shard.json"
 REMEDY = "`graspnet generate --resume` makes the shard again"
@@ -55,7 +56,7 @@ class DatasetHeader:
     seed: int
     config: dict[str, Any]
     packages: dict[str, str]
-    grippers: dict[str, dict[str, Any]]
+    grippers: dict[str, dict[str, Any]]  # by name, in the keys of a gripper file; all of one kind
     splits: dict[str, list[str]]  # split -> names of objects; no object is in two
     pixel_pitch: float = 1.0  # camera pixels that a pixel of the images spans; more than 1 in imported crops
     units: int  # work units, each one shard
@@ -64,6 +65,17 @@ class DatasetHeader:
     cameras: Ranges = field(default_factory=dict)  # over all images
     skipped: dict[str, str] = field(default_factory=dict)  # unit -> why it has no shard
     shards: dict[str, ShardEntry] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The kind of all grippers. InputError: they are of several, or there is none."""
+        kinds = sorted({str(gripper.get("kind")) for gripper in self.grippers.values()})
+        if len(kinds) != 1:
+            raise InputError(
+                f"dataset {self.name}: its grippers are of {', '.join(kinds) or 'no kind'}; a dataset has grippers of "
+                "one kind: make one for each"
+            )
+        return kinds[0]
 
     @property
     def fingerprint(self) -> str:
@@ -147,12 +159,16 @@ def read_header(folder: Folder) -> DatasetHeader | None:
     except ValueError as error:
         raise InputError(f"{folder}/{HEADER}: not JSON ({error}); make the dataset again") from None
     version = data.get("version") if isinstance(data, dict) else None
-    if version != VERSION:
+    if version not in READABLE:
+        readable = " and ".join(map(str, READABLE))
         raise InputError(
-            f"{folder}/{HEADER}: schema version {version}; this graspnet reads {VERSION}; make the dataset again"
+            f"{folder}/{HEADER}: schema version {version}; this graspnet reads {readable}; make the dataset again"
         )
     try:
-        return DatasetHeader(**data | {"shards": {name: ShardEntry(**e) for name, e in data["shards"].items()}})
+        kind = {"kind": "parallel_jaw"} if version == 2 else {}
+        grippers = {name: kind | gripper for name, gripper in data["grippers"].items()}
+        shards = {name: ShardEntry(**entry) for name, entry in data["shards"].items()}
+        return DatasetHeader(**data | {"grippers": grippers, "shards": shards})
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{folder}/{HEADER}: {error}") from None
 

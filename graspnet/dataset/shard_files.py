@@ -1,7 +1,7 @@
 """A shard as files and back: tables in Parquet, images in Zarr. Everything goes through memory, wherever it is kept."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,24 @@ from zarr.storage import MemoryStore
 
 from graspnet.camera import Camera
 from graspnet.dataset.columns import (
-    GRASPS,
+    CLEARANCE,
     IMAGES,
-    METRIC,
     OBJECTS,
     Column,
     arrays_from_table,
+    grasp_columns,
     metric_names,
     table_from_arrays,
 )
-from graspnet.dataset.shard import DepthImages, GraspTable, MetricColumns, SceneObjects, Shard
+from graspnet.dataset.labels import Clearance, MetricEstimate
+from graspnet.dataset.shard import DepthImages, GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
+from graspnet.grippers.gripper import gripper_class
 
 __all__ = ["DEPTH_UNIT", "quantised", "shard_from_files", "shard_to_files"]
 
 DEPTH_UNIT = 1e-4  # metres; a uint16 then reaches 6.5 m
+FORMER_NAMES = {"origin": "source"}  # columns of grasps.parquet that version 2 calls otherwise
 LEVEL = 6  # of zstd: levels up to 5 need a third more space for depth images, and 9 saves another 7 % at 1.4x the time
 
 
@@ -39,29 +42,31 @@ def quantised(depth: Float32[np.ndarray, "*B H W"]) -> Float32[np.ndarray, "*B H
     return _from_units(_to_units(depth))
 
 
-def shard_to_files(shard: Shard) -> dict[str, bytes]:
-    """The contents of the shard's files, by name; the same shard gives the same bytes."""
+def shard_to_files(shard: Shard, kind: str) -> dict[str, bytes]:
+    """The contents of the shard's files, by name; the same shard gives the same bytes. kind: of its grippers."""
     cameras = {f"camera_{f.name}": [getattr(c, f.name) for c in shard.images.cameras] for f in fields(Camera)}
-    grasps = vars(shard.grasps)
+    grasps = vars(shard.grasps) | dict(shard.grasps.columns)
+    grasps |= {f"{CLEARANCE}{name}": values for name, values in shard.grasps.clearance.each.items()}
     for name, metric in shard.grasps.metrics.items():
-        grasps = grasps | {f"{name}_{part}": values for part, values in vars(metric).items()}
+        grasps |= {f"{name}_{part}": values for part, values in vars(metric).items()}
     return {
         "images.parquet": _parquet(table_from_arrays(IMAGES, vars(shard.images) | cameras)),
         "objects.parquet": _parquet(table_from_arrays(OBJECTS, vars(shard.objects))),
-        "grasps.parquet": _parquet(table_from_arrays(_grasp_columns(shard.grasps.metrics), grasps)),
+        "grasps.parquet": _parquet(table_from_arrays(grasp_columns(kind, shard.grasps.metrics), grasps)),
         **_zarr("depth.zarr", _to_units(shard.images.depth)),
         **_zarr("instance.zarr", shard.images.instance),
     }
 
 
-def shard_from_files(files: Mapping[str, bytes]) -> Shard:
-    """The shard in these files. InputError: a column is absent or of another type."""
+def shard_from_files(files: Mapping[str, bytes], kind: str) -> Shard:
+    """The shard in these files, whose grippers are of a kind. InputError: a column is absent or of another type."""
     images, objects, grasps = (_table(files, f"{name}.parquet") for name in ("images", "objects", "grasps"))
+    grasps = grasps.rename_columns([FORMER_NAMES.get(name, name) for name in grasps.column_names])
     metrics = metric_names(grasps)
     return Shard(
         _images(_arrays("images.parquet", IMAGES, images), _array(files, "depth.zarr"), _array(files, "instance.zarr")),
         SceneObjects(**_arrays("objects.parquet", OBJECTS, objects)),
-        _grasps(_arrays("grasps.parquet", _grasp_columns(metrics), grasps), metrics),
+        _grasps(_arrays("grasps.parquet", grasp_columns(kind, metrics), grasps), kind, metrics),
     )
 
 
@@ -84,11 +89,6 @@ def _arrays(name: str, columns: tuple[Column, ...], table: pa.Table) -> dict[str
         raise InputError(f"{name}: {error}") from None
 
 
-def _grasp_columns(metrics: Iterable[str]) -> tuple[Column, ...]:
-    named = (replace(c, name=c.name.replace("METRIC", metric)) for metric in metrics for c in METRIC)
-    return (*GRASPS, *named)
-
-
 def _images(
     columns: dict[str, Any], depth: UInt16[np.ndarray, "n H W"], instance: UInt8[np.ndarray, "n H W"]
 ) -> DepthImages:
@@ -97,10 +97,13 @@ def _images(
     return DepthImages(_from_units(depth), instance, cameras, columns["world_from_camera"], columns["bin"])
 
 
-def _grasps(columns: dict[str, Any], metrics: Iterable[str]) -> GraspTable:
-    parts = [f.name for f in fields(MetricColumns)]
-    named = {metric: MetricColumns(*(columns.pop(f"{metric}_{part}") for part in parts)) for metric in metrics}
-    return GraspTable(**columns, metrics=named)
+def _grasps(columns: dict[str, Any], kind: str, metrics: Iterable[str]) -> GraspTable:
+    own = {column.name: columns.pop(column.name) for column in gripper_class(kind).columns}
+    clearances = [name for name in columns if name.startswith(CLEARANCE)]
+    clearance = Clearance.of({name.removeprefix(CLEARANCE): columns.pop(name) for name in clearances})
+    parts = [f.name for f in fields(MetricEstimate)]
+    named = {metric: MetricEstimate(*(columns.pop(f"{metric}_{part}") for part in parts)) for metric in metrics}
+    return GraspTable(**columns, columns=own, clearance=clearance, metrics=named)
 
 
 def _zarr(name: str, images: np.ndarray) -> dict[str, bytes]:

@@ -40,12 +40,12 @@ class DatasetWriter:
 
     So a killed run leaves whole shards and beginnings of others, which `resume` deletes; and to write a shard again
     is harmless, for the same unit has the same bytes. InputError: the folder holds a dataset already (`resume`
-    continues one of the same config, seed, objects and packages).
+    continues one of the same version, config, seed, objects and packages), or grippers are of several kinds.
     """
 
     def __init__(self, folder: str | Path, header: DatasetHeader, resume: bool = False) -> None:
         self.folder = open_folder(folder)
-        self.header = header
+        self.header, self.kind = header, header.kind
         found = read_header(self.folder)
         if found is not None:
             if not resume:
@@ -63,7 +63,7 @@ class DatasetWriter:
 
     def write(self, unit: int, shard: Shard) -> None:
         """Write one unit's shard."""
-        files, place = shard_to_files(shard), shard_folder(unit)
+        files, place = shard_to_files(shard, self.kind), shard_folder(unit)
         self.folder.write({f"{place}/{name}": data for name, data in files.items()})
         self.folder.write({f"{place}/{RECORD}": record_of(shard, files).to_bytes()})
 
@@ -113,7 +113,7 @@ class DatasetWriter:
 
 
 def _check_same_run(found: DatasetHeader, asked: DatasetHeader, folder: str | Path) -> None:
-    for name in ("config", "seed", "splits", "packages"):
+    for name in ("version", "config", "seed", "splits", "packages"):
         if getattr(found, name) != json.loads(json.dumps(getattr(asked, name))):
             raise InputError(
                 f"{folder}/{HEADER}: was begun with another {name}; --resume needs the same one, or a new --output"

@@ -1,20 +1,35 @@
 """A parallel-jaw gripper: two boxes for fingers and one for the palm, in the grasp frame (z approach, y closing)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
-from graspnet.config import parse_config, preset_path, read_mapping
 from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.gripper import Boxes, GraspColumn, Gripper, Outline, load_gripper
 
-__all__ = ["ParallelJawGripper", "load_gripper"]
+__all__ = ["ParallelJaw", "load_parallel_jaw"]
+
+TOLERANCE = 1e-6  # metres; a width of 32 bits, or one that was printed, may pass max_width by so much
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParallelJawGripper:
-    """Sizes in metres. The pads' centre is z = 0 of the grasp frame, the fingertips z = +pad_to_tip."""
+class ParallelJaw(Gripper):
+    """Sizes in metres. The pads' centre is z = 0 of the grasp frame, the fingertips z = +pad_to_tip.
+
+    Contacts of a grasp: where the pads touch, the jaw at −y first.
+    """
+
+    kind: ClassVar[str] = "parallel_jaw"
+    columns: ClassVar[tuple[GraspColumn, ...]] = (
+        GraspColumn("width", "m", "commanded opening while approaching", "(0, max_width]"),
+    )
+    parts: ClassVar[tuple[str, ...]] = ("fingers", "palm")
+    contacts: ClassVar[int] = 2
 
     name: str = "gripper"
     max_width: float  # largest opening between the pads
@@ -41,6 +56,18 @@ class ParallelJawGripper:
             raise InputError(f"palm is {self.palm}; its three sizes must be positive (metres)")
         if not 0 <= self.friction < np.inf:
             raise InputError(f"friction is {self.friction}; it must be zero or positive")
+
+    @staticmethod
+    def of(gripper: Gripper) -> "ParallelJaw":
+        """The gripper, for code that knows parallel jaws only. InputError: it is of another kind."""
+        if not isinstance(gripper, ParallelJaw):
+            raise InputError(f"this part knows {ParallelJaw.kind} only; the gripper {gripper.name!r} is {gripper.kind}")
+        return gripper
+
+    @property
+    def span(self) -> float:
+        """The largest opening."""
+        return self.max_width
 
     @property
     def palm_face(self) -> float:
@@ -70,12 +97,32 @@ class ParallelJawGripper:
         finger = (self.finger_thickness, self.finger_breadth, self.finger_length, self.pad_to_tip)
         return np.array([self.max_width, *finger, *(size / 2 for size in self.palm)], dtype=np.float64)
 
+    def possible(self, columns: Mapping[str, Float64[np.ndarray, "N"]]) -> Bool[np.ndarray, "N"]:
+        """Which widths the jaws can open to."""
+        width = columns["width"]
+        return np.asarray((width > 0) & (width <= self.max_width + TOLERANCE))
 
-def load_gripper(source: str | Path) -> ParallelJawGripper:
-    """A gripper from a preset's name (`yumi`, `panda` …) or a YAML or JSON file (docs/formats.md)."""
-    path = preset_path("grippers", source)
-    data = read_mapping(path, "keys such as kind, max_width, finger_length")
-    kind = data.pop("kind", None)
-    if kind != "parallel_jaw":
-        raise InputError(f"{path}: kind is {kind!r}; this version knows parallel_jaw")
-    return parse_config(ParallelJawGripper, {"name": path.stem} | data, str(path))
+    @property
+    def demand(self) -> str:
+        """Where a width must lie."""
+        return f"a grasp's width must lie in (0, {self.max_width}], the hand's opening (metres)"
+
+    def solids(self, grasps: Grasps) -> Boxes:
+        """The fingers, as far apart as each grasp's width says, and the palm."""
+        return Boxes(("fingers", "fingers", "palm"), *self.boxes(grasps.width))
+
+    def outline(self, grasps: Grasps) -> Outline:
+        """Cross-sections of the fingers at the pads' centre (breadth x thickness), the finger at −y first, and the line
+        along which they close."""
+        low, high = (corners[:, :2] for corners in self.boxes(grasps.width))  # without the palm
+        x = np.stack([low[..., 0], high[..., 0], high[..., 0], low[..., 0]], axis=-1)
+        y = np.stack([low[..., 1], low[..., 1], high[..., 1], high[..., 1]], axis=-1)
+        half = grasps.width / 2
+        zero = np.zeros_like(half)
+        ends = [np.stack([zero, sign * half, zero], axis=-1) for sign in (-1, 1)]
+        return Outline(np.stack([x, y, np.zeros_like(x)], axis=-1), np.stack(ends, axis=1)[:, None])
+
+
+def load_parallel_jaw(source: str | Path) -> ParallelJaw:
+    """A parallel jaw from a preset's name or a file. InputError: that file's gripper is of another kind."""
+    return ParallelJaw.of(load_gripper(source))

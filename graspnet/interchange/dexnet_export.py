@@ -49,7 +49,7 @@ def export_dexnet(dataset: Dataset, output: Path, version: str = "2.0", metric: 
     for shard in dataset.shards():
         crops = _crops(shard, layout, dataset.header.pixel_pitch)
         poses = {layout.poses: _hand_poses(shard, dataset.header.pixel_pitch).to_columns(layout)}
-        numbers = labels.of(shard) | {"collision_free": shard.grasps.collision_free}
+        numbers = labels.of(shard) | {"collision_free": shard.grasps.clearance.collision_free}
         values = {theirs: shard.grasps.robustness(ours) for ours, theirs in metrics.items()}
         writer.append(crops | poses | _cameras(shard, dataset.header.pixel_pitch) | numbers | values)
         yield len(shard.grasps)
@@ -169,7 +169,7 @@ def _hand_poses(shard: Shard, pitch: float) -> HandPoses:
         depth=grasps.depth,
         angle=np.arctan2(along[:, 1], along[:, 0]) % (2 * np.pi),
         from_principal_point=(grasps.center - intrinsics[:, 2:]) * pitch,
-        width_px=grasps.width * intrinsics[:, :2].mean(axis=1) * pitch / grasps.depth,
+        width_px=grasps.columns["width"] * intrinsics[:, :2].mean(axis=1) * pitch / grasps.depth,
         approach_angle=np.arccos(np.clip(grasps.camera_from_grasp[:, 2, 2], -1, 1)),
     )
 

@@ -8,7 +8,7 @@ clearances the sign alone is known: they are +inf or -inf metres.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,17 +18,20 @@ from jaxtyping import Float64, Int64
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict
 from graspnet.dataset import (
+    Clearance,
     DatasetHeader,
     DatasetWriter,
     DepthImages,
     GraspTable,
-    MetricColumns,
+    MetricEstimate,
     SceneObjects,
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
+from graspnet.grippers.gripper import gripper_fields
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.interchange.dexnet import (
     LAYOUTS,
     OUR_METRICS,
@@ -80,13 +83,13 @@ class DexNetImport:
         self._groups = _groups(self._tensors, self._layout, config.split_by)
         splits = _stored_splits(self._tensors, self._groups) or _drawn_splits(self._groups, config, seed)
         self._units = _units(self._groups, splits)
-        gripper = load_gripper(config.gripper)
+        gripper = load_parallel_jaw(config.gripper)
         header = DatasetHeader(
             name=source.resolve().name,
             seed=seed,
             config={"import": "dexnet"} | config_to_dict(config),
             packages=package_versions(),
-            grippers={gripper.name: asdict(gripper)},
+            grippers={gripper.name: gripper_fields(gripper)},
             splits=splits,
             units=len(self._units),
             pixel_pitch=WINDOW_PX / self._tensors.read(self._layout.images, 0).shape[1],
@@ -107,7 +110,7 @@ class DexNetImport:
 
     def __iter__(self) -> Iterator[int]:
         """Write what is missing, and yield how many datapoints each shard has; the dataset is complete at the end."""
-        gripper = load_gripper(self._config.gripper)
+        gripper = load_parallel_jaw(self._config.gripper)
         for index in self._left:
             file, rows = self._units[index]
             arrays = {name: self._tensors.read(name, file)[rows] for name in self._tensors.paths}
@@ -189,7 +192,7 @@ def _units(groups: _Groups, splits: Mapping[str, list[str]]) -> list[tuple[int, 
 
 
 def _shard(
-    arrays: Arrays, names: tuple[str, ...], layout: Layout, gripper: ParallelJawGripper, focal_length_px: float
+    arrays: Arrays, names: tuple[str, ...], layout: Layout, gripper: ParallelJaw, focal_length_px: float
 ) -> Shard:
     poses = HandPoses.from_columns(arrays[layout.poses].astype(np.float64), layout)
     depth = _images(arrays[layout.images]).astype(np.float32)
@@ -269,7 +272,7 @@ def _grasps(
     middle = grasp_index(cameras[0].width)
     slopes = np.array([[(middle - camera.cx) / camera.fx, (middle - camera.cy) / camera.fy] for camera in cameras])
     one_camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=1, height=1)  # whose pixels are the slopes of the rays
-    return grasps_from_image(ImageGrasps(slopes, np.zeros(len(depth)), depth, width), one_camera, approach)
+    return grasps_from_image(ImageGrasps(slopes, np.zeros(len(depth)), depth, {"width": width}), one_camera, approach)
 
 
 def _table(arrays: Arrays, grasps: Grasps, size: int, gripper: str) -> GraspTable:
@@ -281,22 +284,19 @@ def _table(arrays: Arrays, grasps: Grasps, size: int, gripper: str) -> GraspTabl
         image=np.arange(count),
         instance=np.ones(count, dtype=np.int64),
         camera_from_grasp=grasps.poses,
-        width=grasps.width,
+        columns=grasps.columns,
         center=np.full((count, 2), grasp_index(size)),
         angle=np.zeros(count),
         depth=grasps.origin[:, 2].copy(),
         contacts=np.full((count, 2, 3), np.nan),
         contact_found=np.ones(count, dtype=bool),  # the generator's candidates are antipodal points of the surface
-        clearance_fingers=clearance,
-        clearance_palm=clearance,
-        clearance_table=clearance,
-        clearance_neighbours=clearance,
-        origin=("dexnet",) * count,
+        clearance=Clearance(dict.fromkeys(ParallelJaw.parts, clearance), clearance, clearance),
+        source=("dexnet",) * count,
         gripper=(gripper,) * count,
         metrics={OUR_METRICS.get(name, name): _metric(arrays[name]) for name in numbers},
     )
 
 
-def _metric(values: np.ndarray) -> MetricColumns:
+def _metric(values: np.ndarray) -> MetricEstimate:
     mean = values.astype(np.float64)
-    return MetricColumns(mean, np.full_like(mean, np.nan), np.full(len(mean), SAMPLES))
+    return MetricEstimate(mean, np.full_like(mean, np.nan), np.full(len(mean), SAMPLES))

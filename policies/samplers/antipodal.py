@@ -264,7 +264,7 @@ def _at_depths(pairs: _Pairs, space: GraspSpace, config: AntipodalSamplerConfig,
     Where the object is lower than that, the tips go as deep as the table lets them; where even then the pads would
     reach less than `pad_overlap` of it, there is no grasp.
     """
-    gripper = space.observation.gripper
+    gripper = space.gripper
     xy, surface = pairs.middle[:, :2], pairs.middle[:, 2]
     at_table = surface - space.table_height(xy) - config.table_clearance - gripper.pad_to_tip
     at_palm = gripper.finger_length - gripper.pad_to_tip

@@ -12,7 +12,7 @@ from data_gen.physics.heaps import draw_bin, drop_heap
 from data_gen.physics.pick import ClutterWorld
 from data_gen.scenes.scenes import Bin, sample_camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid, rotation_about
 from sim_eval.episodes.chance import SPARES, calibration_error, friction_coefficient, solid_of, stream
@@ -41,7 +41,7 @@ class _Arrangement:
 def draw_clutter(config: ProtocolConfig, task: ClutterTask, seed: int, index: int) -> Episode:
     """Draw episode number `index` of a seed; nobody has looked yet. InputError: it cannot start."""
     rng = np.random.default_rng([seed, index])
-    gripper, sensor = load_gripper(config.gripper), load_sensor(config.sensor, config.sensor_noise)
+    gripper, sensor = load_parallel_jaw(config.gripper), load_sensor(config.sensor, config.sensor_noise)
     names, solids, passed_over = _draw_solids(config, task, gripper, rng, stream(seed, index, SPARES))
     friction, densities = friction_coefficient(config, rng), rng.uniform(*config.density, len(solids))
 
@@ -71,7 +71,7 @@ def draw_clutter(config: ProtocolConfig, task: ClutterTask, seed: int, index: in
 def _draw_solids(
     config: ProtocolConfig,
     task: ClutterTask,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
     spares: np.random.Generator,
 ) -> tuple[list[str], list[Solid], dict[str, str]]:

@@ -12,7 +12,7 @@ from data_gen.physics.pick import HandWorld
 from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import MASK_HEIGHT, Observation
 from graspnet.sensors import Sensor
 from graspnet.transforms import transform_points
@@ -100,7 +100,7 @@ class Episode:
         return planning_seed(self.seed, self.index, 0)
 
     @property
-    def gripper(self) -> ParallelJawGripper:
+    def gripper(self) -> ParallelJaw:
         """Look up the world's hand."""
         return self.world.gripper
 

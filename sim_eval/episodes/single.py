@@ -7,7 +7,7 @@ from data_gen.objects.meshes import Solid
 from data_gen.objects.object_source import object_names, posed_at_random
 from data_gen.physics.pick import PickWorld
 from data_gen.scenes.scenes import sample_camera, sample_placement
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rotation_about
 from sim_eval.episodes.chance import MOTION, calibration_error, friction_coefficient, solid_of, stream
@@ -24,7 +24,7 @@ UP = np.array([0.0, 0.0, 1.0])
 def draw_single(config: ProtocolConfig, task: SingleConfig, seed: int, index: int) -> Episode:
     """Draw episode number `index` of a seed. InputError: it cannot start (a mesh that is no solid)."""
     rng = np.random.default_rng([seed, index])
-    solid, pose = _draw_solid(config, task, index, load_gripper(config.gripper), rng)
+    solid, pose = _draw_solid(config, task, index, load_parallel_jaw(config.gripper), rng)
     return single_of(config, task, solid, pose, seed, index, rng)
 
 
@@ -38,7 +38,7 @@ def single_of(
     rng: np.random.Generator,
 ) -> Episode:
     """Draw from `rng` all that is left to draw for a solid in its size and a stable pose; nobody has looked yet."""
-    gripper, sensor = load_gripper(config.gripper), load_sensor(config.sensor, config.sensor_noise)
+    gripper, sensor = load_parallel_jaw(config.gripper), load_sensor(config.sensor, config.sensor_noise)
     camera, world_from_camera = sample_camera(config.view, rng, radius=solid.radius)
     placed = sample_placement(
         pose, camera, world_from_camera, task, rng, radius=solid.radius, margin=config.view.margin
@@ -62,7 +62,7 @@ def object_of(config: ProtocolConfig, index: int) -> str:
 
 
 def _draw_solid(
-    config: ProtocolConfig, task: SingleConfig, index: int, gripper: ParallelJawGripper, rng: np.random.Generator
+    config: ProtocolConfig, task: SingleConfig, index: int, gripper: ParallelJaw, rng: np.random.Generator
 ) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
     """Draw a solid and its stable pose. Objects take turns; each episode draws a pose and a size of its own."""
     if task.object_set is not None:
@@ -74,7 +74,7 @@ def _draw_solid(
     return solid.scaled(scale), scaled_pose
 
 
-def _frozen_solid(source: str, index: int, gripper: ParallelJawGripper) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
+def _frozen_solid(source: str, index: int, gripper: ParallelJaw) -> tuple[Solid, Float64[np.ndarray, "4 4"]]:
     """Take a solid and its pose from a frozen set, sized for the hand."""
     frozen = load_object_set(source)
     one, scale = frozen.object_pose(index), gripper.max_width / frozen.record.opening

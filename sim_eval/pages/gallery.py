@@ -10,6 +10,7 @@ import numpy as np
 from data_gen.physics.film import film, film_strip, last_picture
 from data_gen.physics.outcome import OUTCOMES
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.report.page import figure_html, paragraph, picture_html
 from sim_eval.replay.replay import FRAME_INTERVAL, PickRecord, ReplayedPick, describe
@@ -103,7 +104,7 @@ def _draw_view(axes: "Axes", seen: Observation, pick: ReplayedPick, title: str) 
     grasp = pick.grasp_in_camera
     mask = seen.object_mask if seen.segmask is None else seen.segmask
     v, u = np.nonzero(mask)
-    reach = grasp.width[:, None] / 2 + 2 * seen.gripper.finger_thickness
+    reach = grasp.width[:, None] / 2 + 2 * ParallelJaw.of(seen.gripper).finger_thickness
     ends = [seen.camera.project(grasp.origin + sign * reach * grasp.closing) for sign in (-1, 1)]
     points = np.concatenate([np.stack([u, v], axis=1), *ends])
     low, high = points.min(axis=0), points.max(axis=0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data_gen.objects.piece_fit import FAR
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.report.page import figure_html, paragraph, table_html
 from sim_eval.analysis.finished_run import FinishedRun
 from sim_eval.analysis.piece_fits import MAX_LISTED, count_far, fits_by_object
@@ -34,7 +34,7 @@ def object_blocks(run: FinishedRun) -> tuple[str, ...]:
             f"{what} against the object's bounding box, in groups of equal numbers, with Wilson's 95 % intervals; "
             "dotted: the hand's opening."
         )
-        opening = load_gripper(run.config.gripper).max_width
+        opening = load_parallel_jaw(run.config.gripper).max_width
         blocks.insert(0, figure_html(size_figure(sized, opening, rate), caption))
     return tuple(blocks)
 

@@ -14,16 +14,16 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import ndtr
 
 from data_gen.candidates.mixture import CandidateConfig, sample_candidates
 from data_gen.labels.label import label_grasps
 from data_gen.labels.metrics import MetricConfig
 from data_gen.labels.uncertainty import UncertaintyConfig
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.transforms import invert
@@ -42,16 +42,16 @@ def true_robustness(
     scene: Scene,
     target: int,
     grasps_in_world: Grasps,
-    gripper: ParallelJawGripper,
+    gripper: ParallelJaw,
     rng: np.random.Generator,
     samples: int = 64,
 ) -> Float64[np.ndarray, "N"]:
     """Label grasps of one solid of a scene softly, from its true mesh and pose."""
     assumed = MetricConfig(uncertainty=UncertaintyConfig(samples=samples))
-    origin = np.full(len(grasps_in_world), "oracle")
-    labels = label_grasps(scene, target, grasps_in_world, origin, gripper, [LABEL], assumed, rng)
-    free = ndtr(labels.clearance.smallest / assumed.uncertainty.grasp_translation)
-    return np.asarray(labels.hold.metrics[LABEL].mean * free, dtype=np.float64)
+    source = np.full(len(grasps_in_world), "oracle")
+    labels = label_grasps(scene, target, grasps_in_world, source, gripper, [LABEL], assumed, rng)
+    sigma = assumed.uncertainty.grasp_translation
+    return soft_label(labels.hold.metrics[LABEL].mean, labels.clearance.smallest, sigma)
 
 
 class Oracle(Planner):
@@ -62,7 +62,7 @@ class Oracle(Planner):
     def plan(self, situation: Situation) -> GraspPlan:
         """See Planner. The plan holds all grasps with a label above zero, best first."""
         start = perf_counter()
-        rng, gripper = np.random.default_rng(situation.seed), situation.observation.gripper
+        rng, gripper = np.random.default_rng(situation.seed), ParallelJaw.of(situation.observation.gripper)
         grasps, values = [Grasps.none()], [np.zeros(0)]
         for target in range(len(situation.scene.solids)):
             found, robustness = _best_first(situation.scene, target, gripper, rng)
@@ -117,20 +117,19 @@ class _TrueQuality:
     def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         grasps_in_world = grasps_in_camera.transformed(self.situation.world_from_camera)
         best, scene = np.zeros(len(grasps_in_camera)), self.situation.scene
+        gripper = ParallelJaw.of(observation.gripper)
         for target, solid in enumerate(scene.solids):
             center = scene.world_from_object[target, :3, 3]
-            near = (
-                np.linalg.norm(grasps_in_world.origin - center, axis=1) < solid.radius + observation.gripper.max_width
-            )
+            near = np.linalg.norm(grasps_in_world.origin - center, axis=1) < solid.radius + gripper.max_width
             rng = np.random.default_rng(self.situation.seed)
             best[near] = np.maximum(
-                best[near], true_robustness(scene, target, grasps_in_world[near], observation.gripper, rng, samples=25)
+                best[near], true_robustness(scene, target, grasps_in_world[near], gripper, rng, samples=25)
             )
         return best
 
 
 def _best_first(
-    scene: Scene, target: int, gripper: ParallelJawGripper, rng: np.random.Generator
+    scene: Scene, target: int, gripper: ParallelJaw, rng: np.random.Generator
 ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
     """Sample grasps that may hold one solid, in the world, and label them; near ties go to the centre of mass."""
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]

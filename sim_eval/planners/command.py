@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -17,6 +16,7 @@ from PIL import Image
 from graspnet.camera import save_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.errors import InputError
+from graspnet.grippers.gripper import gripper_fields
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from sim_eval.planners.planner import Planner, PlannerError, Situation
@@ -101,8 +101,7 @@ def save_observation(observation: Observation, folder: Path) -> None:
     save_camera(observation.camera, folder / "camera.json")
     mask = observation.object_mask if observation.segmask is None else observation.segmask
     Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "segmask.png")
-    fields = {"kind": "parallel_jaw"} | asdict(observation.gripper)
-    (folder / "gripper.json").write_text(json.dumps(fields, indent=1) + "\n")
+    (folder / "gripper.json").write_text(json.dumps(gripper_fields(observation.gripper), indent=1) + "\n")
 
 
 def _last_line(path: Path) -> str:

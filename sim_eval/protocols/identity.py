@@ -16,7 +16,7 @@ from typing import Any
 from data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, load_config, preset_names
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.sensors import SensorConfig
 from policies.registry import policy_class
 from sim_eval.planners.ceilings import CEILINGS
@@ -40,9 +40,9 @@ def protocol_hash(config: ProtocolConfig) -> str:
     """
     data = config_to_dict(config)
     del data["episodes"], data["variants"]  # each variant is a run of its own
-    hand = asdict(load_gripper(config.gripper))
-    del hand["name"]  # the file's, where it does not say another
-    data |= {"gripper": hand, "sensor": _sensor(config.sensor)}
+    gripper = asdict(load_parallel_jaw(config.gripper))
+    del gripper["name"]  # the file's, where it does not say another
+    data |= {"gripper": gripper, "sensor": _sensor(config.sensor)}
     if config.view.camera is not None:
         data["view"] |= {"camera": asdict(load_camera(config.view.camera))}
     if config.task.object_set is None:

@@ -139,7 +139,7 @@ def _executed(attempt: Attempt) -> Grasps:
     """Make the grasp again that was sent to the arm, in the world; none where there was no plan."""
     if not attempt.world_from_grasp:
         return Grasps.none()
-    return Grasps(np.array([attempt.world_from_grasp]), np.array([attempt.width]))
+    return Grasps.of_jaws(np.array([attempt.world_from_grasp]), np.array([attempt.width]))
 
 
 def _refused(world_from_objects: Float64[np.ndarray, "M 4 4"], grasp_in_world: Grasps) -> tuple[PickFrame, ...]:

@@ -98,7 +98,8 @@ def verdicts(share: Share) -> Bool[np.ndarray, "N V"]:
     """Say whether each of N grasps of one object was lifted, under each of V variants."""
     case = drawn(share)
     worlds = [
-        PickWorld(case.solid, case.hand, variant.pick, case.density, case.friction) for variant in STUDIES[share.study]
+        PickWorld(case.solid, case.gripper, variant.pick, case.density, case.friction)
+        for variant in STUDIES[share.study]
     ]
     at_rest, grasps = worlds[0].settle(case.world_from_object), case.grasps
     return np.array([[world.pick(at_rest, grasps[i : i + 1]).success for world in worlds] for i in range(len(grasps))])

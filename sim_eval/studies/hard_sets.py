@@ -31,7 +31,7 @@ from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.run.engines import Engine
 from graspnet.run.options import run_options
 from graspnet.run.progress import track
@@ -77,7 +77,7 @@ def candidate(seed: int, number: int) -> ObjectPose:
     rng = np.random.default_rng([seed, number, HARD])
     family = list(FAMILIES)[number % len(FAMILIES)]
     solid = make_solid(family, rng, f"{family}_{number:05d}")
-    scale, scaled_pose = posed_at_random(solid, 0.01, SIZES, load_gripper(CONDITIONS.gripper), rng)
+    scale, scaled_pose = posed_at_random(solid, 0.01, SIZES, load_parallel_jaw(CONDITIONS.gripper), rng)
     return ObjectPose(solid.scaled(scale), scaled_pose)
 
 
@@ -120,7 +120,7 @@ def build(rule: str, seed: int, size: int, most: int, path: Path, engine: Engine
 def _begun(rule: str, seed: int, path: Path) -> tuple[SetRecord, list[ObjectPose]]:
     made_with = {name: version(name) for name in ("numpy", "manifold3d", "mujoco")}
     made_with |= {"machine": platform.machine(), "commit": git_state().get("commit") or "unknown"}
-    opening = load_gripper(CONDITIONS.gripper).max_width
+    opening = load_parallel_jaw(CONDITIONS.gripper).max_width
     fresh = SetRecord(
         rule=RULES[rule].text, seed=seed, opening=opening, meaning=RULES[rule].meaning, made_with=made_with
     )
@@ -167,10 +167,12 @@ def _ceiling_lifts(trial: Episode) -> bool:
 
 
 def _by_shape(one: ObjectPose, seed: int, number: int) -> str:
-    rng, hand = np.random.default_rng([seed, number, HARD, 1]), load_gripper(CONDITIONS.gripper)
-    grasps = sample_antipodal(one.solid, one.world_from_object, hand, SAMPLES, AntipodalConfig(friction=FRICTION), rng)
+    rng, gripper = np.random.default_rng([seed, number, HARD, 1]), load_parallel_jaw(CONDITIONS.gripper)
+    grasps = sample_antipodal(
+        one.solid, one.world_from_object, gripper, SAMPLES, AntipodalConfig(friction=FRICTION), rng
+    )
     scene = Scene((one.solid,), one.world_from_object[None])
-    free = np.sum(clearance(scene, 0, grasps, hand).smallest > MIN_CLEARANCE)
+    free = np.sum(clearance(scene, 0, grasps, gripper).smallest > MIN_CLEARANCE)
     return "n" if free == 0 else "k" if free < MAX_FREE_SHARE * SAMPLES else "w"
 
 

@@ -15,7 +15,7 @@ from data_gen.objects.object_source import ObjectConfig, load_object, object_nam
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 
 __all__ = ["CREEP_LOADS", "CREEP_SOLIDS", "Case", "Share", "creep", "drawn"]
@@ -39,7 +39,7 @@ class Case:
 
     solid: Solid
     world_from_object: Float64[np.ndarray, "4 4"]
-    hand: ParallelJawGripper
+    gripper: ParallelJaw
     grasps: Grasps
     density: float
     friction: float
@@ -48,14 +48,14 @@ class Case:
 def drawn(share: Share) -> Case:
     """Draw the share's object and grasps as in generation, most of them near the edge between lifting and not."""
     rng = np.random.default_rng([share.seed, share.index])
-    hand = load_gripper(share.gripper)
+    gripper = load_parallel_jaw(share.gripper)
     shape = load_object(share.objects, object_names(share.objects)[share.index], rng)
-    scale, world_from_object = posed_at_random(shape, 0.01, share.objects, hand, rng)
+    scale, world_from_object = posed_at_random(shape, 0.01, share.objects, gripper, rng)
     solid = shape.scaled(scale)
     mixture = CandidateConfig(antipodal=0.6, near_miss=0.4, action_space=0.0)
-    grasps, _ = sample_candidates(solid, world_from_object, hand, share.grasps, mixture, rng)
+    grasps, _ = sample_candidates(solid, world_from_object, gripper, share.grasps, mixture, rng)
     density, friction = rng.uniform(200, 1200), float(np.clip(rng.normal(0.5, 0.1), 0.2, 1.0))
-    return Case(solid, world_from_object, hand, grasps, density, friction)
+    return Case(solid, world_from_object, gripper, grasps, density, friction)
 
 
 CREEP_SOLIDS = {  # 30 to 36 mm between the pads
@@ -78,13 +78,13 @@ def creep(
     load: weight as a share of what Coulomb's friction holds, 2 μ F. Below one, the exact answer is no motion at all; a
     lift at `single`'s speed needs a third more. edit: of the world's MjSpec. NaN: the object was lost.
     """
-    hand, friction = load_gripper("yumi"), 0.5
-    mass = load * 2 * friction * hand.force / GRAVITY
+    gripper, friction = load_parallel_jaw("yumi"), 0.5
+    mass = load * 2 * friction * gripper.force / GRAVITY
     hold = PickConfig(solver=solver, max_mass=mass, shake_amplitude=0.0, shake_frequency=3 / seconds)  # x, y, z: thrice
-    world = PickWorld(solid, hand, hold, mass / solid.volume, friction, edit)
+    world = PickWorld(solid, gripper, hold, mass / solid.volume, friction, edit)
     height = -float(solid.mesh.bounds[0, 2])
     closing_along_y = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
-    grasp = Grasps(rigid(closing_along_y, np.array([0.0, 0.0, height]))[None], np.array([hand.max_width]))
+    grasp = Grasps.of_jaws(rigid(closing_along_y, np.array([0.0, 0.0, height]))[None], np.array([gripper.max_width]))
     interval = seconds / 20
     result = world.pick(rigid(np.eye(3), np.array([0.0, 0.0, height])), grasp, frame_interval=interval)
     held = [transform_points(invert(f.world_from_grasp), f.world_from_objects[0, :3, 3][None])[0]

@@ -31,6 +31,7 @@ from data_gen.objects.decomposition import convex_parts
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.scenes.scenes import Scene
+from graspnet.dataset.labels import soft_label
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
@@ -64,30 +65,32 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
     """
     rng, judges = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
-    (hand,) = sample_hands(config.hands, "hand", 1, rng)
+    (gripper,) = sample_hands(config.hands, "hand", 1, rng)
     shape = load_object(config.objects, object_names(config.objects)[index], rng)
     shape = replace(shape, parts=convex_parts(shape))
-    scale, world_from_object = posed_at_random(shape, 0.01, config.objects, hand, rng)
+    scale, world_from_object = posed_at_random(shape, 0.01, config.objects, gripper, rng)
     solid = shape.scaled(scale)
-    grasps_in_world, origin = sample_candidates(solid, world_from_object, hand, config.grasps, CandidateConfig(), rng)
+    grasps_in_world, source = sample_candidates(
+        solid, world_from_object, gripper, config.grasps, CandidateConfig(), rng
+    )
     grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
-    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand).smallest
+    free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, gripper).smallest
     gravity_in_object = -world_from_object[2, :3]
-    found = estimate(LABELLED, solid, grasps_in_object, hand, gravity_in_object, config.assumed, rng)
+    found = estimate(LABELLED, solid, grasps_in_object, gripper, gravity_in_object, config.assumed, rng)
 
     once = perturbed(grasps_in_object, solid, replace(config.assumed.uncertainty, samples=1), judges)
     rotation = frame_from_axes(np.cross(once.across[:, 0], once.closing[:, 0]), once.closing[:, 0])
-    executed_in_object = Grasps(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
-    world = PickWorld(solid, hand, config.judge)
+    executed_in_object = Grasps.of_jaws(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
+    world = PickWorld(solid, gripper, config.judge)
     at_rest = world.settle(world_from_object)
     executed = executed_in_object.transformed(at_rest)
     density = judges.uniform(*DENSITY, len(executed))
-    worlds = (PickWorld(solid, hand, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
+    worlds = (PickWorld(solid, gripper, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
     outcome = [world.pick(at_rest, executed[i : i + 1]).outcome for i, world in enumerate(worlds)]
-    whole = {"object": solid.name, "opening": hand.max_width}
+    whole = {"object": solid.name, "opening": gripper.max_width}
     return pa.table(
         {name: [value] * len(executed) for name, value in whole.items()}
-        | {"origin": origin, "clearance": free, "friction": once.friction[:, 0], "density": density}
+        | {"source": source, "clearance": free, "friction": once.friction[:, 0], "density": density}
         | {name: found[name].mean for name in LABELLED}
         | {"outcome": outcome}
     )
@@ -98,13 +101,15 @@ def labels_of(table: pa.Table, assumed: MetricConfig) -> dict[str, Float64[np.nd
     clearance; and pad closures times what they leave out."""
     sigma = assumed.uncertainty.grasp_translation
     free = _column(table, "clearance")
-    soft, values = ndtr(free / sigma), {name: _column(table, name) for name in LABELLED}
+    values = {name: _column(table, name) for name in LABELLED}
     values["lowest_friction"] = 1 / (1 + np.nan_to_num(values["lowest_friction"], nan=np.inf))
     values["antipodality"] = np.maximum(values["antipodality"], 0.0)
     values["centering"] = ndtr((PickConfig().push_limit - values["centering"]) / sigma)
     labels: dict[str, np.ndarray] = {}
     for name, value in values.items():
-        labels |= {name: value, f"{name} × no collision": value * (free >= 0), f"{name} × soft clearance": value * soft}
+        labels[name] = value
+        labels[f"{name} × no collision"] = soft_label(value, free, sigma=0.0)
+        labels[f"{name} × soft clearance"] = soft_label(value, free, sigma)
     for name in ("robust_pad_closure", "robust_centered_closure"):
         for other in ("centering", "robust_wrench_resistance", "physics_hold"):
             labels[f"{name} × soft clearance × {other}"] = labels[f"{name} × soft clearance"] * values[other]

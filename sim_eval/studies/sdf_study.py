@@ -29,7 +29,7 @@ from data_gen.objects.piece_fit import fit_of
 from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.physics_engine import load_mujoco
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
@@ -107,7 +107,7 @@ def judged(variants: tuple[SdfVariant, ...], share: Share) -> Judged:
 def world_of(solid: Solid, variant: SdfVariant, density: float, friction: float, gripper: str = "yumi") -> PickWorld:
     """Make the variant's world with that one object; density and friction are `PickWorld`'s."""
     config = PickConfig(solver=variant.solver)
-    return PickWorld(solid, load_gripper(gripper), config, density, friction, _edit(solid, variant))
+    return PickWorld(solid, load_parallel_jaw(gripper), config, density, friction, _edit(solid, variant))
 
 
 def _edit(solid: Solid, variant: SdfVariant) -> Callable[[Any], None] | None:

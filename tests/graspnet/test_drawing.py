@@ -20,8 +20,9 @@ from graspnet.drawing import (
     save_png,
     webp_bytes,
 )
-from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
+from graspnet.grippers.gripper import load_gripper
 
 CAMERA = Camera(500.0, 500.0, 99.5, 74.5, 200, 150)
 
@@ -46,7 +47,7 @@ def table() -> np.ndarray:
 
 
 def one_grasp(center: tuple[float, float], angle: float, depth: float, width: float) -> Grasps:
-    image = ImageGrasps(np.array([center]), np.array([angle]), np.array([depth]), np.array([width]))
+    image = ImageGrasps(np.array([center]), np.array([angle]), np.array([depth]), {"width": np.array([width])})
     return grasps_from_image(image, CAMERA, np.array([0.0, 0.0, 1.0]))
 
 
@@ -104,11 +105,11 @@ def test_every_grasp_has_its_own_colour() -> None:
 
 
 def test_crops_are_drawn_side_by_side_with_the_jaws_where_the_hand_ends() -> None:
-    """A crop of 3 openings: jaws a third of it apart; nearer than the grasp is brighter, missing is masked."""
+    """A crop of 3 openings: jaws a third of it apart; higher than the grasp is brighter, missing is masked."""
     metric = np.zeros((2, 2, 60, 60), np.float32)
     metric[:, 1] = 1
     metric[0, :, :10] = 0
-    metric[0, 0, 20:40, 20:40] = -0.5
+    metric[0, 0, 20:40, 20:40] = 0.5
     _, axes = new_figure(1, 3)
     draw_crops(axes, metric, opening=60 / 3, titles=["first"])
     shown = axes[0, 0].images[0]
@@ -149,7 +150,7 @@ def test_the_same_picture_is_the_same_bytes_and_leaves_no_state(tmp_path: Path) 
 def test_a_real_camera_and_hand_draw_the_hand_in_perspective() -> None:
     """A tilted grasp: the finger nearer to the camera is drawn larger."""
     camera, gripper = load_camera("primesense"), load_gripper("yumi")
-    image = ImageGrasps(np.array([[319.5, 239.5]]), np.zeros(1), np.array([0.4]), np.array([0.05]))
+    image = ImageGrasps(np.array([[319.5, 239.5]]), np.zeros(1), np.array([0.4]), {"width": np.array([0.05])})
     tilted = grasps_from_image(image, camera, np.array([0.5, 0.0, np.sqrt(0.75)]))
     _, axes = new_figure()
     draw_grasps(axes[0, 0], tilted, camera, gripper)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation, fit_plane, read_depth, read_mask
 from graspnet.transforms import invert, rigid, rotation_about
 
@@ -75,7 +75,7 @@ def test_what_annotations_would_refuse_here_is_refused_in_a_users_run_too():
 import numpy as np
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 
 camera = Camera(fx=20.0, fy=20.0, cx=9.5, cy=7.5, width=20, height=16)

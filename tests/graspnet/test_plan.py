@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graspnet.grasps.grasps import ImageGrasps, grasps_from_image
+from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
 from graspnet.plan import GraspPlan
 from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
@@ -29,7 +29,7 @@ def test_a_plan_in_json_gives_its_grasps_back_from_the_image_alone(two_grasps):
     images = [g["image"] for g in data["grasps"]]
     seen = ImageGrasps(
         np.array([i["center"] for i in images]), np.array([i["angle"] for i in images]),
-        np.array([i["depth"] for i in images]), np.array([g["width"] for g in data["grasps"]]),
+        np.array([i["depth"] for i in images]), {"width": np.array([g["width"] for g in data["grasps"]])},
     )  # fmt: skip
     again = grasps_from_image(seen, observation.camera, observation.approach)
     for k, row in enumerate(data["grasps"]):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
 from graspnet.observation import read_mask

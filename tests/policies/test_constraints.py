@@ -11,6 +11,7 @@ from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 from policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
 from policies.grasp_space import GraspSpace
 from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
+from tests import jaws
 from tests.feasibility import feasible
 
 BLOCK = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)
@@ -25,7 +26,7 @@ def from_above(x, y, z, angle=0.0, width=0.05):
     origin = np.stack([x, -y, HEIGHT - z], axis=1)
     closing = np.stack([np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
     rotation = frame_from_axes(np.broadcast_to([0.0, 0.0, 1.0], closing.shape), closing)
-    return Grasps(rigid(rotation, origin), np.full(len(x), width))
+    return Grasps.of_jaws(rigid(rotation, origin), np.full(len(x), width))
 
 
 def test_a_hand_around_a_block_is_feasible(box_scene):
@@ -77,7 +78,7 @@ def test_a_narrower_opening_fits_where_the_full_one_does_not(box_scene):
 def test_swapping_the_jaws_changes_nothing(box_scene):
     observation = box_scene(BLOCK, ((0.03, 0.03, 0.06), (0.05, 0.04), 0.4))
     grasps = sample_antipodal(observation, 300, AntipodalSamplerConfig(), np.random.default_rng(0))
-    one, two = feasible(observation, grasps), feasible(observation, grasps.swapped())
+    one, two = feasible(observation, grasps), feasible(observation, jaws.swapped(grasps))
     assert np.mean(one == two) > 0.98  # cells are rounded half to even: a border may fall either way
 
 
@@ -113,7 +114,7 @@ def test_grasps_of_different_approaches_are_each_checked_along_their_own(box_sce
     observation = box_scene(BLOCK)
     down = from_above(0.0, 0.0, 0.02)
     turn = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(0.35), -np.sin(0.35)], [0.0, np.sin(0.35), np.cos(0.35)]])
-    tilted = Grasps(rigid(turn @ down.poses[:, :3, :3], down.origin), down.width)  # 20 degrees towards one finger
+    tilted = Grasps(rigid(turn @ down.poses[:, :3, :3], down.origin), down.columns)  # 20 degrees towards one finger
     both = feasible(observation, Grasps.concatenate([down, tilted]))
     assert both[0]
     assert not both[1]  # the finger that tilts outwards and down reaches the table

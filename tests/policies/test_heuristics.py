@@ -8,7 +8,7 @@ from data_gen.objects.meshes import solid_from_mesh
 from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid, rotation_about
 from policies.registry import make_policy

@@ -15,9 +15,9 @@ from graspnet.dataset import Dataset, Shard
 from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.heightmap import DepthView
-from graspnet.report.inspection.summary import CLEARANCES, Summary
+from graspnet.report.inspection.summary import Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 
@@ -82,7 +82,7 @@ def _counts(dataset: Dataset, summary: Summary) -> tuple[str, ...]:
 
 def _rates(summary: Summary) -> tuple[str, ...]:
     header = ["grasps", "free of collision", "positive"]
-    tables = [table_html([kind, *header], rows_of(summary.by[kind])) for kind in ("origin", "hand", "family")]
+    tables = [table_html([kind, *header], rows_of(summary.by[kind])) for kind in ("source", "hand", "family")]
     metrics = table_html(["metric, at its usual threshold", *header], rows_of(summary.metric_rates))
     note = f"A table of more than {MOST_ROWS} rows shows those with the lowest and the highest rates."
     objects = figure_html(_object_figure(summary), "Objects by positive rate.")
@@ -97,13 +97,13 @@ def _object_figure(summary: Summary) -> "Figure":
 
 
 def _label_figure(summary: Summary) -> "Figure":
-    panels = len(summary.metrics) + len(CLEARANCES)
+    panels = len(summary.metrics) + len(summary.grasps.clearance)
     figure, axes = new_figure(-(-panels // 4), 4, width=3.0)
     flat = iter(axes.flat)
     for name, values in summary.metrics.items():
         _histogram(next(flat), values, name, _range_of(values))
-    for i, part in enumerate(CLEARANCES):
-        _histogram(next(flat), summary.grasps.clearance[:, i] * 1e3, f"clearance, {part} (mm)", (-25.0, 25.0))
+    for part, clearance in summary.grasps.clearance.items():
+        _histogram(next(flat), clearance * 1e3, f"clearance, {part} (mm)", (-25.0, 25.0))
     for left_over in flat:
         left_over.set_axis_off()
     return figure
@@ -113,9 +113,9 @@ def _grasp_figure(summary: Summary) -> "Figure":
     grasps = summary.grasps
     figure, axes = new_figure(2, 4, width=3.0)
     flat = axes.flat
-    _histogram(flat[0], grasps.opening * 1e3, "the hand's largest opening (mm)")
-    _histogram(flat[1], grasps.width / grasps.opening, "commanded opening / largest", (0.0, 1.0))
-    _histogram(flat[2], grasps.contact_distance / grasps.opening, "contact distance / largest opening", (0.0, 1.0))
+    _histogram(flat[0], grasps.span * 1e3, "the hand's largest opening (mm)")
+    _histogram(flat[1], grasps.columns["width"] / grasps.span, "commanded opening / largest", (0.0, 1.0))
+    _histogram(flat[2], grasps.contact_distance / grasps.span, "contact distance / largest opening", (0.0, 1.0))
     _histogram(flat[3], grasps.depth, "depth (m)")
     _histogram(flat[4], np.rad2deg(grasps.angle), "angle in the image (°)", (-90.0, 90.0))
     _histogram(
@@ -199,23 +199,23 @@ class _Shown:
     instance: UInt8[np.ndarray, "H W"]
     camera: Camera
     grasps_in_camera: Grasps
-    hands: tuple[ParallelJawGripper, ...]
+    grippers: tuple[ParallelJaw, ...]
     robustness: Float64[np.ndarray, "N"]
     clearance: Float64[np.ndarray, "N"]
 
 
 def _shown(dataset: Dataset, shard: Shard, image: int, metric: str) -> _Shown:
     grasps = shard.grasps
-    robustness = np.where(grasps.collision_free, grasps.metrics[metric].mean, 0.0)
+    robustness = grasps.robustness(metric)
     rows = _evenly(np.flatnonzero(grasps.image == image), robustness)
     return _Shown(
         shard.images.depth[image],
         shard.images.instance[image],
         shard.images.cameras[image],
-        Grasps(grasps.camera_from_grasp[rows], grasps.width[rows]),
-        tuple(dataset.gripper(grasps.gripper[row]) for row in rows),
+        grasps.grasps_in_camera(rows),
+        tuple(ParallelJaw.of(dataset.gripper(grasps.gripper[row])) for row in rows),
         robustness[rows],
-        grasps.clearance[rows],
+        grasps.clearance.smallest[rows],
     )
 
 
@@ -236,12 +236,12 @@ def _sheet_figure(shown: _Shown) -> "Figure":
 
 def _draw_image(axes: "Axes", shown: _Shown) -> None:
     grasps, camera = shown.grasps_in_camera, shown.camera
-    reach = np.array([hand.finger_thickness for hand in shown.hands]) + grasps.width / 2
+    reach = np.array([gripper.finger_thickness for gripper in shown.grippers]) + grasps.width / 2
     ends = [camera.project(grasps.origin + sign * reach[:, None] * grasps.closing) for sign in (-1, 1)]
     colors = quality_colors(shown.robustness)
     draw_depth(axes, shown.depth, limits=_near_and_far(shown.depth, shown.instance))
-    for i, hand in enumerate(shown.hands):
-        draw_grasps(axes, grasps[i : i + 1], camera, hand, colors[i : i + 1])
+    for i, gripper in enumerate(shown.grippers):
+        draw_grasps(axes, grasps[i : i + 1], camera, gripper, colors[i : i + 1])
         for end in ends:
             axes.annotate(str(i + 1), tuple(end[i]), fontsize=7, ha="center", va="center")
     _zoom(axes, np.concatenate(ends), shown.instance)
@@ -249,13 +249,13 @@ def _draw_image(axes: "Axes", shown: _Shown) -> None:
 
 def _draw_crops(axes: Sequence["Axes"], shown: _Shown) -> None:
     grasps = shown.grasps_in_camera
-    sizes = np.stack([hand.sizes() for hand in shown.hands])
+    sizes = np.stack([gripper.sizes() for gripper in shown.grippers])
     crops = grasp_crops(DepthView(shown.depth, shown.camera), grasps.poses, sizes, CROP).images.numpy()
     for i, ax in enumerate(axes):
         if i >= len(grasps):
             ax.set_axis_off()
             continue
-        opening = grasps.width[i] / shown.hands[i].max_width * CROP.size / CROP.window
+        opening = grasps.width[i] / shown.grippers[i].max_width * CROP.size / CROP.window
         title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:.0f} mm"
         color = tuple(quality_colors(shown.robustness[i : i + 1])[0].tolist())
         draw_crops(np.array([ax]), crops[i : i + 1], opening=float(opening), titles=[title], color=color)

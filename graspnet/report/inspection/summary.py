@@ -7,7 +7,7 @@ grasps; the sample holds at most SAMPLE of a shard.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -17,13 +17,12 @@ from graspnet.errors import InputError, unknown_name
 from graspnet.report.inspection.validation import invalid_columns, object_rows
 from graspnet.run.progress import track
 
-__all__ = ["CLEARANCES", "GraspSample", "Summary", "Tally", "ViewSample", "summarise", "threshold_of"]
+__all__ = ["GraspSample", "Summary", "Tally", "ViewSample", "summarise", "threshold_of"]
 
 S = TypeVar("S", "GraspSample", "ViewSample")
 SAMPLE = 400
 EPSILON_THRESHOLD = 0.002  # Dex-Net's, of the metrics that are an epsilon; a probability's is one half
-CLEARANCES = ("fingers", "palm", "table", "neighbours")
-OPENINGS = (0.0, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, np.inf)  # by which hands that were drawn are grouped
+SPANS = (0.0, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, np.inf)  # metres; grippers that were drawn are grouped by them
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,10 @@ class Tally:
 class GraspSample:
     """Some grasps of a dataset. Metres and radians."""
 
-    clearance: Float64[np.ndarray, "N 4"]  # in the order of CLEARANCES
-    width: Float64[np.ndarray, "N"]  # commanded opening
-    opening: Float64[np.ndarray, "N"]  # the hand's largest
-    contact_distance: Float64[np.ndarray, "N"]  # NaN where nothing is touched
+    clearance: dict[str, Float64[np.ndarray, "N"]]  # by what is near what, as in `Clearance.each`
+    columns: dict[str, Float64[np.ndarray, "N"]]  # what grasps of this kind have besides
+    span: Float64[np.ndarray, "N"]  # the gripper's
+    contact_distance: Float64[np.ndarray, "N"]  # from the first contact to the last; NaN where nothing is touched
     depth: Float64[np.ndarray, "N"]
     angle: Float64[np.ndarray, "N"]
     aside: Float64[np.ndarray, "N"]  # horizontal distance from the object's centre of mass
@@ -70,7 +69,7 @@ class ViewSample:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that is said of a dataset. `by`: tallies of objects, families, hands, origins."""
+    """Everything that is said of a dataset. `by`: tallies of objects, families, hands, sources."""
 
     metric: str
     threshold: float
@@ -127,7 +126,7 @@ def _first_metric(dataset: Dataset, shard: Shard) -> str:
 
 def _part(shard: Shard, dataset: Dataset, metric: str, threshold: float, rng: np.random.Generator) -> Summary:
     """The summary of one shard."""
-    grasps, free = shard.grasps, shard.grasps.collision_free
+    grasps, free = shard.grasps, shard.grasps.clearance.collision_free
     positive = free & (grasps.metrics[metric].mean > threshold)
     row = object_rows(shard.objects, grasps)
     names = np.array([*shard.objects.object, "unknown"])[row]
@@ -135,7 +134,7 @@ def _part(shard: Shard, dataset: Dataset, metric: str, threshold: float, rng: np
         "object": names,
         "family": np.array([_family(name) for name in names.tolist()]),
         "hand": np.array([_hand_group(name, dataset) for name in grasps.gripper]),
-        "origin": np.array(grasps.origin),
+        "source": np.array(grasps.source),
     }
     rates = {
         name: Tally(len(grasps), int(free.sum()), int((free & (columns.mean > threshold_of(name))).sum()))
@@ -162,12 +161,11 @@ def _family(name: str) -> str:
 
 
 def _hand_group(name: str, dataset: Dataset) -> str:
-    """A hand by its name, but hands that were drawn by their opening."""
+    """A gripper by its name, but grippers that were drawn by their span."""
     if not re.match(r"hand_\d+", name) or name not in dataset.header.grippers:
         return name
-    opening = dataset.header.grippers[name]["max_width"]
-    last = int(np.searchsorted(OPENINGS, opening, side="right"))
-    return f"drawn, {OPENINGS[last - 1] * 1e3:3.0f} to {OPENINGS[last] * 1e3:3.0f} mm"
+    last = int(np.searchsorted(SPANS, dataset.gripper(name).span, side="right"))
+    return f"drawn, {SPANS[last - 1] * 1e3:3.0f} to {SPANS[last] * 1e3:3.0f} mm"
 
 
 def _tallies(keys: np.ndarray, free: Bool[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> dict[str, Tally]:
@@ -181,10 +179,10 @@ def _grasp_sample(shard: Shard, dataset: Dataset, row: np.ndarray, some: np.ndar
     world_from_grasp = shard.images.world_from_camera[grasps.image[some]] @ grasps.camera_from_grasp[some]
     from_object = world_from_grasp[:, :2, 3] - shard.objects.world_from_object[row[some], :2, 3]
     return GraspSample(
-        clearance=np.stack([getattr(grasps, f"clearance_{part}")[some] for part in CLEARANCES], axis=1),
-        width=grasps.width[some],
-        opening=np.array([dataset.header.grippers[grasps.gripper[i]]["max_width"] for i in some]),
-        contact_distance=np.linalg.norm(grasps.contacts[some, 1] - grasps.contacts[some, 0], axis=1),
+        clearance={part: values[some] for part, values in grasps.clearance.each.items()},
+        columns={name: values[some] for name, values in grasps.columns.items()},
+        span=np.array([dataset.gripper(grasps.gripper[i]).span for i in some], dtype=np.float64),
+        contact_distance=np.linalg.norm(grasps.contacts[some, -1] - grasps.contacts[some, 0], axis=1),
         depth=grasps.depth[some],
         angle=grasps.angle[some],
         aside=np.linalg.norm(from_object, axis=1),
@@ -232,4 +230,11 @@ def _add(into: dict[str, Tally], tallies: dict[str, Tally]) -> None:
 
 
 def _concatenated(kind: type[S], parts: Sequence[S]) -> S:
-    return kind(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(kind)})
+    return kind(**{f.name: _in_a_row([getattr(part, f.name) for part in parts]) for f in fields(kind)})
+
+
+def _in_a_row(values: Sequence[Any]) -> Any:
+    """Arrays joined to one, or dicts of arrays to a dict."""
+    if isinstance(values[0], dict):
+        return {name: np.concatenate([each[name] for each in values]) for name in values[0]}
+    return np.concatenate(values)

@@ -7,6 +7,7 @@ from typing import Any
 
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
+from graspnet.grippers.gripper import gripper_class
 from graspnet.report.inspection.summary import Summary, Tally, threshold_of
 
 __all__ = ["dataset_text", "model_text", "plan_text", "rows_of"]
@@ -15,7 +16,7 @@ MOST_ROWS = 40  # of a table; where there are more, the lowest and the highest r
 
 
 def dataset_text(dataset: Dataset, summary: Summary) -> str:
-    """Counts, and positive rates by origin, hand, metric and family."""
+    """Counts, and positive rates by source, hand, metric and family."""
     header, total = dataset.header, summary.total
     lines = [
         f"{header.name}: version {header.version}, seed {header.seed}, fingerprint {header.fingerprint}",
@@ -25,7 +26,7 @@ def dataset_text(dataset: Dataset, summary: Summary) -> str:
         f"free of collision: {total.free / max(total.grasps, 1):.1%}",
         f"positive ({summary.metric} above {summary.threshold:g}, and free): {total.rate:.1%}",
     ]
-    for kind in ("origin", "hand", "family"):
+    for kind in ("source", "hand", "family"):
         lines += ["", *_aligned([kind, "grasps", "free", "positive"], rows_of(summary.by[kind]))]
     rates = [[row[0], f"{threshold_of(str(row[0])):g}", *row[1:]] for row in rows_of(summary.metric_rates)]
     return "\n".join([*lines, "", *_aligned(["metric", "above", "grasps", "free", "positive"], rates)])
@@ -57,14 +58,16 @@ def plan_text(path: Path) -> str:
         raise InputError(f"{path}: no grasps; expected a file from `graspnet plan --output`")
     if not record["grasps"]:
         return f"no grasp: {record.get('reason')}"
-    rows = [_plan_row(grasp) for grasp in record["grasps"]]
-    return "\n".join(_aligned(["quality", "u", "v", "angle", "depth", "width"], rows))
+    kind = gripper_class(str(record["grasps"][0].get("kind", "parallel_jaw")), f"{path}: ")
+    columns = [column.name for column in kind.columns]
+    rows = [_plan_row(grasp, columns) for grasp in record["grasps"]]
+    return "\n".join(_aligned(["quality", "u", "v", "angle", "depth", *columns], rows))
 
 
-def _plan_row(grasp: Mapping[str, Any]) -> list[object]:
+def _plan_row(grasp: Mapping[str, Any], columns: Sequence[str]) -> list[object]:
     image = grasp["image"]
     u, v = image["center"]
-    numbers = (f"{image['angle']:.3f}", f"{image['depth']:.4f}", f"{grasp['width']:.4f}")
+    numbers = (f"{image['angle']:.3f}", f"{image['depth']:.4f}", *(f"{grasp[name]:.4f}" for name in columns))
     return [f"{grasp['quality']:.3f}", f"{u:.1f}", f"{v:.1f}", *numbers]
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from graspnet.dataset import DatasetHeader, DepthImages, GraspTable, SceneObjects, Shard
-from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.gripper import gripper_class, parse_gripper
 
 __all__ = ["invalid_columns", "object_rows"]
 
@@ -78,9 +80,7 @@ def _grasps(shard: Shard, header: DatasetHeader) -> Iterator[_Finding]:
     grasps = shard.grasps
     known = np.array([name in header.grippers for name in grasps.gripper], dtype=bool)
     yield "grasps.parquet: gripper", ~known, "names that dataset.json does not have"
-    openings = {name: hand["max_width"] for name, hand in header.grippers.items()}
-    widest = np.array([openings.get(name, np.inf) for name in grasps.gripper])
-    yield "grasps.parquet: width", ~((grasps.width > 0) & (grasps.width <= widest + METRES)), "outside (0, max_width]"
+    yield from _own_columns(grasps, header)
     rigid = _rigid(grasps.camera_from_grasp)
     yield "grasps.parquet: camera_from_grasp", ~rigid, "not rigid"
     z = grasps.camera_from_grasp[:, 2, 3]
@@ -88,17 +88,28 @@ def _grasps(shard: Shard, header: DatasetHeader) -> Iterator[_Finding]:
     yield "grasps.parquet: angle", ~(np.abs(grasps.angle) <= np.pi / 2 + METRES), "outside [-π/2, π/2)"
     off = np.full(len(grasps), False)
     for i in np.unique(grasps.image[~_outside(grasps.image, 0, len(shard.images))]):
-        rows = (grasps.image == i) & rigid & (grasps.width > 0)
-        in_camera = Grasps(grasps.camera_from_grasp[rows], grasps.width[rows])
-        seen = image_from_grasps(in_camera, shard.images.cameras[i])
+        rows = (grasps.image == i) & rigid
+        seen = image_from_grasps(Grasps(grasps.camera_from_grasp[rows]), shard.images.cameras[i])
         off[rows] = ~(np.abs(seen.center - grasps.center[rows]) < PIXELS).all(axis=1)
     yield "grasps.parquet: center", off, "not where the camera sees the pose"
     absent = ~np.isfinite(grasps.contacts).all(axis=(1, 2))
     wrong = (absent == grasps.contact_found) & ~_unknown(grasps.contacts, header)
     yield "grasps.parquet: contacts", wrong, "not finite where found, or finite where not"
-    for part in ("fingers", "palm", "table", "neighbours"):
-        yield f"grasps.parquet: clearance_{part}", np.isnan(getattr(grasps, f"clearance_{part}")), "NaN"
-    yield "grasps.parquet: origin", np.array([not name for name in grasps.origin]), "empty"
+    for part, values in grasps.clearance.each.items():
+        yield f"grasps.parquet: clearance_{part}", np.isnan(values), "NaN"
+    yield "grasps.parquet: source", np.array([not name for name in grasps.source]), "empty"
+
+
+def _own_columns(grasps: GraspTable, header: DatasetHeader) -> Iterator[_Finding]:
+    """What grasps of this kind have besides, judged by the gripper of each."""
+    own = gripper_class(header.kind).columns
+    wrong, names = np.zeros(len(grasps), dtype=bool), np.array(grasps.gripper)
+    for name in set(grasps.gripper) & header.grippers.keys():
+        rows = np.flatnonzero(names == name)
+        gripper = parse_gripper(header.grippers[name], f"gripper {name}")
+        wrong[rows] = ~gripper.possible({column: values[rows] for column, values in grasps.columns.items()})
+    place = f"grasps.parquet: {', '.join(column.name for column in own)}"
+    yield place, wrong, f"outside {', '.join(column.limits for column in own)}"
 
 
 def _metrics(grasps: GraspTable) -> Iterator[_Finding]:

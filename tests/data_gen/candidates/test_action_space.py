@@ -9,13 +9,13 @@ from data_gen.candidates.action_space import sample_action_space
 from data_gen.candidates.antipodal import lowest_origin
 from data_gen.objects.meshes import solid_from_mesh
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import rigid
 
 
 @pytest.fixture(scope="module")
-def hand() -> ParallelJawGripper:
-    return load_gripper("yumi")
+def hand() -> ParallelJaw:
+    return load_parallel_jaw("yumi")
 
 
 def sample(mesh: trimesh.Trimesh, hand, count: int, dilation: float = 0.01) -> Grasps:

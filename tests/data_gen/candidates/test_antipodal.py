@@ -17,15 +17,15 @@ from data_gen.contact.epsilon import lowest_friction
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import invert, rigid
 
 CONFIG = AntipodalConfig()
 
 
 @pytest.fixture(scope="module")
-def hand() -> ParallelJawGripper:
-    return load_gripper("yumi")
+def hand() -> ParallelJaw:
+    return load_parallel_jaw("yumi")
 
 
 def solid(mesh: trimesh.Trimesh) -> tuple[Solid, np.ndarray]:
@@ -131,7 +131,8 @@ def test_a_ring_is_taken_by_its_wall_and_as_a_whole(hand):
 def test_near_misses_are_moved_as_stated_and_not_into_the_table(hand):
     rng = np.random.default_rng(1)
     grasps, _, _ = sample(trimesh.creation.box((0.04, 0.03, 0.08)), hand, 4000)
-    high = Grasps(grasps.poses + np.eye(4)[3] * np.array([[0], [0], [0.1], [0]]), grasps.width)  # 10 cm up: room below
+    up = np.eye(4)[3] * np.array([[0], [0], [0.1], [0]])  # 10 cm: room below
+    high = Grasps(grasps.poses + up, grasps.columns)
     moved = sample_near_misses(high, hand, NearMissConfig(), rng)
     shift = (np.swapaxes(high.poses[:, :3, :3], 1, 2) @ (moved.origin - high.origin)[..., None])[..., 0]
     for axis in (0, 1):

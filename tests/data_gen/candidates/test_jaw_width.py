@@ -7,10 +7,10 @@ import trimesh
 from data_gen.candidates.jaw_width import fitted_opening
 from data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import rigid, rotation_about
 
-HAND = ParallelJawGripper(
+HAND = ParallelJaw(
     max_width=0.05, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
     palm=(0.04, 0.07, 0.06),
 )  # fmt: skip
@@ -21,7 +21,7 @@ def opening(mesh: trimesh.Trimesh, *position: float, yaw: float = 0.0) -> float:
     """Of a grasp from above at a position in the object frame; the jaws close along y, turned by yaw."""
     down = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
     rotation = rotation_about(np.array([0.0, 0.0, 1.0]), np.array(yaw)) @ down
-    grasps = Grasps(rigid(rotation, np.array(position, dtype=np.float64))[None], np.array([HAND.max_width]))
+    grasps = Grasps.of_jaws(rigid(rotation, np.array(position, dtype=np.float64))[None], np.array([HAND.max_width]))
     fitted = fitted_opening(Solid("object", mesh), grasps, HAND, MARGIN)
     np.testing.assert_array_equal(fitted.poses, grasps.poses)
     return float(fitted.width[0])

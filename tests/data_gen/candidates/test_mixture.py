@@ -10,7 +10,7 @@ from data_gen.objects.meshes import solid_from_mesh
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 
@@ -23,31 +23,31 @@ def candidates(size, count: int, config: CandidateConfig, seed: int = 0):
     return sample_candidates(solid, world_from_object, HAND, count, config, np.random.default_rng(seed))
 
 
-def counts(origin: np.ndarray) -> dict[str, int]:
-    return dict(zip(*np.unique(origin, return_counts=True), strict=True))
+def counts(source: np.ndarray) -> dict[str, int]:
+    return dict(zip(*np.unique(source, return_counts=True), strict=True))
 
 
 def test_candidates_have_the_stated_shares():
-    grasps, origin = candidates((0.04, 0.03, 0.04), 200, CandidateConfig())
-    assert len(grasps) == len(origin) == 200
-    assert counts(origin) == {"antipodal": 80, "near_miss": 70, "action_space": 50}
+    grasps, source = candidates((0.04, 0.03, 0.04), 200, CandidateConfig())
+    assert len(grasps) == len(source) == 200
+    assert counts(source) == {"antipodal": 80, "near_miss": 70, "action_space": 50}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 13])
 def test_any_count_is_met(count):
-    grasps, origin = candidates((0.04, 0.03, 0.04), count, CandidateConfig())
-    assert len(grasps) == len(origin) == count
+    grasps, source = candidates((0.04, 0.03, 0.04), count, CandidateConfig())
+    assert len(grasps) == len(source) == count
 
 
-def test_one_origin_alone_can_be_asked_for():
+def test_one_source_alone_can_be_asked_for():
     for name in ("antipodal", "near_miss", "action_space"):
         shares = {"antipodal": 0.0, "near_miss": 0.0, "action_space": 0.0} | {name: 1.0}
         assert counts(candidates((0.04, 0.03, 0.04), 20, CandidateConfig(**shares))[1]) == {name: 20}
 
 
 def test_an_object_without_antipodal_pairs_gets_grasps_from_the_action_space():
-    grasps, origin = candidates((0.07, 0.08, 0.04), 60, CandidateConfig())
-    assert counts(origin) == {"action_space": 60}
+    grasps, source = candidates((0.07, 0.08, 0.04), 60, CandidateConfig())
+    assert counts(source) == {"action_space": 60}
     assert len(grasps) == 60
 
 
@@ -67,7 +67,7 @@ def test_the_action_space_has_misses_grasps_beside_above_too_deep_and_turned_one
     grasps, _ = candidates(size, 4000, config)
     x, y, z = grasps.origin.T
     solid = solid_from_mesh(trimesh.creation.box(size), "box")
-    lifted = Grasps(grasps.poses.copy(), grasps.width)
+    lifted = Grasps.of_jaws(grasps.poses.copy(), grasps.width)
     lifted.poses[:, 2, 3] -= size[2] / 2  # the mesh's centre is its origin
     misses = ~ContactFinder(solid)(lifted).found
     beside = (np.abs(x) > size[0] / 2) | (np.abs(y) > size[1] / 2)
@@ -86,7 +86,7 @@ class Recorded:
 
     def __call__(self, observation, count, rng):
         self.asked.append(count)
-        return Grasps(np.tile(np.eye(4), (count // 2, 1, 1)), np.full(count // 2, 0.05))
+        return Grasps.of_jaws(np.tile(np.eye(4), (count // 2, 1, 1)), np.full(count // 2, 0.05))
 
 
 @pytest.fixture
@@ -107,15 +107,15 @@ def test_sources_are_found_by_name_and_asked_for_their_share(observation, monkey
     config = CandidateConfig(
         antipodal=0.3, near_miss=0.3, action_space=0.2, sources={"policy_sampler": 0.2}, options=options
     )
-    grasps, origin = sample_from_sources(observation, 50, config, np.random.default_rng(0))
+    grasps, source = sample_from_sources(observation, 50, config, np.random.default_rng(0))
     assert (made[0].asked, made[0].options) == ([10], {"sensor": "ideal"})
     assert len(grasps) == 5  # what it left short is drawn from the mesh
-    assert origin.tolist() == ["policy_sampler"] * 5
+    assert source.tolist() == ["policy_sampler"] * 5
 
 
 def test_without_sources_nothing_is_proposed(observation):
-    grasps, origin = sample_from_sources(observation, 50, CandidateConfig(), np.random.default_rng(0))
-    assert len(grasps) == len(origin) == 0
+    grasps, source = sample_from_sources(observation, 50, CandidateConfig(), np.random.default_rng(0))
+    assert len(grasps) == len(source) == 0
 
 
 def test_a_source_or_option_that_does_not_exist_is_refused():

@@ -13,7 +13,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")
@@ -27,7 +27,7 @@ def sample(mesh: trimesh.Trimesh, config: ObjectGraspConfig = CONFIG, seed: int 
 
 def anywhere(count: int, seed: int = 0) -> Grasps:
     rotation = Rotation.random(count, random_state=seed).as_matrix()
-    return Grasps(rigid(rotation, np.zeros((count, 3))), np.full(count, 0.05))
+    return Grasps.of_jaws(rigid(rotation, np.zeros((count, 3))), np.full(count, 0.05))
 
 
 @pytest.mark.parametrize("friction", [0.3, 0.6, 0.75])
@@ -104,7 +104,7 @@ def wall_scene() -> tuple[Scene, Grasps]:
     edge = solid.mesh.bounds[0, 0] + place[0, 3]
     down, along_y = np.array([[0.0, 0.0, -1.0]]), np.array([[0.0, 1.0, 0.0]])
     origin = np.array([[edge + 0.012, 0.0, 0.014]])
-    grasps = Grasps(rigid(frame_from_axes(down, along_y), origin), np.array([0.05]))
+    grasps = Grasps.of_jaws(rigid(frame_from_axes(down, along_y), origin), np.array([0.05]))
     return Scene((solid,), place[None]), grasps
 
 
@@ -112,12 +112,12 @@ def test_a_grasp_is_free_if_the_hand_is_at_any_of_the_tilts():
     scene, grasps = wall_scene()
     tilts = tuple(np.deg2rad([0.0, -10.0, -5.0, 5.0, 10.0]).tolist())
     straight = clearance(scene, 0, grasps, HAND)
-    assert straight.palm[0] < 0
+    assert straight.parts["palm"][0] < 0
     best = best_clearance(scene, 0, grasps, HAND, ObjectGraspConfig(tilts=tilts))
     each = []
     for tilt in tilts:
         turn = Rotation.from_rotvec(tilt * grasps.closing[0]).as_matrix()
-        tilted = Grasps(rigid(turn @ grasps.poses[:, :3, :3], grasps.origin), grasps.width)
+        tilted = Grasps.of_jaws(rigid(turn @ grasps.poses[:, :3, :3], grasps.origin), grasps.width)
         each.append(clearance(scene, 0, tilted, HAND).smallest[0])
     assert max(each) > straight.smallest[0] + 0.002
     assert best.smallest[0] == pytest.approx(max(each), abs=1e-9)

@@ -84,7 +84,7 @@ def test_kinds_are_what_they_say_and_as_many_of_each(bricks):
         assert sum(grasp.kind == kind for grasp in grasps) == COUNT // 4
     for grasp in grasps:
         above = grasp.table.metrics["robust_pad_closure"].mean[grasp.row] > 0.5
-        free, touched = grasp.table.collision_free[grasp.row], grasp.contacts.found.item()
+        free, touched = grasp.table.clearance.collision_free[grasp.row], grasp.contacts.found.item()
         what = {"holds": above and free, "slips": touched and free and not above, "collides": above and not free}
         assert (what | {"misses": not touched and not above})[grasp.kind]
 

@@ -13,7 +13,7 @@ from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.drawing import png_bytes
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")  # opening 50 mm; pads 20 mm broad and high
@@ -24,7 +24,7 @@ SCENE = Scene((BRICK,), rigid(np.eye(3), np.array([0.0, 0.0, 0.01]))[None])
 def audited(x: float = 0.0, y: float = 0.0, z: float = 0.012) -> AuditedGrasp:
     """Straight down above (x, y), closing along the world's y."""
     rotation = frame_from_axes(np.array([[0.0, 0.0, -1.0]]), np.array([[0.0, 1.0, 0.0]]))
-    grasp = Grasps(rigid(rotation, np.array([[x, y, z]])), np.array([0.05]))
+    grasp = Grasps.of_jaws(rigid(rotation, np.array([[x, y, z]])), np.array([0.05]))
     names, rng = ["robust_force_closure"], np.random.default_rng(0)
     labels = label_grasps(SCENE, 0, grasp, np.array(["here"]), HAND, names, MetricConfig(), rng)
     table = seen_in_image(

@@ -9,6 +9,7 @@ from data_gen.contact.contacts import ContactFinder, Contacts
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit
+from tests import jaws
 
 RADIUS = 0.02
 WIDTH = 0.08
@@ -16,7 +17,7 @@ WIDTH = 0.08
 
 def grasps_along(origin: np.ndarray, closing: np.ndarray, width: float = WIDTH) -> Grasps:
     approach = np.cross(closing, unit(closing[:, [1, 2, 0]] + 0.1))
-    return Grasps(rigid(frame_from_axes(unit(approach), closing), origin), np.full(len(origin), width))
+    return Grasps.of_jaws(rigid(frame_from_axes(unit(approach), closing), origin), np.full(len(origin), width))
 
 
 def find(solid: Solid, origin: np.ndarray, closing: np.ndarray, width: float = WIDTH) -> Contacts:
@@ -110,7 +111,7 @@ def test_swapping_the_jaws_swaps_the_contacts(sphere):
     rng = np.random.default_rng(3)
     grasps = grasps_along(rng.normal(0, 0.01, (500, 3)), directions(500, rng))
     finder = ContactFinder(sphere)
-    contacts, swapped = finder(grasps), finder(grasps.swapped())
+    contacts, swapped = finder(grasps), finder(jaws.swapped(grasps))
     np.testing.assert_array_equal(contacts.found, swapped.found)
     np.testing.assert_allclose(contacts.points, swapped.points[:, ::-1], atol=1e-7)
 

@@ -83,7 +83,7 @@ def test_epsilon_is_exact_for_contacts_on_a_mesh():
         (0.03, 0.05, 0.02), transform=rigid(Rotation.random(random_state=3).as_matrix(), np.zeros(3))
     )
     closing = unit(rng.normal(size=(100, 3)))
-    grasps = Grasps(
+    grasps = Grasps.of_jaws(
         rigid(frame_from_axes(perpendicular_to(closing), closing), rng.normal(0, 0.005, (100, 3))), np.full(100, 0.12)
     )
     contacts = ContactFinder(solid_from_mesh(mesh, "box"))(grasps)
@@ -127,7 +127,7 @@ def test_a_lying_cylinder_taken_askew_has_force_closure_but_is_not_antipodal():
     askew = np.radians(60)
     closing = np.array([[0.0, np.cos(askew), np.sin(askew)]])
     pose = rigid(frame_from_axes(np.array([[-1.0, 0.0, 0.0]]), closing), np.array([[0.002, 0.0, 0.0]]))
-    contacts, friction = ContactFinder(cylinder)(Grasps(pose, np.array([0.12]))), np.array([0.5])
+    contacts, friction = ContactFinder(cylinder)(Grasps.of_jaws(pose, np.array([0.12]))), np.array([0.5])
     across = pose[:, :3, 0].copy()
     assert force_closure(contacts, across, friction, CONFIG).all()
     assert (lowest_friction(contacts) > friction).all()

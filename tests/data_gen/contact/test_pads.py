@@ -12,8 +12,9 @@ from data_gen.labels.uncertainty import UncertaintyConfig
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
+from tests import jaws
 
 HAND = load_gripper("yumi")  # pads 20 mm broad, 20 mm high
 DOWN = np.array([[0.0, 0.0, -1.0]])
@@ -25,7 +26,7 @@ def solid(mesh: trimesh.Trimesh) -> Solid:
 
 def grasp(origin=(0.0, 0.0, 0.0), yaw: float = 0.0, width: float = 0.05) -> Grasps:
     closing = np.array([[-np.sin(yaw), np.cos(yaw), 0.0]])
-    return Grasps(rigid(frame_from_axes(DOWN, closing), np.array([origin])), np.array([width]))
+    return Grasps.of_jaws(rigid(frame_from_axes(DOWN, closing), np.array([origin])), np.array([width]))
 
 
 def touch(body: Solid, at: Grasps, config: PadConfig | None = None) -> PadContacts:
@@ -114,8 +115,8 @@ def test_swapping_the_jaws_changes_no_robustness():
     still = UncertaintyConfig(grasp_translation=0.0, grasp_rotation=0.0, friction_deviation=0.0)
     origin = np.random.default_rng(0).normal(0.0, 0.004, (50, 3))
     poses = np.concatenate([grasp(origin=o).poses for o in origin])
-    grasps = Grasps(poses, np.full(50, 0.05))
-    both = [robustness("robust_pad_closure", body, g, still) for g in (grasps, grasps.swapped())]
+    grasps = Grasps.of_jaws(poses, np.full(50, 0.05))
+    both = [robustness("robust_pad_closure", body, g, still) for g in (grasps, jaws.swapped(grasps))]
     assert np.mean(both[0] == both[1]) > 0.95  # a patch's border may fall on either side of a ray
 
 

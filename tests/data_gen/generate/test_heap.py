@@ -20,7 +20,8 @@ from graspnet.config import load_config
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.training.batches import LabelConfig, load_examples
 from graspnet.transforms import invert, transform_points
@@ -119,19 +120,19 @@ def test_clearance_to_neighbours_has_the_sign_that_fcl_finds(shards):
                 for i, mesh in enumerate([*meshes[: k - 1], *meshes[k:], *around]):
                     others.add_object(str(i), mesh)
                 for row in np.flatnonzero(rows & (shard.grasps.instance == k)):
-                    hand = hand_boxes(world_from_camera @ shard.grasps.camera_from_grasp[row], shard.grasps.width[row])
-                    verdicts.append(bool(others.in_collision_other(hand)))
-                    signs.append(bool(shard.grasps.clearance_neighbours[row] < 0))
+                    grasp_in_world = shard.grasps.grasps_in_camera(np.array([row])).transformed(world_from_camera)
+                    verdicts.append(bool(others.in_collision_other(hand_boxes(grasp_in_world))))
+                    signs.append(bool(shard.grasps.clearance.neighbours[row] < 0))
     assert 0.1 < np.mean(verdicts) < 0.9
     # Grasps are stored in single precision, and FCL knows no inside: a finger wholly in a wall is rare, but possible.
     assert np.mean(np.equal(verdicts, signs)) > 0.99
 
 
-def hand_boxes(world_from_grasp: np.ndarray, width: float) -> trimesh.collision.CollisionManager:
-    low, high = swept_boxes(HAND, np.array([width]))
+def hand_boxes(grasp_in_world: Grasps) -> trimesh.collision.CollisionManager:
+    low, high = swept_boxes(HAND, grasp_in_world)
     manager = trimesh.collision.CollisionManager()
     for i in range(3):
-        manager.add_object(str(i), trimesh.creation.box(bounds=[low[0, i], high[0, i]]), world_from_grasp)
+        manager.add_object(str(i), trimesh.creation.box(bounds=[low[0, i], high[0, i]]), grasp_in_world.poses[0])
     return manager
 
 
@@ -139,9 +140,9 @@ def test_the_jaws_open_a_margin_wider_than_their_contacts(shards):
     for shard in shards:
         found = shard.grasps.contact_found
         distance = np.linalg.norm(shard.grasps.contacts[found, 1] - shard.grasps.contacts[found, 0], axis=1)
-        assert (shard.grasps.width <= HAND.max_width + 1e-9).all()
-        assert (shard.grasps.width[found] >= np.minimum(distance + 2 * 0.006, HAND.max_width) - 1e-6).all()
-        assert (shard.grasps.width < 0.99 * HAND.max_width).any()
+        assert (shard.grasps.columns["width"] <= HAND.max_width + 1e-9).all()
+        assert (shard.grasps.columns["width"][found] >= np.minimum(distance + 2 * 0.006, HAND.max_width) - 1e-6).all()
+        assert (shard.grasps.columns["width"] < 0.99 * HAND.max_width).any()
 
 
 def test_only_objects_that_are_seen_have_grasps_and_all_of_them_equally_many(shards):
@@ -195,14 +196,14 @@ def test_one_image_is_labelled_for_several_hands(tmp_path):
     folder = make(tmp_path / "data", replace(CLUTTER, hands=hands, hands_per_view=2, scenes=1))
     grasps = Dataset.open(folder).read(0).grasps
     for name in ("yumi", "panda"):
-        assert grasps.width[np.array(grasps.gripper) == name].max() <= load_gripper(name).max_width + 1e-9
+        assert grasps.columns["width"][np.array(grasps.gripper) == name].max() <= load_gripper(name).max_width + 1e-9
 
 
 def test_what_a_policy_proposes_is_meant_for_the_object_that_it_was_shown(tmp_path):
     """Nearer to that object's middle than to the others' middles in most cases: its own mask was all that it saw."""
     config = replace(CLUTTER, candidates=CandidateConfig(sources={"policy_sampler": 1.0}), scenes=1)
     shard = Dataset.open(make(tmp_path / "data", config)).read(0)
-    proposed = np.flatnonzero(np.array(shard.grasps.origin) == "policy_sampler")
+    proposed = np.flatnonzero(np.array(shard.grasps.source) == "policy_sampler")
     assert len(proposed) > 10
     middles = shard.objects.world_from_object[shard.objects.image == 0, :3, 3]
     world_from_grasp = shard.images.world_from_camera[shard.grasps.image] @ shard.grasps.camera_from_grasp

@@ -11,7 +11,7 @@ from data_gen.generate.run import generate_unit
 from data_gen.objects.object_source import ObjectConfig, object_names
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.heightmap import DepthView
 
 CONFIG = GenerateConfig(

@@ -27,7 +27,7 @@ from data_gen.scenes.scenes import Scene
 from graspnet.config import load_config
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, image_from_grasps
+from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.transforms import invert, transform_points
 
@@ -114,7 +114,7 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
     for i in range(len(shard.images)):
         rows = shard.grasps.image == i
         camera = shard.images.cameras[i]
-        grasps_in_camera = Grasps(shard.grasps.camera_from_grasp[rows], shard.grasps.width[rows])
+        grasps_in_camera = shard.grasps.grasps_in_camera(rows)
         seen = image_from_grasps(grasps_in_camera, camera)
         np.testing.assert_allclose(seen.center, shard.grasps.center[rows], atol=1e-3)  # stored in 32 bits
         world_from_camera, world_from_object = shard.images.world_from_camera[i], shard.objects.world_from_object[i]
@@ -127,9 +127,10 @@ def test_a_stored_grasp_has_its_stored_image_contacts_and_clearance(tmp_path):
         in_camera = transform_points(invert(object_from_camera), contacts.points[found].reshape(-1, 3))
         np.testing.assert_allclose(in_camera, shard.grasps.contacts[rows][found].reshape(-1, 3), atol=1e-5)
         free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, hand)
-        np.testing.assert_allclose(free.table, shard.grasps.clearance_table[rows], atol=1e-6)
-        stored_free = shard.grasps.clearance_fingers[rows] >= 0
-        assert np.mean((free.fingers >= 0) == stored_free) > 0.98  # a grasp that just touches may fall either way
+        np.testing.assert_allclose(free.table, shard.grasps.clearance.table[rows], atol=1e-6)
+        stored_free = shard.grasps.clearance.parts["fingers"][rows] >= 0
+        now_free = free.parts["fingers"] >= 0
+        assert np.mean(now_free == stored_free) > 0.98  # a grasp that just touches may fall either way
 
 
 def test_the_stored_image_shows_the_object_where_its_pose_says(dataset):

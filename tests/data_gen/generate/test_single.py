@@ -18,7 +18,7 @@ from graspnet.camera import load_camera
 from graspnet.config import load_config
 from graspnet.dataset import Shard
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert
 
 HANDS = [load_gripper("yumi"), load_gripper("panda")]
@@ -49,7 +49,7 @@ def test_every_hand_gets_its_grasps_in_every_image():
         names = np.array(made.grasps.gripper)[rows]
         assert {name: int(np.sum(names == name)) for name in ("yumi", "panda")} == {"yumi": 20, "panda": 20}
     width = {"yumi": 0.05, "panda": 0.08}
-    np.testing.assert_array_equal(made.grasps.width, [width[name] for name in made.grasps.gripper])
+    np.testing.assert_array_equal(made.grasps.columns["width"], [width[name] for name in made.grasps.gripper])
 
 
 def test_another_hand_changes_neither_the_object_nor_the_camera():
@@ -67,14 +67,14 @@ def test_installed_sources_get_their_share_of_every_image():
     )  # fmt: skip
     config = replace(FRESH, candidates=mixture, objects=ObjectConfig(graspable_width=(0.4, 0.6)))
     made = generate_object("box_00000", HANDS[:1], config, np.random.default_rng(1))
-    origin = np.array(made.grasps.origin)
+    source = np.array(made.grasps.source)
     for image in range(3):
-        rows = origin[made.grasps.image == image]
+        rows = source[made.grasps.image == image]
         assert len(rows) == 20
         assert np.sum(rows == "policy_sampler") <= 4  # a fifth, or what the image allows
-    assert np.sum(origin == "policy_sampler") >= 8
+    assert np.sum(source == "policy_sampler") >= 8
     # the sampler works on the image: what it proposes lies on the object's outline in that very image
-    for row in np.flatnonzero(origin == "policy_sampler"):
+    for row in np.flatnonzero(source == "policy_sampler"):
         seen = made.images.instance[made.grasps.image[row]]
         u, v = np.rint(made.grasps.center[row]).astype(int)
         assert seen[v - 6 : v + 7, u - 6 : u + 7].any()
@@ -109,7 +109,7 @@ def test_a_reused_grasp_has_one_robustness_and_its_own_clearance_in_each_pose():
     for k in several:
         for metric in made.grasps.metrics.values():
             assert len(set(metric.mean[grasp == k])) == 1
-    assert any(len(set(made.grasps.clearance_table[grasp == k].round(9))) > 1 for k in several)
+    assert any(len(set(made.grasps.clearance.table[grasp == k].round(9))) > 1 for k in several)
 
 
 def test_reused_grasps_come_from_above_within_the_limit():
@@ -149,7 +149,7 @@ def test_dexnet_presets_have_the_published_cameras_and_images(name):
     assert ((polar >= low) & (polar <= high)).all()
     assert all(520 <= camera.fx <= 530 for camera in made.images.cameras)
     assert (np.abs(made.objects.world_from_object[:, :2, 3]) <= 0.1).all()
-    assert set(made.grasps.origin) == {"antipodal"}
+    assert set(made.grasps.source) == {"antipodal"}
     assert config.metrics[0] == "robust_epsilon"  # the label
     np.testing.assert_array_equal(made.grasps.metrics["robust_epsilon"].samples, 25)
 

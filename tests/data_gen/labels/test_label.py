@@ -13,7 +13,7 @@ from data_gen.objects.meshes import solid_from_mesh
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about, transform_points
 
 HAND = load_gripper("yumi")  # opening 50 mm, fingertips 10 mm below the pads' centres, palm 35 mm above them
@@ -29,13 +29,13 @@ CERTAIN = MetricConfig(
 def from_above(*origins: tuple[float, float, float]) -> Grasps:
     """Straight down, closing along the world's y."""
     down, along_y = (np.tile(axis, (len(origins), 1)) for axis in ([0.0, 0.0, -1.0], [0.0, 1.0, 0.0]))
-    return Grasps(rigid(frame_from_axes(down, along_y), np.array(origins)), np.full(len(origins), 0.05))
+    return Grasps.of_jaws(rigid(frame_from_axes(down, along_y), np.array(origins)), np.full(len(origins), 0.05))
 
 
 def labels(scene: Scene, grasps: Grasps, target: int = 0) -> LabelledGrasps:
-    origin = np.array(["here"] * len(grasps))
+    source = np.array(["here"] * len(grasps))
     metrics = ("robust_force_closure", "robust_epsilon")
-    return label_grasps(scene, target, grasps, origin, HAND, metrics, CERTAIN, np.random.default_rng(0))
+    return label_grasps(scene, target, grasps, source, HAND, metrics, CERTAIN, np.random.default_rng(0))
 
 
 def test_a_brick_between_open_jaws_has_its_contacts_and_clearances():
@@ -43,8 +43,9 @@ def test_a_brick_between_open_jaws_has_its_contacts_and_clearances():
     np.testing.assert_array_equal(found.hold.contacts.found, [True, False, True])
     sides = np.array([[0.0, -0.015, 0.012], [0.0, 0.015, 0.012]])
     np.testing.assert_allclose(found.hold.contacts.points[0], sides, atol=1e-6)
-    assert -1e-6 <= found.clearance.fingers[0] - 0.010 <= SLACK  # (50 - 30) / 2 mm
-    np.testing.assert_allclose(found.clearance.palm[0], FAR)  # 12 + 35 - 20 mm, but nobody looks further than 20 mm
+    assert -1e-6 <= found.clearance.parts["fingers"][0] - 0.010 <= SLACK  # (50 - 30) / 2 mm
+    # 12 + 35 - 20 mm, but nobody looks further than 20 mm
+    np.testing.assert_allclose(found.clearance.parts["palm"][0], FAR)
     np.testing.assert_allclose(found.clearance.table, [0.002, 0.002, -0.001], atol=1e-6)
     assert np.isinf(found.clearance.neighbours).all()
 
@@ -63,7 +64,7 @@ def test_a_neighbour_takes_room_and_changes_nothing_else():
     among = labels(scene, from_above((0.0, 0.0, 0.012)), target=1)
     assert -1e-6 <= among.clearance.neighbours[0] - (0.040 - 0.025 - HAND.finger_thickness) <= SLACK
     np.testing.assert_array_equal(among.hold.contacts.points, alone.hold.contacts.points)
-    np.testing.assert_array_equal(among.clearance.fingers, alone.clearance.fingers)
+    np.testing.assert_array_equal(among.clearance.parts["fingers"], alone.clearance.parts["fingers"])
     for name, metric in among.hold.metrics.items():
         np.testing.assert_array_equal(metric.mean, alone.hold.metrics[name].mean)
 
@@ -77,7 +78,7 @@ def test_a_turn_and_a_shift_along_the_table_change_no_label():
     contacts = transform_points(moved, here.hold.contacts.points.reshape(-1, 3)).reshape(-1, 2, 3)
     np.testing.assert_allclose(there.hold.contacts.points, contacts, atol=1e-6)
     for name in ("fingers", "palm", "table"):
-        np.testing.assert_allclose(getattr(there.clearance, name), getattr(here.clearance, name), atol=1e-6)
+        np.testing.assert_allclose(there.clearance.each[name], here.clearance.each[name], atol=1e-6)
     for name, metric in here.hold.metrics.items():
         np.testing.assert_allclose(there.hold.metrics[name].mean, metric.mean, atol=1e-5)
 
@@ -96,9 +97,9 @@ def test_an_image_sees_each_grasp_where_a_pinhole_camera_projects_it():
     np.testing.assert_array_equal(table.image, 3)
     np.testing.assert_array_equal(table.instance, 2)
     assert table.gripper == ("yumi", "yumi")
-    assert table.origin == ("here", "here")
+    assert table.source == ("here", "here")
     np.testing.assert_allclose(table.contacts[0, :, 2], depth[0], atol=1e-6)
-    np.testing.assert_array_equal(table.clearance, found.clearance.smallest)
+    np.testing.assert_array_equal(table.clearance.smallest, found.clearance.smallest)
 
 
 @pytest.mark.parametrize("rows", [[1], [2, 0], []])

@@ -15,15 +15,16 @@ from data_gen.contact.resistance import ResistanceConfig
 from data_gen.contact.wrenches import WrenchConfig
 from data_gen.generate.config import GenerateConfig
 from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.labels.robustness import MetricEstimate, estimate
+from data_gen.labels.robustness import estimate
 from data_gen.labels.uncertainty import UncertaintyConfig
 from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_for_hand
 from data_gen.objects.stable_poses import stable_poses
 from graspnet.config import load_config
+from graspnet.dataset import MetricEstimate
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import frame_from_axes, invert, rigid, unit
 
 DOWN = np.array([0.0, 0.0, -1.0])
@@ -38,13 +39,13 @@ def box() -> Solid:
 
 
 @pytest.fixture(scope="module")
-def hand() -> ParallelJawGripper:
-    return load_gripper("yumi")
+def hand() -> ParallelJaw:
+    return load_parallel_jaw("yumi")
 
 
 def grasp_at(origin, closing=(0.0, 1.0, 0.0), copies: int = 1) -> Grasps:
     rotation = frame_from_axes(np.tile(DOWN, (copies, 1)), np.tile(unit(np.array(closing)), (copies, 1)))
-    return Grasps(rigid(rotation, np.tile(origin, (copies, 1))), np.full(copies, 0.05))
+    return Grasps.of_jaws(rigid(rotation, np.tile(origin, (copies, 1))), np.full(copies, 0.05))
 
 
 def judge(
@@ -88,7 +89,7 @@ def test_without_uncertainty_robustness_is_the_metric_of_the_grasp_itself(hand):
     rng = np.random.default_rng(1)
     closing = unit(rng.normal(size=(300, 3)))
     rotation = frame_from_axes(unit(np.cross(closing, rng.normal(size=(300, 3)))), closing)
-    grasps = Grasps(rigid(rotation, rng.normal(0, 0.005, (300, 3))), np.full(300, 0.05))
+    grasps = Grasps.of_jaws(rigid(rotation, rng.normal(0, 0.005, (300, 3))), np.full(300, 0.05))
     contacts, friction = ContactFinder(solid)(grasps), np.full(300, 0.5)
     closed = judge("robust_force_closure", solid, grasps, hand, CERTAIN)
     np.testing.assert_array_equal(closed.mean, lowest_friction(contacts) <= friction)
@@ -134,7 +135,7 @@ def test_epsilon_is_positive_only_where_force_closure_may_be(box, hand):
 
 
 def test_what_is_narrower_than_the_closed_hand_is_not_held(box, hand):
-    narrow = ParallelJawGripper(
+    narrow = ParallelJaw(
         max_width=0.05, min_width=0.04, finger_length=0.045, finger_thickness=0.01, finger_breadth=0.02,
         pad_to_tip=0.01, palm=(0.04, 0.07, 0.06),
     )  # fmt: skip
@@ -174,7 +175,7 @@ def test_an_unknown_metric_is_refused_with_the_nearest_name(box, hand):
 def candidates() -> list[tuple[Solid, Grasps]]:
     """What generation labels: its mixture of candidates, on objects of several families."""
     everything, names = ObjectConfig(count=1000), object_names(ObjectConfig(count=1000))
-    drawn, hand = [], load_gripper("yumi")
+    drawn, hand = [], load_parallel_jaw("yumi")
     for index in range(0, 20, 2):
         rng = np.random.default_rng([7, index])
         shape = load_object(everything, names[index], rng)

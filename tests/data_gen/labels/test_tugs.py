@@ -14,7 +14,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.physics.pick import PickConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 DOWN = np.array([0.0, 0.0, -1.0])
@@ -29,7 +29,7 @@ def box(*sides: float) -> Solid:
 def grasp(z: float = 0.0, x: float = 0.0, y: float = 0.0) -> Grasps:
     """From above, closing along y, in the frame of an object that stands upright."""
     rotation = frame_from_axes(DOWN[None], np.array([[0.0, 1.0, 0.0]]))
-    return Grasps(rigid(rotation, np.array([[x, y, z]])), np.array([0.05]))
+    return Grasps.of_jaws(rigid(rotation, np.array([[x, y, z]])), np.array([0.05]))
 
 
 def tugged(solid: Solid, grasps: Grasps, mass: float, force: float, friction: float, **settings) -> Tugs:

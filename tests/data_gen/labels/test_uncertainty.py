@@ -26,7 +26,7 @@ def box() -> Solid:
 
 def grasp_at(origin, closing=(0.0, 1.0, 0.0), copies: int = 1) -> Grasps:
     rotation = frame_from_axes(np.tile(DOWN, (copies, 1)), np.tile(unit(np.array(closing)), (copies, 1)))
-    return Grasps(rigid(rotation, np.tile(origin, (copies, 1))), np.full(copies, 0.05))
+    return Grasps.of_jaws(rigid(rotation, np.tile(origin, (copies, 1))), np.full(copies, 0.05))
 
 
 def test_samples_follow_their_stated_distributions(box):

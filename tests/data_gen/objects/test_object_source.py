@@ -21,7 +21,7 @@ from data_gen.objects.object_source import (
 from data_gen.objects.stable_poses import stable_poses
 from graspnet.config import parse_config
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import rigid, rotation_about
 from tests.places import SHARED
 

@@ -8,7 +8,7 @@ from data_gen.objects.meshes import Solid, solid_from_mesh
 from data_gen.physics.pick import ClutterWorld, PickConfig
 from data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HAND = load_gripper("yumi")
@@ -25,7 +25,7 @@ def _at(*places: tuple[float, float, float]) -> np.ndarray:
 def _grasp(x: float, y: float, z: float, width: float = 0.05) -> Grasps:
     """Straight down, closing along y."""
     rotation = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
-    return Grasps(rigid(rotation, np.array([x, y, z]))[None], np.array([width]))
+    return Grasps.of_jaws(rigid(rotation, np.array([x, y, z]))[None], np.array([width]))
 
 
 CUBE = _box(0.03, 0.03, 0.03)

@@ -19,7 +19,7 @@ from data_gen.physics.outcome import PickFrame
 from data_gen.physics.pick import ClutterWorld, PickWorld
 from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 CUBE = PickWorld(solid_from_mesh(trimesh.creation.box([0.02, 0.02, 0.02]), "cube"), load_gripper("yumi"))

@@ -12,7 +12,7 @@ from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 HANDS = ["yumi", "panda", "robotiq_85", "wide"]
@@ -32,7 +32,7 @@ def _grasp(x: float, y: float, z: float, width: float, yaw: float = 0.0, tilt: f
     closing = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
     aside = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     rotation = frame_from_axes(-Z * np.cos(tilt) + aside * np.sin(tilt), closing)
-    return Grasps(rigid(rotation, np.array([x, y, z]))[None], np.array([width]))
+    return Grasps.of_jaws(rigid(rotation, np.array([x, y, z]))[None], np.array([width]))
 
 
 def _pick(solid: Solid, grasp: Grasps, hand: str = "yumi", **world) -> PickResult:

@@ -10,7 +10,7 @@ from data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
 from data_gen.physics.world import SolverConfig, World, world_spec
 from data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid, rotation_about
 
 CUBE = solid_from_mesh(trimesh.creation.box([0.03, 0.03, 0.03]), "cube")
@@ -66,7 +66,7 @@ def test_a_lone_object_is_picked_alike_whichever_world_it_is_in():
     start = rigid(np.eye(3), np.array([0.0, 0.0, 0.015]))
     rotation = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
     for y in (0.0, 0.004, 0.025):  # held, pushed to the middle, landed on
-        grasp = Grasps(rigid(rotation, np.array([0.0, y, 0.02]))[None], np.array([0.05]))
+        grasp = Grasps.of_jaws(rigid(rotation, np.array([0.0, y, 0.02]))[None], np.array([0.05]))
         alone, among = PickWorld(CUBE, HAND), ClutterWorld((CUBE,), HAND)
         assert repr(alone.pick(start, grasp)) == repr(among.attempt(start[None], grasp))  # repr: NaN is not NaN
 

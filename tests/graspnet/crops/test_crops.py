@@ -14,8 +14,9 @@ from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
 from graspnet.crops.metric import MetricCropConfig, metric_crops
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, ImageGrasps, grasps_from_image, image_from_grasps
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image, image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.heightmap import DepthView, HeightMap
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
@@ -23,9 +24,10 @@ from graspnet.observation import Observation
 from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, rigid, rotation_about, unit
 from policies.grasp_space import GraspSpace
+from tests import jaws
 
 CAMERA = Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)
-YUMI = load_gripper("yumi")
+YUMI = load_parallel_jaw("yumi")
 
 
 def crops(
@@ -33,7 +35,7 @@ def crops(
     camera: Camera,
     poses: Float64[np.ndarray, "N 4 4"],
     config: CropConfig | None = None,
-    gripper: ParallelJawGripper = YUMI,
+    gripper: ParallelJaw = YUMI,
     standoff: float = 0.0,
 ) -> GraspCrops:
     """Crops of several grasps in one image."""
@@ -150,7 +152,7 @@ def test_a_cell_worked_by_hand():
     camera = Camera(fx=500.0, fy=500.0, cx=99.5, cy=99.5, width=200, height=200)
     depth = np.full((200, 200), 0.52)
     depth[:, 100:] = 0.49
-    gripper = ParallelJawGripper(
+    gripper = ParallelJaw(
         max_width=0.04, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
         palm=(0.04, 0.08, 0.06),
     )  # fmt: skip
@@ -229,7 +231,7 @@ def test_every_plane_is_exact_at_every_level():
             n, offset = unit(np.array(normal)), 0.7 * unit(np.array(normal))[2]
             poses = random_poses(rng, 4, tilt=0.25)
             for width in (0.05, 0.15):
-                gripper = ParallelJawGripper(
+                gripper = ParallelJaw(
                     max_width=width, finger_length=0.04, finger_thickness=0.01, finger_breadth=0.02, pad_to_tip=0.01,
                     palm=(0.04, 0.07, 0.06),
                 )  # fmt: skip
@@ -288,7 +290,7 @@ def test_a_cube_of_4_cm_looks_the_same_from_half_a_metre_and_from_a_metre(distan
 
 def test_doubling_object_hand_and_distance_changes_nothing():
     rng = np.random.default_rng(2)
-    big = ParallelJawGripper(
+    big = ParallelJaw(
         max_width=0.10, finger_length=0.09, finger_thickness=0.02, finger_breadth=0.04, pad_to_tip=0.02,
         palm=(0.08, 0.144, 0.12),
     )  # fmt: skip
@@ -387,10 +389,10 @@ def test_a_letter_l_is_turned_but_not_mirrored(angle, config):
 def test_interchanging_the_jaws_turns_the_crop_by_half():
     rng = np.random.default_rng(4)
     depth = block_world(CAMERA, looking_down(0.7, roll=0.2)) + 0.001 * rng.standard_normal((480, 640))
-    grasps = Grasps(random_poses(rng, 5), np.full(5, 0.05))
+    grasps = Grasps.of_jaws(random_poses(rng, 5), np.full(5, 0.05))
     for config in (MetricCropConfig(), PixelCropConfig()):
         image = crops(depth, CAMERA, grasps.poses, config).images
-        swapped = crops(depth, CAMERA, grasps.swapped().poses, config).images
+        swapped = crops(depth, CAMERA, jaws.swapped(grasps).poses, config).images
         np.testing.assert_allclose(swapped.numpy(), image.flip(-1, -2).numpy(), atol=1e-4)
 
 
@@ -438,7 +440,7 @@ def test_grasps_of_several_approaches_and_grippers_get_the_crops_that_they_get_a
     view = DepthView(rough_scene(rng), CAMERA)
     poses = random_poses(rng, 6, tilt=0.5)
     poses[3:, :3, :3] = poses[0, :3, :3]
-    sizes = np.array([load_gripper(name).sizes() for name in ("yumi", "wide", "yumi", "yumi", "wide", "wide")])
+    sizes = np.array([load_parallel_jaw(name).sizes() for name in ("yumi", "wide", "yumi", "yumi", "wide", "wide")])
     for config in (MetricCropConfig(), PixelCropConfig(size=48)):
         together = grasp_crops(view, poses, sizes, config)
         for n in range(6):
@@ -481,7 +483,7 @@ def test_a_pixel_crop_equals_opencv_s_warp_affine(size):
     rng = np.random.default_rng(7)
     depth = rng.uniform(0.5, 0.9, (480, 640)).astype(np.float32)
     center, angle = rng.uniform([100, 100], [540, 380], (9, 2)), rng.uniform(-np.pi / 2, np.pi / 2, 9)
-    image_grasps = ImageGrasps(center, angle, rng.uniform(0.5, 0.7, 9), np.full(9, 0.05))
+    image_grasps = ImageGrasps(center, angle, rng.uniform(0.5, 0.7, 9), {"width": np.full(9, 0.05)})
     grasps = grasps_from_image(image_grasps, CAMERA, np.array([0.3, -0.2, 1.0]))
     found = crops(depth, CAMERA, grasps.poses, PixelCropConfig(size=size))
     np.testing.assert_allclose(found.pose[:, 0].numpy(), image_grasps.depth, rtol=1e-6)
@@ -497,7 +499,7 @@ def test_a_pixel_crop_equals_opencv_s_warp_affine(size):
 def test_the_angle_of_an_image_grasp_is_where_the_crop_s_columns_run():
     rng = np.random.default_rng(8)
     poses = random_poses(rng, 50)
-    image_grasps = image_from_grasps(Grasps(poses, np.full(50, 0.05)), CAMERA)
+    image_grasps = image_from_grasps(Grasps.of_jaws(poses, np.full(50, 0.05)), CAMERA)
     ramp = np.broadcast_to(np.arange(640.0) / 640 + 0.5, (480, 640))  # depth tells u
     images = crops(ramp, CAMERA, poses, PixelCropConfig(window_px=8, size=8)).images[:, 0].numpy()
     du = (images[:, 4, -1] - images[:, 4, 0]) * 640 / 7  # along a row; a column more is cos(angle) pixels to the right

@@ -7,16 +7,20 @@ import pytest
 
 from graspnet.camera import Camera
 from graspnet.dataset import (
+    Clearance,
     DatasetHeader,
     DatasetWriter,
     DepthImages,
     GraspTable,
-    MetricColumns,
+    MetricEstimate,
     SceneObjects,
     Shard,
     quantised,
 )
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import gripper_fields, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
+
+ELSEWHERE = ("table", "neighbours")  # what clearances are told to besides the object that is grasped
 
 
 def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7, depth: np.ndarray | None = None) -> Shard:
@@ -30,8 +34,7 @@ def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7, depth
     poses[:, :3, 3] = rng.normal(size=(grasps, 3))
     poses = as_stored(poses)
     values = {name: as_stored(rng.normal(size=grasps)) for name in ("angle", "depth")}
-    parts = ("fingers", "palm", "table", "neighbours")
-    clearances = {f"clearance_{part}": as_stored(rng.normal(size=grasps)) for part in parts}
+    clearance = Clearance.of({part: as_stored(rng.normal(size=grasps)) for part in (*ParallelJaw.parts, *ELSEWHERE)})
     return Shard(
         DepthImages(
             quantised(depth), (depth > 0.8).astype(np.uint8), (camera,) * images, np.tile(np.eye(4), (images, 1, 1)),
@@ -43,11 +46,11 @@ def make_shard(rng: np.random.Generator, images: int = 2, grasps: int = 7, depth
         ),
         GraspTable(
             image=rng.integers(images, size=grasps), instance=rng.integers(1, 3, size=grasps),
-            camera_from_grasp=poses, width=np.full(grasps, 0.0625),
+            camera_from_grasp=poses, columns={"width": np.full(grasps, 0.0625)},
             center=as_stored(rng.uniform(0, 8, (grasps, 2))), contacts=as_stored(rng.normal(size=(grasps, 2, 3))),
-            contact_found=rng.random(grasps) > 0.5, origin=("antipodal",) * grasps, gripper=("yumi",) * grasps,
-            metrics={"robust_force_closure": MetricColumns(*as_stored(rng.random((2, grasps))), np.full(grasps, 25))},
-            **values, **clearances,
+            contact_found=rng.random(grasps) > 0.5, source=("antipodal",) * grasps, gripper=("yumi",) * grasps,
+            metrics={"robust_force_closure": MetricEstimate(*as_stored(rng.random((2, grasps))), np.full(grasps, 25))},
+            clearance=clearance, **values,
         ),
     )  # fmt: skip
 
@@ -58,10 +61,9 @@ def as_stored(values: np.ndarray) -> np.ndarray:
 
 
 def make_header(units: int = 2, splits: dict[str, list[str]] | None = None) -> DatasetHeader:
-    gripper = load_gripper("yumi")
     return DatasetHeader(
         name="tiny", seed=3, config={"views": 2}, packages={}, units=units,
-        grippers={"yumi": {**vars(gripper), "palm": list(gripper.palm)}},
+        grippers={"yumi": gripper_fields(load_gripper("yumi"))},
         splits=splits or {"train": ["cube", "rod"], "validation": ["ball"]},
     )  # fmt: skip
 
@@ -85,5 +87,9 @@ def assert_equal_shards(a: Shard, b: Shard) -> None:
                 for metric, columns in value.items():
                     np.testing.assert_array_equal(columns.mean, other[metric].mean)
                     np.testing.assert_array_equal(columns.samples, other[metric].samples)
+            elif name == "columns":
+                np.testing.assert_equal(value, other)
+            elif name == "clearance":
+                np.testing.assert_equal(value.each, other.each)
             else:
                 assert value == other

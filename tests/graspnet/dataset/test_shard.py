@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graspnet.dataset import Dataset, GraspTable
+from graspnet.dataset import Clearance, Dataset, GraspTable
 from graspnet.errors import InputError
 
 from .conftest import make_shard
@@ -13,8 +13,9 @@ from .conftest import make_shard
 
 def test_robustness_is_zero_in_collision(folder):
     grasps = Dataset.open(folder).read(0).grasps
-    free = (grasps.clearance_fingers >= 0) & (grasps.clearance_palm >= 0) & (grasps.clearance_table >= 0)
-    free &= grasps.clearance_neighbours >= 0
+    clearance = grasps.clearance
+    free = (clearance.parts["fingers"] >= 0) & (clearance.parts["palm"] >= 0) & (clearance.table >= 0)
+    free &= clearance.neighbours >= 0
     expected = np.where(free, grasps.metrics["robust_force_closure"].mean, 0)
     np.testing.assert_array_equal(grasps.robustness("robust_force_closure"), expected)
     assert np.all(grasps.robustness("robust_force_closure", clearance_sigma=1e-9)[~free] < 1e-6)
@@ -23,8 +24,9 @@ def test_robustness_is_zero_in_collision(folder):
 
 
 def test_a_soft_label_halves_where_the_hand_just_touches(folder):
-    grasps = replace(Dataset.open(folder).read(0).grasps, clearance_table=np.zeros(7), clearance_palm=np.ones(7))
-    touching = replace(grasps, clearance_fingers=np.ones(7), clearance_neighbours=np.full(7, np.inf))
+    grasps = Dataset.open(folder).read(0).grasps
+    on_the_table = Clearance({"fingers": np.ones(7), "palm": np.ones(7)}, np.zeros(7), np.full(7, np.inf))
+    touching = replace(grasps, clearance=on_the_table)
     soft = touching.robustness("robust_force_closure", clearance_sigma=0.002)
     np.testing.assert_allclose(soft, grasps.metrics["robust_force_closure"].mean / 2)
 
@@ -32,6 +34,8 @@ def test_a_soft_label_halves_where_the_hand_just_touches(folder):
 def test_joined_tables_hold_the_rows_of_both():
     first, second = (make_shard(np.random.default_rng(seed)).grasps for seed in (0, 1))
     both = GraspTable.concatenate([first, second])
-    np.testing.assert_array_equal(both.width, np.concatenate([first.width, second.width]))
-    assert both.origin == first.origin + second.origin
+    widths = [table.columns["width"] for table in (first, second)]
+    np.testing.assert_array_equal(both.columns["width"], np.concatenate(widths))
+    np.testing.assert_array_equal(both.clearance.smallest[-7:], second.clearance.smallest)
+    assert both.source == first.source + second.source
     assert list(both.metrics["robust_force_closure"].mean[-7:]) == list(second.metrics["robust_force_closure"].mean)

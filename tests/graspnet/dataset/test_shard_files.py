@@ -13,6 +13,8 @@ from graspnet.errors import InputError
 
 from .conftest import assert_equal_shards, make_shard
 
+KIND = "parallel_jaw"
+
 
 def test_depth_is_kept_to_a_twentieth_of_a_millimetre():
     depth = np.random.default_rng(0).uniform(0.2, 6.5, (1, 50, 50)).astype(np.float32)
@@ -34,15 +36,18 @@ def test_files_open_without_graspnet(folder):
 
 def test_a_shard_survives_its_files():
     shard = make_shard(np.random.default_rng(3))
-    assert_equal_shards(shard_from_files(shard_to_files(shard)), shard)
+    assert_equal_shards(shard_from_files(shard_to_files(shard, KIND), KIND), shard)
 
 
 def test_a_shard_without_grasps_or_with_many_metrics_survives_too():
     shard = make_shard(np.random.default_rng(3), grasps=0)
-    assert len(shard_from_files(shard_to_files(shard)).grasps) == 0
+    assert len(shard_from_files(shard_to_files(shard, KIND), KIND).grasps) == 0
     several = make_shard(np.random.default_rng(3))
     several.grasps.metrics["epsilon"] = several.grasps.metrics["robust_force_closure"]
-    assert list(shard_from_files(shard_to_files(several)).grasps.metrics) == ["robust_force_closure", "epsilon"]
+    assert list(shard_from_files(shard_to_files(several, KIND), KIND).grasps.metrics) == [
+        "robust_force_closure",
+        "epsilon",
+    ]
 
 
 def test_one_image_can_be_read_alone(folder):
@@ -55,7 +60,7 @@ def test_a_table_of_a_plane_takes_little_space():
     rows, columns = np.mgrid[:480, :640]
     depth = (0.7 / (1 + 2e-4 * rows + 1e-4 * columns)).astype(np.float32)
     shard = make_shard(np.random.default_rng(0), depth=depth[None])
-    files = shard_to_files(shard)
+    files = shard_to_files(shard, KIND)
     assert sum(len(data) for name, data in files.items() if name.startswith("depth.zarr")) < 614_400 / 10
 
 
@@ -67,8 +72,8 @@ def test_a_table_of_a_plane_takes_little_space():
     ],
 )
 def test_a_table_that_is_not_as_documented_is_refused(change, message):
-    files = shard_to_files(make_shard(np.random.default_rng(0)))
+    files = shard_to_files(make_shard(np.random.default_rng(0)), KIND)
     sink = io.BytesIO()
     pq.write_table(change(pq.read_table(io.BytesIO(files["grasps.parquet"]))), sink)
     with pytest.raises(InputError, match=message):
-        shard_from_files(files | {"grasps.parquet": sink.getvalue()})
+        shard_from_files(files | {"grasps.parquet": sink.getvalue()}, KIND)

@@ -8,7 +8,7 @@ import yaml
 
 from graspnet.config import preset_names
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 
 FIELDS = {
     "kind": "parallel_jaw",
@@ -27,11 +27,11 @@ FIELDS = {
 def load(tmp_path, fields, name="hand.yaml"):
     path = tmp_path / name
     path.write_text(json.dumps(fields) if name.endswith("json") else yaml.safe_dump(fields))
-    return load_gripper(path)
+    return load_parallel_jaw(path)
 
 
 def test_the_yumi_preset_has_the_sizes_of_the_contract():
-    yumi = load_gripper("yumi")
+    yumi = load_parallel_jaw("yumi")
     assert (yumi.max_width, yumi.finger_length, yumi.finger_thickness, yumi.finger_breadth) == (0.05, 0.045, 0.01, 0.02)
     assert (yumi.pad_to_tip, yumi.palm, yumi.force, yumi.friction) == (0.01, (0.04, 0.072, 0.06), 20.0, 0.5)
 
@@ -40,8 +40,8 @@ def test_the_yumi_preset_has_the_sizes_of_the_contract():
     ("name", "max_width"), [("yumi", 0.05), ("panda", 0.08), ("robotiq_85", 0.085), ("wide", 0.14)]
 )
 def test_every_preset_loads_with_its_opening_and_name(name, max_width):
-    assert load_gripper(name).max_width == max_width
-    assert load_gripper(name).name == name
+    assert load_parallel_jaw(name).max_width == max_width
+    assert load_parallel_jaw(name).name == name
     assert name in preset_names("grippers")
 
 
@@ -96,12 +96,12 @@ def test_a_file_without_a_kind_is_refused(tmp_path):
 
 
 def test_the_boxes_leave_exactly_the_opening_free_between_the_pads():
-    low, high = load_gripper("yumi").boxes(np.array([0.03, 0.05]))
+    low, high = load_parallel_jaw("yumi").boxes(np.array([0.03, 0.05]))
     np.testing.assert_allclose(low[:, 1, 1] - high[:, 0, 1], [0.03, 0.05])
 
 
 def test_the_boxes_have_the_sizes_of_the_gripper_file():
-    yumi = load_gripper("yumi")
+    yumi = load_parallel_jaw("yumi")
     low, high = yumi.boxes(np.array([0.03]))
     finger = (yumi.finger_breadth, yumi.finger_thickness, yumi.finger_length)
     np.testing.assert_allclose((high - low)[0], [finger, finger, yumi.palm])
@@ -110,18 +110,18 @@ def test_the_boxes_have_the_sizes_of_the_gripper_file():
 
 
 def test_swapping_the_jaws_mirrors_the_boxes():
-    low, high = load_gripper("wide").boxes(np.array([0.08]))
+    low, high = load_parallel_jaw("wide").boxes(np.array([0.08]))
     half_turn = np.array([-1.0, -1.0, 1.0])
     np.testing.assert_allclose(np.minimum(low[0, 0] * half_turn, high[0, 0] * half_turn), low[0, 1])
 
 
 def test_the_sizes_that_a_network_sees_stand_in_the_order_of_the_design():
     expected = [0.05, 0.010, 0.020, 0.045, 0.010, 0.020, 0.036, 0.030]
-    np.testing.assert_allclose(load_gripper("yumi").sizes(), expected)
+    np.testing.assert_allclose(load_parallel_jaw("yumi").sizes(), expected)
 
 
 def test_a_gripper_of_one_kind_only_needs_its_sizes():
-    hand = ParallelJawGripper(
+    hand = ParallelJaw(
         max_width=0.1,
         finger_length=0.05,
         finger_thickness=0.01,

@@ -3,7 +3,6 @@
 The scene is known in closed form: a ball on a table, seen by a tilted camera.
 """
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,18 +17,20 @@ from graspnet.camera import Camera
 from graspnet.cli import main
 from graspnet.crops.pixel import PixelCropConfig, pixel_crops
 from graspnet.dataset import (
+    Clearance,
     Dataset,
     DatasetHeader,
     DatasetWriter,
     DepthImages,
     GraspTable,
-    MetricColumns,
+    MetricEstimate,
     SceneObjects,
     Shard,
 )
 from graspnet.errors import InputError
-from graspnet.grasps.grasps import Grasps, image_from_grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grasps.grasps import Grasps
+from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.gripper import gripper_fields, load_gripper
 from graspnet.interchange.dexnet import LAYOUTS, HandPoses, grasp_index
 from graspnet.interchange.dexnet_export import export_dexnet
 from graspnet.interchange.dexnet_import import DexNetImport, DexNetImportConfig
@@ -94,17 +95,20 @@ def ball_grasps(image: np.ndarray, world_from_cameras: np.ndarray, rng: np.rando
     closing = np.column_stack([np.cos(yaw), np.sin(yaw), np.zeros(count)])
     origin = np.column_stack([rng.uniform(-0.03, 0.03, (count, 2)), rng.uniform(0.01, 0.03, count)])
     world_from_grasp = rigid(frame_from_axes(np.tile([0.0, 0.0, -1.0], (count, 1)), closing), origin)
-    grasps = Grasps(invert(world_from_cameras[image]) @ world_from_grasp, rng.uniform(0.03, 0.05, count))
+    grasps = Grasps.of_jaws(invert(world_from_cameras[image]) @ world_from_grasp, rng.uniform(0.03, 0.05, count))
     seen = image_from_grasps(grasps, CAMERA)
     clearance = rng.uniform(-0.01, 0.02, count)
     return GraspTable(
-        image=image, instance=np.ones(count, dtype=np.int64), camera_from_grasp=grasps.poses, width=grasps.width,
+        image=image, instance=np.ones(count, dtype=np.int64), camera_from_grasp=grasps.poses, columns=grasps.columns,
         center=seen.center, angle=seen.angle, depth=seen.depth, contacts=np.full((count, 2, 3), np.nan),
-        contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance + 0.01,
-        clearance_table=clearance + 0.01, clearance_neighbours=np.full(count, np.inf), origin=("made up",) * count,
+        contact_found=np.ones(count, dtype=bool), 
+        clearance=Clearance(
+            {"fingers": clearance, "palm": clearance + 0.01}, clearance + 0.01, np.full(count, np.inf)
+        ),
+        source=("made up",) * count,
         gripper=("yumi",) * count,
         metrics={
-            name: MetricColumns(rng.uniform(0, 1, count), rng.uniform(0, 1, count), np.full(count, 25))
+            name: MetricEstimate(rng.uniform(0, 1, count), rng.uniform(0, 1, count), np.full(count, 25))
             for name in ("robust_epsilon", "robust_force_closure")
         },
     )  # fmt: skip
@@ -132,7 +136,7 @@ def write_balls(folder: Path, grasps: int) -> Dataset:
     """Nine images of three objects."""
     names = ["a", "b", "c"]
     header = DatasetHeader(
-        name="balls", seed=0, config={}, packages={}, grippers={"yumi": dataclasses.asdict(load_gripper("yumi"))},
+        name="balls", seed=0, config={}, packages={}, grippers={"yumi": gripper_fields(load_gripper("yumi"))},
         splits={"train": ["c", "a"], "validation": ["b"]}, units=3,
     )  # fmt: skip
     writer = DatasetWriter(folder, header)
@@ -206,7 +210,9 @@ def test_poses_hold_row_column_depth_angle_and_the_rest_as_documented(exported, 
         ahead = CAMERA.project(grasps.camera_from_grasp[i, :3, 3] + 1e-3 * grasps.camera_from_grasp[i, :3, 1]) - (u, v)
         np.testing.assert_allclose(ahead / np.linalg.norm(ahead), [np.cos(row[3]), np.sin(row[3])], atol=2e-3)
         if version == "2.0":
-            np.testing.assert_allclose(row[4:], [v - CAMERA.cy, u - CAMERA.cx, grasps.width[i] * 525.0 / z], atol=1e-3)
+            np.testing.assert_allclose(
+                row[4:], [v - CAMERA.cy, u - CAMERA.cx, grasps.columns["width"][i] * 525.0 / z], atol=1e-3
+            )
         else:
             np.testing.assert_allclose(row[4], np.arccos(grasps.camera_from_grasp[i, 2, 2]), atol=1e-3)
 
@@ -250,7 +256,7 @@ def test_labels_count_objects_poses_and_images_and_the_maps_name_them(exported, 
 
 
 def test_a_metric_is_zero_where_the_hand_collides(exported, balls, version):
-    free = np.concatenate([shard.grasps.collision_free for shard in balls.shards()])
+    free = np.concatenate([shard.grasps.clearance.collision_free for shard in balls.shards()])
     np.testing.assert_array_equal(all_of(exported, "collision_free"), free)
     fields = {"2.0": {"robust_ferrari_canny": "robust_epsilon", "robust_force_closure": "robust_force_closure"},
               "4.0": {"grasp_metrics": "robust_epsilon"}}[version]  # fmt: skip
@@ -284,7 +290,7 @@ def test_an_imported_grasp_is_the_grasp_that_was_exported(imported, balls, versi
         in_world = [s.images.world_from_camera[s.grasps.image] @ s.grasps.camera_from_grasp for s in shards]
         depths.append(np.concatenate([s.grasps.depth for s in shards]))
         poses.append(by_depth(np.concatenate(in_world), depths[-1]))
-        widths.append(by_depth(np.concatenate([s.grasps.width for s in shards]), depths[-1]))
+        widths.append(by_depth(np.concatenate([s.grasps.columns["width"] for s in shards]), depths[-1]))
     np.testing.assert_allclose(np.sort(depths[0]), np.sort(depths[1]), atol=1e-6)
     np.testing.assert_allclose(poses[0][:, :3, 3], poses[1][:, :3, 3], atol=1e-5)
     np.testing.assert_allclose(poses[0][:, :3, :3], poses[1][:, :3, :3], atol=1e-4)
@@ -308,7 +314,7 @@ def test_imported_columns_are_the_tensors_or_unknown(imported, exported, version
     np.testing.assert_array_equal(
         by_depth(masks, depth), by_depth(all_of(exported, "obj_masks")[..., 0] > 0, poses.depth)
     )
-    free = np.concatenate([s.grasps.collision_free for s in shards])
+    free = np.concatenate([s.grasps.clearance.collision_free for s in shards])
     np.testing.assert_array_equal(by_depth(free, depth), by_depth(all_of(exported, "collision_free"), poses.depth))
     names = np.concatenate([s.objects.object for s in shards])
     np.testing.assert_array_equal(
@@ -317,10 +323,10 @@ def test_imported_columns_are_the_tensors_or_unknown(imported, exported, version
     for shard in shards:
         assert np.isnan(shard.grasps.metrics[ours].variance).all()
         assert set(shard.grasps.metrics[ours].samples) == {25}
-        assert np.isinf(shard.grasps.clearance).all()
+        assert np.isinf(shard.grasps.clearance.smallest).all()
         assert np.isnan(shard.grasps.contacts).all()
         assert np.isnan(shard.images.bin).all()
-        assert set(shard.grasps.origin) == {"dexnet"}
+        assert set(shard.grasps.source) == {"dexnet"}
         assert set(shard.grasps.gripper) == set(imported.header.grippers) == {"yumi"}
 
 
@@ -414,13 +420,13 @@ def test_the_originals_data_set_imports_with_its_names_and_numbers(tmp_path):
     splits = dataset.header.splits
     assert sorted(splits["train"] + splits["validation"]) == [f"bar_clamp_pose_{i}" for i in range(7)]
     shards = list(dataset.shards())
-    assert sum(s.grasps.collision_free.sum() for s in shards) == all_of(tensors, "collision_free").sum()
+    assert sum(s.grasps.clearance.collision_free.sum() for s in shards) == all_of(tensors, "collision_free").sum()
     positive = sum((s.grasps.robustness("robust_epsilon") > 0.002).sum() for s in shards)
     assert positive == (all_of(tensors, "robust_ferrari_canny") > 0.002).sum()
     for shard in shards:
         assert np.isnan(shard.images.world_from_camera).all()
         assert {camera.fx for camera in shard.images.cameras} == {175.0}
-        assert np.all((shard.grasps.width > 0.04) & (shard.grasps.width <= 0.05))
+        assert np.all((shard.grasps.columns["width"] > 0.04) & (shard.grasps.columns["width"] <= 0.05))
         assert set(shard.grasps.metrics) == {"robust_epsilon", "force_closure"}
         assert invalid_columns(shard, dataset.header) == []
     looked = CliRunner().invoke(main, ["inspect", str(tmp_path / "d")])
@@ -471,7 +477,7 @@ def test_a_flat_release_without_labels_imports_file_by_file(few, tmp_path):
     dataset = Dataset.open(tmp_path / "d")
     assert sorted(dataset.header.splits["train"] + dataset.header.splits["validation"]) == ["file_00000", "file_00001"]
     grasps = [shard.grasps for shard in dataset.shards()]
-    assert {float(w) for g in grasps for w in g.width} == {np.float32(0.05)}
+    assert {float(w) for g in grasps for w in g.columns["width"]} == {np.float32(0.05)}
     metric = np.concatenate([g.robustness("robust_epsilon") for g in grasps])
     np.testing.assert_array_equal(metric, all_of(tensors, "robust_ferrari_canny"))
 

@@ -1,6 +1,5 @@
 """A small dataset whose labels are plain to see: a bar on a table, and hands that close across it or along it."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +7,17 @@ import pytest
 
 from graspnet.camera import Camera
 from graspnet.dataset import (
+    Clearance,
     Dataset,
     DatasetHeader,
     DatasetWriter,
     DepthImages,
     GraspTable,
-    MetricColumns,
+    MetricEstimate,
     SceneObjects,
     Shard,
 )
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import gripper_fields, load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 
 TABLE, HEIGHT = 0.5, 0.03  # m from the camera to the table, and of the bar above it
@@ -36,7 +36,7 @@ def write_bars(
     """Write the dataset. shuffled: labels are drawn at random, so that there is nothing to learn."""
     names = [f"bar_{i:02d}" for i in range(train + validation)]
     header = DatasetHeader(
-        name="bars", seed=0, config={}, packages={}, grippers={"yumi": dataclasses.asdict(load_gripper("yumi"))},
+        name="bars", seed=0, config={}, packages={}, grippers={"yumi": gripper_fields(load_gripper("yumi"))},
         splits={"train": names[:train], "validation": names[train:]}, units=len(names),
     )  # fmt: skip
     writer = DatasetWriter(folder, header)
@@ -94,13 +94,14 @@ def _objects(name: str, count: int) -> SceneObjects:
 def _table(image: np.ndarray, poses: np.ndarray, mean: np.ndarray) -> GraspTable:
     count = len(image)
     clearance = np.full(count, 0.01)
-    metric = MetricColumns(mean, mean * (1 - mean), np.full(count, 25))
+    metric = MetricEstimate(mean, mean * (1 - mean), np.full(count, 25))
     return GraspTable(
-        image=image, instance=np.ones(count, dtype=np.int64), camera_from_grasp=poses, width=np.full(count, 0.05),
+        image=image, instance=np.ones(count, dtype=np.int64), camera_from_grasp=poses,
+        columns={"width": np.full(count, 0.05)},
         center=CAMERA.project(poses[:, :3, 3]), angle=np.zeros(count), depth=poses[:, 2, 3].copy(),
         contacts=np.full((count, 2, 3), np.nan),
-        contact_found=np.ones(count, dtype=bool), clearance_fingers=clearance, clearance_palm=clearance,
-        clearance_table=clearance, clearance_neighbours=np.full(count, np.inf),
-        origin=("made up",) * count, gripper=("yumi",) * count,
+        contact_found=np.ones(count, dtype=bool),
+        clearance=Clearance({"fingers": clearance, "palm": clearance}, clearance, np.full(count, np.inf)),
+        source=("made up",) * count, gripper=("yumi",) * count,
         metrics={"robust_centered_closure": metric, "robust_pad_closure": metric},
     )  # fmt: skip

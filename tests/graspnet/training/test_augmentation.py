@@ -9,7 +9,7 @@ from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.heightmap import DepthView
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 from graspnet.transforms import frame_from_axes, rigid

@@ -7,7 +7,7 @@ import pytest
 
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation, read_depth, read_mask
 from policies.grasp_space import GraspSpace
 from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal

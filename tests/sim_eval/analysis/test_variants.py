@@ -12,7 +12,7 @@ from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine
 from sim_eval.analysis.variants import effects, format_effects
 from sim_eval.episodes.draw import draw_episode

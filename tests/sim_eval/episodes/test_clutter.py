@@ -67,7 +67,7 @@ class _Above(Planner):
 
     def plan(self, situation: Situation) -> GraspPlan:
         rotation = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
-        grasp = Grasps(rigid(rotation, np.array([0.0, 0.0, 0.2]))[None], np.array([0.08]))
+        grasp = Grasps.of_jaws(rigid(rotation, np.array([0.0, 0.0, 0.2]))[None], np.array([0.08]))
         in_camera = grasp.transformed(invert(situation.world_from_believed_camera))
         return GraspPlan(in_camera, np.ones(1))
 

@@ -57,7 +57,7 @@ def test_a_trial_that_was_picked_from_is_there_again_for_the_next_grasp():
 
 
 def _grasp(pose: np.ndarray, width: float) -> Grasps:
-    return Grasps(pose[None], np.array([width]))
+    return Grasps.of_jaws(pose[None], np.array([width]))
 
 
 def test_a_trials_planner_is_told_an_outline_and_one_in_clutter_where_its_camera_is():

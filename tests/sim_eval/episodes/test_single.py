@@ -18,7 +18,7 @@ from data_gen.scenes.rendering import RaycastRenderer
 from data_gen.scenes.scenes import CameraConfig
 from graspnet.camera import load_camera
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.plan import GraspPlan
@@ -108,7 +108,7 @@ class _Omniscient(Policy):
         self.pose = config["world_from_grasp"]
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        grasps = Grasps(self.pose[None], np.array([observation.gripper.max_width]))
+        grasps = Grasps.of_jaws(self.pose[None], np.array([observation.gripper.max_width]))
         return GraspPlan(grasps.transformed(self.camera_from_world), np.ones(1), "", {"total": 0.0}, self.name)
 
 

@@ -10,7 +10,7 @@ import pytest
 from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
 from graspnet.transforms import rigid
 from sim_eval.planners.command import CommandPlanner

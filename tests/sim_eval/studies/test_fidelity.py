@@ -11,7 +11,7 @@ from data_gen.physics.pick import PickConfig, PickWorld
 from data_gen.physics.world import SolverConfig
 from graspnet.config import load_config
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import load_gripper
+from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 from sim_eval.protocols.protocol import ProtocolConfig
 from sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
@@ -49,7 +49,7 @@ def test_pads_do_not_sink_into_a_light_cube(judge):
     at = np.array([0.0, 0.0, 0.01])
     grasp = rigid(frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0])), at)
     world = PickWorld(cube, hand, judge, 0.001 / cube.volume)
-    result = world.pick(rigid(np.eye(3), at), Grasps(grasp[None], np.array([hand.max_width])))
+    result = world.pick(rigid(np.eye(3), at), Grasps.of_jaws(grasp[None], np.array([hand.max_width])))
     assert result.success
     assert result.contact_distance == pytest.approx(0.02, abs=1e-3)
 

@@ -50,12 +50,12 @@ def _grasp(x: float = 0.0, angle: float = 0.0) -> np.ndarray:
     ],
 )
 def test_grasps_are_distinct_by_a_centimetre_or_twenty_degrees(pose, is_distinct):
-    grasps = Grasps(np.stack([_grasp(), pose]), np.full(2, 0.05))
+    grasps = Grasps.of_jaws(np.stack([_grasp(), pose]), np.full(2, 0.05))
     assert list(distinct(grasps, 8)) == ([0, 1] if is_distinct else [0])
 
 
 def test_no_more_distinct_grasps_than_asked_for():
-    grasps = Grasps(np.stack([_grasp(0.02 * k) for k in range(5)]), np.full(5, 0.05))
+    grasps = Grasps.of_jaws(np.stack([_grasp(0.02 * k) for k in range(5)]), np.full(5, 0.05))
     assert list(distinct(grasps, 3)) == [0, 1, 2]
     assert list(distinct(Grasps.none(), 3)) == []
 

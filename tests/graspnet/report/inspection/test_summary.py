@@ -16,20 +16,20 @@ def summary(three):
 def test_the_totals_are_those_of_the_tables(three, summary):
     grasps = [shard.grasps for shard in three.shards()]
     assert summary.total.grasps == three.header.counts["grasps"] == sum(map(len, grasps))
-    assert summary.total.free == sum(int((g.clearance >= 0).sum()) for g in grasps)
+    assert summary.total.free == sum(int((g.clearance.smallest >= 0).sum()) for g in grasps)
     positive = sum(int((g.robustness("robust_centered_closure") > 0.5).sum()) for g in grasps)
     assert summary.total.positive == positive > 0
 
 
-@pytest.mark.parametrize("kind", ["object", "family", "hand", "origin"])
+@pytest.mark.parametrize("kind", ["object", "family", "hand", "source"])
 def test_every_grouping_adds_up_to_the_total(summary, kind):
     assert sum(summary.by[kind].values(), Tally()) == summary.total
 
 
-def test_groups_are_objects_hands_and_origins_by_name(three, summary):
+def test_groups_are_objects_hands_and_sources_by_name(three, summary):
     assert sorted(summary.by["object"]) == sorted(name for names in three.header.splits.values() for name in names)
     assert set(summary.by["hand"]) <= {"yumi", "panda"}
-    assert "antipodal" in summary.by["origin"]
+    assert "antipodal" in summary.by["source"]
 
 
 def test_a_sampled_grasp_is_where_it_is_in_the_world(three, summary):

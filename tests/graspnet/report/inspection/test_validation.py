@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graspnet.dataset import MetricColumns
+from graspnet.dataset import Clearance, MetricEstimate
 from graspnet.report.inspection.validation import invalid_columns, object_rows
 
 
@@ -29,19 +29,24 @@ WRONG = {
     "image: 1 rows that do not exist": lambda g: {"image": first(g.image, 9)},
     "instance: 1 objects that are not in the image": lambda g: {"instance": first(g.instance, 7)},
     "camera_from_grasp: 1 not rigid": lambda g: {"camera_from_grasp": first(g.camera_from_grasp, np.eye(4) * 2)},
-    "width: 1 outside (0, max_width]": lambda g: {"width": first(g.width, 0.5)},
+    "width: 1 outside (0, max_width]": lambda g: {"columns": {"width": first(g.columns["width"], 0.5)}},
     "depth: 1 not z of the pose": lambda g: {"depth": first(g.depth, 0.1)},
     "center: 1 not where the camera sees the pose": lambda g: {"center": first(g.center, 1.0)},
     "angle: 1 outside [-π/2, π/2)": lambda g: {"angle": first(g.angle, 2.0)},
     "contacts: 1 not finite where found": lambda g: {"contact_found": first(g.contact_found, not g.contact_found[0])},
-    "clearance_palm: 1 NaN": lambda g: {"clearance_palm": first(g.clearance_palm, np.nan)},
+    "clearance_palm: 1 NaN": lambda g: {"clearance": without_palm(g.clearance)},
     "gripper: 1 names that dataset.json does not have": lambda g: {"gripper": ("claw", *g.gripper[1:])},
-    "origin: 1 empty": lambda g: {"origin": ("", *g.origin[1:])},
+    "source: 1 empty": lambda g: {"source": ("", *g.source[1:])},
     "robust_pad_closure_variance: 1 negative": lambda g: {"metrics": with_variance(g, -1.0)},
 }
 
 
-def with_variance(grasps, value: float) -> dict[str, MetricColumns]:
+def without_palm(clearance: Clearance) -> Clearance:
+    """The palm's first distance is not told."""
+    return Clearance.of(clearance.each | {"palm": first(clearance.parts["palm"], np.nan)})
+
+
+def with_variance(grasps, value: float) -> dict[str, MetricEstimate]:
     columns = grasps.metrics["robust_pad_closure"]
     return grasps.metrics | {"robust_pad_closure": replace(columns, variance=first(columns.variance, value))}
 

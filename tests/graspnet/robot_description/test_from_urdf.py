@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from graspnet.errors import InputError
-from graspnet.grippers.from_urdf import DerivedGripper, HandChoices, derive_gripper
-from graspnet.grippers.jaws import JawChoices
-from graspnet.grippers.parallel_jaw import ParallelJawGripper, load_gripper
-from tests.graspnet.grippers.hands import (
+from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
+from graspnet.robot_description.from_urdf import DerivedGripper, HandChoices, derive_gripper
+from graspnet.robot_description.jaws import JawChoices
+from tests.graspnet.robot_description.hands import (
     FOUR_BAR,
     box,
     joint,
@@ -29,8 +29,8 @@ from tests.graspnet.grippers.hands import (
     urdf_three_fingers,
 )
 
-SIZES = [field.name for field in fields(ParallelJawGripper) if field.name not in ("name", "palm")]
-YUMI = load_gripper("yumi")
+SIZES = [field.name for field in fields(ParallelJaw) if field.name not in ("name", "palm")]
+YUMI = load_parallel_jaw("yumi")
 TILTED = turned(Rotation.from_euler("xyz", [0.3, -0.7, 1.1]), (0.1, -0.2, 0.3))
 
 
@@ -46,7 +46,7 @@ def derive(tmp_path):
     return derive
 
 
-def assert_same_sizes(found: ParallelJawGripper, expected: ParallelJawGripper) -> None:
+def assert_same_sizes(found: ParallelJaw, expected: ParallelJaw) -> None:
     for name in SIZES:
         assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-6), name
     np.testing.assert_allclose(found.palm, expected.palm, atol=1e-6)
@@ -61,7 +61,7 @@ def assert_same_frame(found: np.ndarray, expected: np.ndarray) -> None:
 
 lengths = st.floats(0.004, 0.1)
 hands = st.builds(
-    lambda width, closed, thickness, breadth, length, pad, palm, force: ParallelJawGripper(
+    lambda width, closed, thickness, breadth, length, pad, palm, force: ParallelJaw(
         max_width=width,
         min_width=closed * width,
         finger_length=length,
@@ -111,7 +111,7 @@ def test_any_box_hand_is_derived_as_the_gripper_that_it_was_built_from(tmp_path_
 @pytest.mark.parametrize("name", ["yumi", "panda", "robotiq_85", "wide"])
 @pytest.mark.parametrize("write", [urdf_box_hand, mjcf_box_hand])
 def test_each_preset_comes_back_from_its_own_boxes(derive, name, write):
-    preset = load_gripper(name)
+    preset = load_parallel_jaw(name)
     derived = derive(write(preset, TILTED), HandChoices(tool="tcp"))
     assert_same_sizes(derived.gripper, preset)
     assert_same_frame(derived.root_from_grasp, TILTED)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
-from graspnet.grippers.hand_description import Hand, Joint
+from graspnet.robot_description.hand_description import Hand, Joint
 from graspnet.transforms import rigid, rotation_about
 
 __all__ = ["descendants", "driven_joints", "joint_values", "link_poses", "rigid_groups"]

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError, unknown_name
-from graspnet.grippers.hand_description import WORLD, Hand
-from graspnet.grippers.hand_motion import descendants, driven_joints, joint_values, link_poses, rigid_groups
+from graspnet.robot_description.hand_description import WORLD, Hand
+from graspnet.robot_description.hand_motion import descendants, driven_joints, joint_values, link_poses, rigid_groups
 from graspnet.transforms import invert, unit
 
 __all__ = ["MAX_SIDEWAYS", "JawChoices", "Jaws", "find_jaws"]

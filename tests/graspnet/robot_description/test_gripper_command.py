@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from graspnet.cli import main
-from graspnet.grippers.from_urdf import HandChoices, derive_gripper
-from graspnet.grippers.gripper_file import gripper_yaml
-from graspnet.grippers.hand_picture import hand_figure
-from graspnet.grippers.parallel_jaw import load_gripper
-from tests.graspnet.grippers.hands import FOUR_BAR, pose, urdf_box_hand, urdf_four_bar, urdf_three_fingers
+from graspnet.grippers.gripper import load_gripper
+from graspnet.robot_description.from_urdf import HandChoices, derive_gripper
+from graspnet.robot_description.gripper_file import gripper_yaml
+from graspnet.robot_description.hand_picture import hand_figure
+from tests.graspnet.robot_description.hands import FOUR_BAR, pose, urdf_box_hand, urdf_four_bar, urdf_three_fingers
 
 YUMI = load_gripper("yumi")
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError, unknown_name
-from graspnet.grippers.hand_description import Hand, read_hand
-from graspnet.grippers.hand_sizes import HandSizes, finger_box, measure_hand, palm_box
-from graspnet.grippers.jaws import MAX_SIDEWAYS, JawChoices, Jaws, find_jaws
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.robot_description.hand_description import Hand, read_hand
+from graspnet.robot_description.hand_sizes import HandSizes, finger_box, measure_hand, palm_box
+from graspnet.robot_description.jaws import MAX_SIDEWAYS, JawChoices, Jaws, find_jaws
 from graspnet.transforms import frame_from_axes, rigid, transform_points, unit
 
 __all__ = ["DerivedGripper", "HandChoices", "derive_gripper"]
@@ -47,7 +47,7 @@ class HandChoices:
 class DerivedGripper:
     """A gripper, the source of each of its numbers, and the open hand that it was measured on."""
 
-    gripper: ParallelJawGripper
+    gripper: ParallelJaw
     sources: dict[str, str]  # of each field that holds numbers
     notes: tuple[str, ...]  # sentences: what was assumed or enlarged
     root: str
@@ -80,7 +80,7 @@ def derive_gripper(path: Path, choices: HandChoices) -> DerivedGripper:
         "friction": "assumed" if choices.friction is None else "given",
     }
     try:
-        gripper = ParallelJawGripper(name=choices.name, force=force, friction=friction, **lengths)
+        gripper = ParallelJaw(name=choices.name, force=force, friction=friction, **lengths)
     except InputError as error:
         raise InputError(f"{path}: derived {error}") from None
     return DerivedGripper(

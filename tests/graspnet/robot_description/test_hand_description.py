@@ -8,9 +8,9 @@ import pytest
 import trimesh
 
 from graspnet.errors import InputError
-from graspnet.grippers.hand_description import Hand, read_hand
-from graspnet.grippers.parallel_jaw import load_gripper
-from tests.graspnet.grippers.hands import box, joint, link, mjcf_box_hand, pose, robot, slide, urdf_box_hand
+from graspnet.grippers.gripper import load_gripper
+from graspnet.robot_description.hand_description import Hand, read_hand
+from tests.graspnet.robot_description.hands import box, joint, link, mjcf_box_hand, pose, robot, slide, urdf_box_hand
 
 YUMI = load_gripper("yumi")
 
@@ -199,7 +199,8 @@ def test_reading_a_hand_works_where_mujoco_gl_is_egl(tmp_path):
         )
     )
     code = (
-        "from pathlib import Path; from graspnet.grippers.hand_description import read_hand as r; r(Path('hand.urdf'))"
+        "from pathlib import Path; from graspnet.robot_description import hand_description as h; "
+        "h.read_hand(Path('hand.urdf'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"MUJOCO_GL": "egl", "PATH": "/usr/bin"}, capture_output=True,

@@ -54,10 +54,10 @@ def gripper(
     2 bad input, or a hand that is no parallel jaw.
     """
     from graspnet.drawing import save_png
-    from graspnet.grippers.from_urdf import HandChoices, derive_gripper
-    from graspnet.grippers.gripper_file import gripper_yaml, pose_lines, source_table
-    from graspnet.grippers.hand_picture import hand_figure
-    from graspnet.grippers.jaws import JawChoices
+    from graspnet.robot_description.from_urdf import HandChoices, derive_gripper
+    from graspnet.robot_description.gripper_file import gripper_yaml, pose_lines, source_table
+    from graspnet.robot_description.hand_picture import hand_figure
+    from graspnet.robot_description.jaws import JawChoices
 
     picture = image or output.with_suffix(".png")
     _check(output, picture)

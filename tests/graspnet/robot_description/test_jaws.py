@@ -3,10 +3,10 @@
 import pytest
 
 from graspnet.errors import InputError
-from graspnet.grippers.hand_description import read_hand
-from graspnet.grippers.jaws import JawChoices, find_jaws
-from graspnet.grippers.parallel_jaw import load_gripper
-from tests.graspnet.grippers.hands import (
+from graspnet.grippers.gripper import load_gripper
+from graspnet.robot_description.hand_description import read_hand
+from graspnet.robot_description.jaws import JawChoices, find_jaws
+from tests.graspnet.robot_description.hands import (
     FOUR_BAR,
     box,
     joint,

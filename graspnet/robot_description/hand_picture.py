@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.drawing import new_figure
-from graspnet.grippers.from_urdf import DerivedGripper
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.robot_description.from_urdf import DerivedGripper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def hand_figure(derived: DerivedGripper, title: str) -> "Figure":
     return figure
 
 
-def _picture_width(gripper: ParallelJawGripper) -> float:
+def _picture_width(gripper: ParallelJaw) -> float:
     """Metres that a picture shows from left to right: the wider side of the hand, and words on both sides of it.
 
     A long hand gets more, such that its picture is about as high as it is wide.
@@ -71,7 +71,7 @@ def draw_triangles(axes: "Axes", triangles_in_grasp: Float64[np.ndarray, "T 3 3"
     )
 
 
-def draw_gripper_boxes(axes: "Axes", gripper: ParallelJawGripper, side: Side) -> None:
+def draw_gripper_boxes(axes: "Axes", gripper: ParallelJaw, side: Side) -> None:
     """The open gripper's three boxes as outlines, and its grasp frame."""
     from matplotlib.patches import Rectangle
 
@@ -90,7 +90,7 @@ def draw_gripper_boxes(axes: "Axes", gripper: ParallelJawGripper, side: Side) ->
     axes.annotate("z", (0, length), xytext=(5, 2), textcoords="offset points", ha="center", fontsize=8)
 
 
-def draw_dimensions(axes: "Axes", gripper: ParallelJawGripper, side: Side) -> None:
+def draw_dimensions(axes: "Axes", gripper: ParallelJaw, side: Side) -> None:
     """The numbers of the gripper file that this side shows, in millimetres."""
     palm_x, palm_y, palm_z = gripper.palm
     tip, face, back = gripper.pad_to_tip, gripper.palm_face, gripper.palm_face - palm_z

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from graspnet.grippers.hand_description import read_hand
-from graspnet.grippers.hand_motion import descendants, driven_joints, joint_values, link_poses, rigid_groups
-from tests.graspnet.grippers.hands import FOUR_BAR, mjcf_parallelogram, urdf_four_bar
+from graspnet.robot_description.hand_description import read_hand
+from graspnet.robot_description.hand_motion import descendants, driven_joints, joint_values, link_poses, rigid_groups
+from tests.graspnet.robot_description.hands import FOUR_BAR, mjcf_parallelogram, urdf_four_bar
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from graspnet.grippers.parallel_jaw import ParallelJawGripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import rigid
 
 UPRIGHT = np.eye(4)  # the grasp frame is the root's frame
@@ -55,7 +55,7 @@ def robot(*parts: str) -> str:
     return f'<robot name="hand">{"".join(parts)}</robot>'
 
 
-def urdf_box_hand(hand: ParallelJawGripper, root_from_grasp: np.ndarray = UPRIGHT, *, mimic: bool = True) -> str:
+def urdf_box_hand(hand: ParallelJaw, root_from_grasp: np.ndarray = UPRIGHT, *, mimic: bool = True) -> str:
     """Two slides, zero where the inner faces meet; with a frame `tcp` at the pads' centre."""
     finger = (hand.finger_breadth, hand.finger_thickness, hand.finger_length)
     middle = hand.pad_to_tip - hand.finger_length / 2
@@ -74,7 +74,7 @@ def urdf_box_hand(hand: ParallelJawGripper, root_from_grasp: np.ndarray = UPRIGH
     )  # fmt: skip
 
 
-def mjcf_box_hand(hand: ParallelJawGripper, root_from_grasp: np.ndarray = UPRIGHT, *, equality: bool = True) -> str:
+def mjcf_box_hand(hand: ParallelJaw, root_from_grasp: np.ndarray = UPRIGHT, *, equality: bool = True) -> str:
     """The same hand for MuJoCo: slides that an equality couples, or that have an actuator each; a site `tcp`."""
     quat = Rotation.from_matrix(root_from_grasp[:3, :3]).as_quat(scalar_first=True)
     finger = numbers(np.array([hand.finger_breadth, hand.finger_thickness, hand.finger_length]) / 2)

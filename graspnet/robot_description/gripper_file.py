@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from graspnet.grippers.from_urdf import DerivedGripper
+from graspnet.robot_description.from_urdf import DerivedGripper
 
 __all__ = ["gripper_yaml", "pose_lines", "source_table"]
 
