@@ -32,7 +32,7 @@ def inverse_depth(depth):
 @njit(cache=True)
 @no_type_check
 def span_of_pixels(depth, focal, center, rotation, offset):
-    """The lowest and the highest (x, y) of the measured pixels of depth (H, W), as [[x, y], [x, y]]; infinite for none."""
+    """The lowest and the highest (x, y) of the measured pixels of depth (H, W), as (2, 2); infinite for none."""
     span = np.array([[np.inf, np.inf], [-np.inf, -np.inf]])
     for r in range(depth.shape[0]):
         ray_y = (r - center[1]) / focal[1]

@@ -1,1 +1,1 @@
-"""Tensor operations: patches, affine sampling, the grasp-aligned crop."""
+"""Tensor operations: patches, affine maps and samples of images."""

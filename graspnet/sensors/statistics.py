@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from graspnet.errors import InputError
 from graspnet.observation import read_depth, read_mask
+from graspnet.ops.patches import patches
 
 __all__ = ["HEADING", "DepthStatistics", "depth_statistics"]
 
@@ -142,9 +143,9 @@ def _noise(
 
 def _patches(image: np.ndarray, size: int) -> np.ndarray:
     """The image in squares, (patches, size, size); what is left over at the right and at the bottom is left out."""
-    rows, columns = image.shape[0] // size, image.shape[1] // size
-    squares = image[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return squares.swapaxes(1, 2).reshape(-1, size, size)
+    if min(image.shape) < size:
+        return np.zeros((0, size, size), image.dtype)
+    return patches(image, (size, size), stride=size).reshape(-1, size, size)
 
 
 def _autocorrelation(residuals: Float64[np.ndarray, "P S S"]) -> Float64[np.ndarray, "L"]:

@@ -7,11 +7,13 @@ import pytest
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.plan import GraspPlan
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
+from policies.constraints import REASONS, ConstraintConfig, Constraints, FeasibleSampler
 from policies.grasp_space import GraspSpace
 from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from tests import jaws
+from tests.box_scenes import looking_down
 from tests.feasibility import feasible
 
 BLOCK = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)
@@ -164,6 +166,51 @@ def test_where_every_surface_is_wider_than_the_hand_nothing_is_found(box_scene):
     assert len(sampler.sample(50, np.random.default_rng(0))) == 0
 
 
+def test_a_finger_behind_a_wall_costs_what_hidden_share_says_and_the_reason_is_counted(box_scene, in_world):
+    """From 45° to the side a block 4 cm high hides 4 cm of the table behind it: one finger's place."""
+    observation = box_scene(BLOCK, tilt=np.pi / 4, known_pose=True)
+    space = GraspSpace.of(observation)
+    top = space.height_map.coordinates(space.height_map.points(np.zeros(3)))  # the frame's own origin
+    assert np.allclose(top, 0.0)
+    middle = invert(looking_down(HEIGHT, np.pi / 4))[:3, 3]  # the world's origin, in the camera's frame
+    x, y, height = space.height_map.coordinates(middle)
+    grasps = space.grasps(np.array([[x, y, height + 0.02]]), np.array([np.pi / 2]), np.array([0.05]))
+    _, closing = in_world(grasps, tilt=np.pi / 4)
+    assert abs(closing[0] @ [0.0, 1.0, 0.0]) > 0.99  # one finger before the block, one behind it
+    for share, allowed in ((1.0, True), (0.5, False), (0.0, False)):
+        constraints = Constraints(space, ConstraintConfig(hidden_share=share))
+        assert constraints.feasible(grasps).all() == allowed
+        assert constraints.refused[REASONS[3]] == (not allowed)
+        assert len(constraints.pulled_back(grasps)) == allowed
+    from_above = box_scene(BLOCK, known_pose=True)
+    space = GraspSpace.of(from_above)
+    grasps = space.grasps(np.array([[0.0, 0.0, 0.02 - HEIGHT]]), np.array([np.pi / 2]), np.array([0.05]))
+    assert Constraints(space, ConstraintConfig(hidden_share=0.1)).feasible(grasps).all()
+
+
+@pytest.mark.parametrize("tilt", [0.4, 0.8, 1.05])
+def test_grasps_from_the_side_are_planned_along_the_tables_normal(box_scene, in_world, tilt):
+    observation = box_scene(BLOCK, tilt=tilt)
+    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
+    grasps = sampler.sample(100, np.random.default_rng(0))
+    origin, closing = in_world(grasps, tilt=tilt)
+    assert len(grasps) == 100
+    np.testing.assert_allclose(grasps.transformed(looking_down(HEIGHT, tilt)).approach[:, 2], -1.0, atol=1e-3)
+    assert np.mean(np.abs(closing[:, 1]) > 0.75) > 0.9  # across the bar
+    assert np.median(np.abs(origin[:, 1])) < 0.006
+
+
+def test_a_plan_without_a_grasp_says_what_was_wrong_with_the_candidates(box_scene):
+    observation = box_scene(((2.0, 2.0, 0.04), (0.0, 0.0), 0.0))
+    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
+    sampler.sample(50, np.random.default_rng(0))
+    assert sampler.constraints.refused[REASONS[2]] > 100  # both fingers would land on the slab
+    reason = GraspPlan.nothing("antipodal", observation, {}, sampler.constraints.refused).reason
+    assert "a finger or the palm in what was measured (" in reason
+
+
 def test_impossible_settings_are_refused():
     with pytest.raises(InputError, match="depth_margin is -1"):
         ConstraintConfig(depth_margin=-1.0)
+    with pytest.raises(InputError, match="hidden_share is 2"):
+        ConstraintConfig(hidden_share=2.0)

@@ -94,6 +94,7 @@ def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):
         ({"temperature": 0}, "temperature is 0"),
         ({"weights": None}, "key 'weights' is None"),
         ({"config": {"image_featuers": 3}}, "did you mean 'image_features'"),
+        ({"config": {"crop": {"kind": "metric", "size": 64, "window": 3.0}}}, "crops of version 1; .* train it again"),
     ],
 )
 def test_a_record_with_a_fault_is_refused(folder, changes, message):
