@@ -118,7 +118,9 @@ class GraspPlan:
 def _faults(refused: Counter[str]) -> str:
     """What was wrong with the candidates, the most frequent fault first."""
     counts = [f"{fault} ({count})" for fault, count in refused.most_common() if count]
-    return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}" if counts else ": no candidates"
+    if not counts:
+        return ": every candidate would touch something that the image shows, or the table"
+    return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}"
 
 
 def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float64[np.ndarray, "*D"]:

@@ -15,16 +15,21 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.heightmap import HeightMap
 from graspnet.observation import Observation
-from graspnet.transforms import frame_from_axes, rigid
+from graspnet.transforms import frame_from_axes, rigid, unit
 
 __all__ = ["GraspSpace"]
 
 
 @dataclass(frozen=True)
 class GraspSpace:
-    """An observation and its height map. Coordinates are (x, y, height) of the map, in metres of the camera's frame."""
+    """An observation, an approach of its camera's frame, and the height map along it.
+
+    Coordinates are (x, y, height) of the map, metres. The map's own axis is the approach to a millionth
+    (`graspnet.heightmap.shared_approaches`); grasps have the approach itself.
+    """
 
     observation: Observation
+    approach: Float64[np.ndarray, "3"]
     height_map: HeightMap
 
     CROP: ClassVar[MetricCropConfig] = MetricCropConfig()  # the map that this crop needs serves all others, too
@@ -38,7 +43,7 @@ class GraspSpace:
     def along(observation: Observation, approach: Float64[np.ndarray, "3"]) -> "GraspSpace":
         """The space of any approach. InputError: an approach further than 75° from the camera's axis."""
         pitch = GraspSpace.CROP.map_pitch(observation.gripper.span)
-        return GraspSpace(observation, observation.height_map(approach, pitch))
+        return GraspSpace(observation, unit(approach), observation.height_map(approach, pitch))
 
     @property
     def gripper(self) -> ParallelJaw:
@@ -69,7 +74,7 @@ class GraspSpace:
         """Grasps in the camera frame with their origin at (x, y, height), closing along `angle` from x towards y."""
         axes = self.height_map.frame_from_map
         closing = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ axes[:, :2].T
-        approach = np.broadcast_to(axes[:, 2], closing.shape)
+        approach = np.broadcast_to(self.approach, closing.shape)
         return Grasps.of_jaws(rigid(frame_from_axes(approach, closing), self.height_map.points(coordinates)), width)
 
     def coordinates(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N 3"]:

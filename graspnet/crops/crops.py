@@ -73,7 +73,7 @@ def grasp_crops(
         return GraspCrops(*pixel_crops(torch.from_numpy(source.depth), source.camera, poses, config))
     images = torch.empty(len(poses), config.channels, config.size, config.size)
     numbers = torch.empty(len(poses), config.pose_features)
-    gripper_sizes = torch.from_numpy(np.asarray(sizes, dtype=np.float64))
+    gripper_sizes = torch.from_numpy(np.array(sizes, dtype=np.float64))
     delta = None if standoff is None else torch.from_numpy(standoff)
     for approach, seen_along in shared_approaches(camera_from_grasp):
         for max_width in np.unique(sizes[seen_along, 0]):
