@@ -21,12 +21,13 @@ from graspnet.depth_mesh import filled, halved, inverse_depth, rasterise, span_o
 from graspnet.errors import InputError
 from graspnet.transforms import unit
 
-__all__ = ["STEEPEST_VIEW", "DepthView", "HeightMap", "map_axes", "shared_approaches"]
+__all__ = ["NOTHING", "STEEPEST_VIEW", "DepthView", "HeightMap", "map_axes", "shared_approaches"]
 
 STEEPEST_VIEW = np.deg2rad(75)  # a camera that looks across the approach at more than this sees hardly any relief
 STEEPEST_SURFACE = 4.0  # pixels of depth for one pixel sideways (76°): a steeper triangle is a curtain
 FINEST_SOURCE = 1.5  # map pitch over pixel pitch above which the image is halved: finer detail would alias
-MOST_CELLS = 2**25  # a map of more cells than this is a mistake in the pitch or in the bounds
+NOTHING = np.float32(-1e30)  # a height that stands for no cell; finite, so that compiled code needs no exceptions
+MOST_CELLS = 5000  # along a side: a larger map is a mistake in the pitch or in the bounds
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class HeightMap:
         one of them has seen to be free is free. bounds: the lowest and highest (x, y) that the map must hold; without
         them it holds whatever was measured.
         InputError: no view; a pitch that is not positive; an approach further than 75° from every camera's axis;
-        bounds that ask for more than 33 million cells.
+        bounds that ask for more than 5,000 cells along a side.
         """
         if not views or not 0 < pitch < np.inf:
             raise InputError(f"{len(views)} views at a pitch of {pitch}; a map needs a view and a positive pitch (m)")
@@ -114,9 +115,9 @@ class HeightMap:
 
     @cached_property
     def padded(self) -> tuple[Float32[np.ndarray, "h2 w2"], Float32[np.ndarray, "h2 w2"]]:
-        """The surface (−inf where not measured) and the height, each in a frame of one cell of −inf."""
-        surface = np.where(self.measured, self.height, np.float32(-np.inf))
-        framed = [np.pad(layer, 1, constant_values=np.float32(-np.inf)) for layer in (surface, self.height)]
+        """The height of what was measured, and all heights, each in a frame of one cell; NOTHING elsewhere."""
+        surface = np.where(self.measured, self.height, NOTHING)
+        framed = [np.pad(layer, 1, constant_values=NOTHING) for layer in (surface, np.maximum(self.height, NOTHING))]
         return framed[0], framed[1]
 
     def coordinates(self, points: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B 3"]:
@@ -206,7 +207,7 @@ def _cell_bounds(
         spans = [span for view in views if np.isfinite(span := _span(view, axes)).all()]
         bounds = np.array([np.min(spans, axis=0)[0], np.max(spans, axis=0)[1]]) if spans else np.zeros((2, 2))
     low, high = np.floor(bounds[0] / pitch).astype(np.int64), np.ceil(bounds[1] / pitch).astype(np.int64)
-    if np.prod((high - low + 1).astype(np.float64)) > MOST_CELLS:
+    if (high - low + 1 > MOST_CELLS).any():
         size = " x ".join(f"{extent:.2f}" for extent in bounds[1] - bounds[0])
         raise InputError(f"a map of {size} m in cells of {pitch:.5f} m is too large; take coarser cells or a window")
     return low, high

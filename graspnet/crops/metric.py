@@ -31,13 +31,16 @@ from torch import Tensor
 
 from graspnet.crops.pose_layout import COUNT, pose_numbers
 from graspnet.errors import InputError
-from graspnet.heightmap import HeightMap
+from graspnet.heightmap import NOTHING, HeightMap
 from graspnet.ops.affine import affine_grid
 
 __all__ = ["MetricCropConfig", "metric_crops"]
 
 SEAM = 0.1  # in w: heights that differ by more than this between neighbouring cells are an edge, not a surface
 NO_WEIGHT = 1e-3  # a neighbour this close to none is none: rounding moves a sample by 1e-4 cells
+FRACTION, MASK = 18, 2**18 - 1  # a place in the map has so many bits within its cell
+FARTHEST = 2**30 + 2**29  # in 2⁻¹⁸ cells: 6,144 cells beside the map's first one
+SEEN = np.float32(-1e29)  # heights above this were seen: what was not is NOTHING
 FINER = 2  # cells of the map along one cell of the crop: an edge is then found to half a cell
 
 
@@ -100,8 +103,8 @@ def metric_crops(
     else:
         images = torch.empty((len(w), 2, config.size, config.size))
         _cut(
-            *height_map.padded, cells_from_crop.double().numpy(), height.double().numpy(), w.double().numpy(),
-            images.numpy(),
+            *height_map.padded, np.array([height_map.first_column, height_map.first_row]),
+            cells_from_crop.double().numpy(), height.double().numpy(), w.double().numpy(), images.numpy(),
         )  # fmt: skip
     slopes, source_pitch = _view(height_map, reference, torch.stack([x, y, approach], dim=2))
     return images, pose_numbers(sizes.to(frame_from_grasp), delta, slopes, source_pitch, crop_pitch)
@@ -113,12 +116,14 @@ def _cells_from_crop(
     crop_pitch: Float[Tensor, "N"],
     config: MetricCropConfig,
 ) -> Float[Tensor, "N 2 3"]:
-    """The affine map (column, row)_map = M (j, i, 1)_crop, from the reference point and the axes in the map's x, y."""
+    """The affine map (column, row) = M (j, i, 1)_crop, from the reference point and the axes in the map's x, y.
+
+    Columns and rows are counted from the frame's origin, wherever the map begins.
+    """
     xy, x, y = reference_x_y
-    first = torch.tensor([height_map.first_column, height_map.first_row]).to(xy)
     linear = torch.stack([y, -x], dim=2) * (crop_pitch / height_map.pitch)[:, None, None]
     middle = torch.full((2, 1), (config.size - 1) / 2).to(xy)
-    return torch.cat([linear, (xy / height_map.pitch - first)[:, :, None] - linear @ middle], dim=2)
+    return torch.cat([linear, (xy / height_map.pitch)[:, :, None] - linear @ middle], dim=2)
 
 
 def _view(
@@ -136,57 +141,101 @@ def _view(
 
 @njit(cache=True, error_model="numpy")
 @no_type_check
-def _cut(surface, top, cells_from_crop, reference, widths, images):
-    """Fill both channels of images (N, 2, S, S). surface: −inf where not measured; top: with curtains; both framed.
+def _cut(surface, top, first_cell, cells_from_crop, reference, widths, images):
+    """Fill both channels of images (N, 2, S, S). surface: only what was measured; top: with curtains; both framed.
 
-    cells_from_crop: (N, 2, 3). reference: (N,), heights of the reference points. widths: (N,), metres.
+    first_cell: (column, row) of cell (0, 0), counted from the frame's origin, as cells_from_crop (N, 2, 3) counts.
+    Places are whole numbers of 2⁻¹⁸ cells: no rounding depends on where the map begins, so that maps with other bounds
+    give the same bits. reference: (N,), heights of the reference points. widths: (N,), metres.
     """
-    rows, columns = surface.shape[0] - 2, surface.shape[1] - 2
-    size = images.shape[2]
+    stride, size = surface.shape[1], images.shape[2]
+    last_row, last_column = surface.shape[0] - 2, surface.shape[1] - 2
+    flat_surface, flat_top = surface.ravel(), top.ravel()
+    index, edges = np.empty(size, np.int32), np.empty(size, np.int32)
+    right_share, lower_share = np.empty(size, np.float32), np.empty(size, np.float32)
+    one_surface = np.empty(size, np.uint8)
     for n in range(len(images)):
-        du, dv = cells_from_crop[n, 0, 0], cells_from_crop[n, 1, 0]
-        scale, seam = np.float32(1 / widths[n]), np.float32(SEAM * widths[n])
-        level = np.float32(reference[n])
+        u_step, v_step = np.int32(_fixed(cells_from_crop[n, 0, 0])), np.int32(_fixed(cells_from_crop[n, 1, 0]))
+        scale, seam, level = np.float32(1 / widths[n]), np.float32(SEAM * widths[n]), np.float32(reference[n])
         for i in range(size):
-            u0 = cells_from_crop[n, 0, 1] * i + cells_from_crop[n, 0, 2]
-            v0 = cells_from_crop[n, 1, 1] * i + cells_from_crop[n, 1, 2]
+            u_first = _row_start(cells_from_crop[n, 0], i, first_cell[0])
+            v_first = _row_start(cells_from_crop[n, 1], i, first_cell[1])
             for j in range(size):
-                # beside the map a sample lies on the frame, where nothing was seen
-                u, v = min(max(u0 + du * j, -1.0), columns - 0.5) + 1, min(max(v0 + dv * j, -1.0), rows - 0.5) + 1
-                left, upper = int(u), int(v)
-                fu, fv = np.float32(u - left), np.float32(v - upper)
-                a, b = surface[upper, left], surface[upper, left + 1]
-                c, d = surface[upper + 1, left], surface[upper + 1, left + 1]
-                if max(max(a, b), max(c, d)) - min(min(a, b), min(c, d)) <= seam:
-                    above, under = a + fu * (b - a), c + fu * (d - c)
-                    height, measured = above + fv * (under - above), np.float32(1.0)
-                else:
-                    height, measured = _at_an_edge(surface, top, upper, left, fu, fv, seam)
-                images[n, 1, i, j] = measured
-                if height == -np.inf:
-                    images[n, 0, i, j] = 0.0
-                else:
-                    images[n, 0, i, j] = min(max((height - level) * scale, np.float32(-1.0)), np.float32(1.0))
+                place_u, place_v = u_first + np.int32(j) * u_step, v_first + np.int32(j) * v_step
+                left, upper = (place_u >> FRACTION) + np.int32(1), (place_v >> FRACTION) + np.int32(1)  # 1: the frame
+                inside = (left >= 0) & (upper >= 0) & (left <= last_column) & (upper <= last_row)
+                index[j] = upper * np.int32(stride) + left if inside else 0  # beside the map: the frame's corner alone
+                right_share[j] = np.float32(place_u & MASK) * np.float32(1 / (MASK + 1)) if inside else np.float32(0.0)
+                lower_share[j] = np.float32(place_v & MASK) * np.float32(1 / (MASK + 1)) if inside else np.float32(0.0)
+            heights, measured = images[n, 0, i], images[n, 1, i]
+            for j in range(size):
+                k = index[j]
+                a, b, c, d = (
+                    flat_surface[k],
+                    flat_surface[k + 1],
+                    flat_surface[k + stride],
+                    flat_surface[k + stride + 1],
+                )
+                lowest, highest = min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
+                one_surface[j] = (highest - lowest <= seam) & (lowest > SEEN)
+                above, under = a + right_share[j] * (b - a), c + right_share[j] * (d - c)
+                relative = (above + lower_share[j] * (under - above) - level) * scale
+                heights[j] = min(max(relative, np.float32(-1.0)), np.float32(1.0))
+                measured[j] = np.float32(1.0)
+            count = 0
+            for j in range(size):
+                edges[count] = j
+                count += one_surface[j] == 0
+            for m in range(count):
+                j = edges[m]
+                k, fu, fv = index[j], right_share[j], lower_share[j]
+                height = _at_an_edge(flat_surface, k, stride, fu, fv, seam)
+                if height < SEEN:
+                    measured[j] = np.float32(0.0)
+                    height = _at_an_edge(flat_top, k, stride, fu, fv, seam)
+                relative = min(max((height - level) * scale, np.float32(-1.0)), np.float32(1.0))
+                heights[j] = relative if height > SEEN else np.float32(0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 @no_type_check
-def _at_an_edge(surface, top, upper, left, fu, fv, seam):
-    """Height and whether it was measured, where the four neighbours are not all measured or not on one surface."""
-    for measured, layer in ((np.float32(1.0), surface), (np.float32(0.0), top)):
-        total = weights = np.float32(0.0)
-        lowest, highest = np.float32(np.inf), np.float32(-np.inf)
-        for k in range(4):
-            down, right = k // 2, k % 2
-            value = layer[upper + down, left + right]
-            weight = (fu if right else np.float32(1.0) - fu) * (fv if down else np.float32(1.0) - fv)
-            if weight > np.float32(NO_WEIGHT) and value > -np.inf:
-                total += weight * value
-                weights += weight
-                lowest, highest = min(lowest, value), max(highest, value)
-        if weights > 0:
-            return (total / weights if highest - lowest <= seam else highest), measured
-    return np.float32(-np.inf), np.float32(0.0)
+def _row_start(cells_from_crop, row, first_cell):
+    """The place of a row's first cell along one axis of the map, in 2⁻¹⁸ cells, as a 32-bit number.
+
+    What lies so far beside the map that no crop can reach back is brought nearer.
+    """
+    place = _fixed(cells_from_crop[1] * row + cells_from_crop[2]) - (first_cell << FRACTION)
+    return np.int32(min(max(place, -FARTHEST), FARTHEST))
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def _fixed(cells):
+    return np.int64(np.rint(cells * (1 << FRACTION)))
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def _at_an_edge(layer, k, stride, fu, fv, seam):
+    """The mean of the neighbours that were seen, or the highest where they are not one surface; NOTHING if none was."""
+    a, b, c, d = layer[k], layer[k + 1], layer[k + stride], layer[k + stride + 1]
+    zero, one, least = np.float32(0.0), np.float32(1.0), np.float32(NO_WEIGHT)
+    gu, gv = one - fu, one - fv
+    wa, wb, wc, wd = gu * gv, fu * gv, gu * fv, fu * fv
+    wa = wa if a > SEEN and wa > least else zero
+    wb = wb if b > SEEN and wb > least else zero
+    wc = wc if c > SEEN and wc > least else zero
+    wd = wd if d > SEEN and wd > least else zero
+    total = (wa + wb) + (wc + wd)
+    a, b = a if wa > 0 else NOTHING, b if wb > 0 else NOTHING
+    c, d = c if wc > 0 else NOTHING, d if wd > 0 else NOTHING
+    highest = max(max(a, b), max(c, d))
+    # what was not seen counts as the highest: it changes neither the lowest nor, with its weight of 0, the sum
+    a, b = a if wa > 0 else highest, b if wb > 0 else highest
+    c, d = c if wc > 0 else highest, d if wd > 0 else highest
+    if total == zero or highest - min(min(a, b), min(c, d)) > seam:
+        return highest
+    return ((wa * a + wb * b) + (wc * c + wd * d)) / total
 
 
 def _sampled(
@@ -200,7 +249,8 @@ def _sampled(
     surface, top = (torch.from_numpy(layer).to(reference) for layer in height_map.padded)
     rows, columns = surface.shape[0] - 2, surface.shape[1] - 2
     grid = affine_grid(cells_from_crop, size, size)
-    u, v = grid[..., 0].clamp(-1, columns - 0.5) + 1, grid[..., 1].clamp(-1, rows - 0.5) + 1
+    u = (grid[..., 0] - height_map.first_column).clamp(-1, columns - 0.5) + 1
+    v = (grid[..., 1] - height_map.first_row).clamp(-1, rows - 0.5) + 1
     left, upper = u.detach().floor(), v.detach().floor()
     fu, fv = u - left, v - upper
     index = (upper * (columns + 2) + left).long()
@@ -218,7 +268,7 @@ def _mean_or_highest(
     values: Float[Tensor, "4 N S S"], weight: Float[Tensor, "4 N S S"], seam: Float[Tensor, "N 1 1"]
 ) -> tuple[Float[Tensor, "N S S"], Tensor]:
     """The weighted mean of what was seen where it is one surface, else the highest; and whether anything was seen."""
-    seen = (values > -torch.inf) & (weight > NO_WEIGHT)
+    seen = (values > float(SEEN)) & (weight > NO_WEIGHT)
     highest = torch.where(seen, values, -torch.inf).amax(0)
     lowest = torch.where(seen, values, torch.inf).amin(0)
     share = weight * seen
