@@ -3,6 +3,8 @@
 Arrays: `inverse` and `filled` are (H, W) float32, 1 / depth, which is affine in (u, v) on every plane; 0 = missing.
 `mask` is (H, W) uint8, 1 on what may be grasped. `focal` and `center` are (2,), pixels. `rotation` (3, 3) and `offset`
 (3,) take points of the camera's frame to the map's axes. Maps are (h, w), row = y, column = x.
+
+The functions release the GIL: a thread that prepares batches must not stop the one that trains.
 """
 
 from typing import no_type_check
@@ -16,7 +18,7 @@ NO_MARKS = (np.uint8(0), np.uint8(0), np.uint8(0))
 EDGE = 1e-9  # cells: the centre of a cell that lies on a triangle's border belongs to it
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def inverse_depth(depth):
     """1 / depth, which is affine in (u, v) on every plane; 0 where nothing was measured."""
@@ -29,7 +31,7 @@ def inverse_depth(depth):
     return inverse
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def span_of_pixels(depth, focal, center, rotation, offset):
     """The lowest and the highest (x, y) of the measured pixels of depth (H, W), as (2, 2); infinite for none."""
@@ -47,7 +49,7 @@ def span_of_pixels(depth, focal, center, rotation, offset):
     return span
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def halved(inverse, mask, step):
     """The median of the measured pixels of each 2x2 block; the last row or column of an odd image is left out.
@@ -76,7 +78,7 @@ def halved(inverse, mask, step):
     return half, half_mask
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def filled(inverse):
     """The inverse depth with values where none was measured: between the ends of the gap along its row and its column.
@@ -109,7 +111,7 @@ def filled(inverse):
     return filled
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def _fill_gap(line, total, weight, low, high):
     """Add what a gap between the measured entries low and high says; an end outside of the line does not exist."""
@@ -123,7 +125,7 @@ def _fill_gap(line, total, weight, low, high):
         weight[k] += gap_weight
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def rasterise(inverse, filled, mask, focal, center, rotation, offset, step, surface, curtain, on_object):
     """Draw both triangles of every quad of pixels into `surface` or `curtain`, the highest first.

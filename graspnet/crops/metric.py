@@ -139,7 +139,7 @@ def _view(
     return along[:, :2] / along[:, 2:], (ray @ camera[:3, 2]) * height_map.pixel_angle
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _cut(surface, top, first_cell, cells_from_crop, reference, widths, images):
     """Fill both channels of images (N, 2, S, S). surface: only what was measured; top: with curtains; both framed.
