@@ -5,8 +5,8 @@ approach, orthographically. A triangle between pixels of one surface is *surface
 pixels where the sensor measured nothing, is a *curtain*: the border of the shadow, below which something may hide. In
 each cell the highest triangle wins.
 
-From a camera that looks along the approach all curtains are upright, and no cell is hidden. From the side the curtain
-of a wall of height h, seen at an angle α to the approach, falls to the table over a length of h tan α.
+From a camera far away that looks along the approach all curtains are upright, and no cell is hidden. From the side the
+curtain of a wall of height h, seen at an angle α to the approach, falls to the table over a length of h tan α.
 """
 
 from collections.abc import Sequence

@@ -135,9 +135,10 @@ class Constraints:
             kept = self._kept(REASONS[3], self._hidden_share(free) <= self.config.hidden_share)
             free, touching = free[kept], touching[kept]
         held = self._rise(self._graspable, free, self._between)
-        lowest = np.where(touching > 0, 0.0, over_tips)
-        given_up = REASONS[2] if (touching > 0).any() else REASONS[4]
-        return free[self._kept(given_up, held > lowest)]
+        kept = held > np.where(touching > 0, 0.0, over_tips)
+        self._kept(REASONS[2], kept | (touching == 0))
+        self._kept(REASONS[4], kept | (touching > 0))
+        return free[kept]
 
     def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
         self.refused[reason] += len(allowed) - int(allowed.sum())
@@ -152,7 +153,7 @@ class Constraints:
         that shows it and the next one: the cells of a curtain that border on it count as its own.
         """
         height_map = self.space.height_map
-        is_table = ~height_map.on_object & (height_map.height < self._table_of_cells + TABLE_NOISE)
+        is_table = ~height_map.on_object & (height_map.height < self.space.table_of_cells + TABLE_NOISE)
         solid = height_map.measured & ~is_table
         rim = binary_dilation(solid) & ~height_map.measured
         return np.where(solid | rim, height_map.height, np.float32(-np.inf))
@@ -166,12 +167,8 @@ class Constraints:
     def _unseen(self) -> Float32[np.ndarray, "h w"]:
         """Height below which something may hide, −inf elsewhere."""
         height_map = self.space.height_map
-        low = height_map.height < self._table_of_cells + TABLE_NOISE  # a hole in the table's image hides nothing
+        low = height_map.height < self.space.table_of_cells + TABLE_NOISE  # a hole in the table's image hides nothing
         return np.where(height_map.measured | low, np.float32(-np.inf), height_map.height)
-
-    @cached_property
-    def _table_of_cells(self) -> Float64[np.ndarray, "h w"]:
-        return self.space.table_height(self.space.height_map.cell_places())
 
     @cached_property
     def _fingers(self) -> Float64[np.ndarray, "P 3"]:

@@ -5,6 +5,7 @@ its edges, the constraints what a gripper would touch, the crops what a network 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -67,6 +68,11 @@ class GraspSpace:
         if along_a < 1e-3:
             return np.full(xy.shape[:-1], -np.inf)
         return np.asarray((xy @ np.array([along_x, along_y]) - table.offset) / along_a, dtype=np.float64)
+
+    @cached_property
+    def table_of_cells(self) -> Float64[np.ndarray, "h w"]:
+        """Height of the table in every cell of the map: sampler and constraints both ask for it."""
+        return self.table_height(self.height_map.cell_places())
 
     def grasps(
         self, coordinates: Float64[np.ndarray, "N 3"], angle: Float64[np.ndarray, "N"], width: Float64[np.ndarray, "N"]

@@ -145,7 +145,7 @@ def _without_gaps(space: GraspSpace, sigma: float) -> Float32[np.ndarray, "h w"]
 
 def _background(space: GraspSpace, height: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """The table's height, else the lowest around each cell. height: inf where unknown."""
-    table = space.table_height(space.height_map.cell_places())
+    table = space.table_of_cells
     if np.isfinite(table).all():
         return table.astype(np.float32)
     lowest = minimum_filter(height, size=2 * int(space.w / 2 / space.height_map.pitch) + 1)
