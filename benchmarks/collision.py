@@ -12,13 +12,13 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float64
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.collision.collision import APPROACH, clearance, swept_boxes
-from data_gen.objects.object_source import ObjectConfig, posed_for_hand
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.scenes import Scene
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.collision.collision import APPROACH, clearance, swept_boxes
+from graspnet.data_gen.objects.object_source import ObjectConfig, posed_for_hand
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import rigid

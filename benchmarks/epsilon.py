@@ -4,10 +4,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
-from data_gen.contact.contacts import Contacts
-from data_gen.contact.epsilon import epsilon
-from data_gen.contact.wrenches import WrenchConfig, grasp_wrenches
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
+from graspnet.data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.epsilon import epsilon
+from graspnet.data_gen.contact.wrenches import WrenchConfig, grasp_wrenches
 from graspnet.transforms import frame_from_axes, perpendicular_to, unit
 
 __all__ = ["run"]

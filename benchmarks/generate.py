@@ -20,17 +20,17 @@ from unittest.mock import patch
 
 import numpy as np
 
-from data_gen.candidates.mixture import sample_candidates, sample_from_sources
-from data_gen.candidates.object_grasps import sample_object_grasps
-from data_gen.collision.collision import clearance
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.run import UnitSummary, generate
-from data_gen.labels.label import hold_labels, seen_in_image
-from data_gen.objects.object_source import load_object
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.rendering import Renderer
 from graspnet.benchmarks.measure import BenchmarkResult
 from graspnet.config import load_config
+from graspnet.data_gen.candidates.mixture import sample_candidates, sample_from_sources
+from graspnet.data_gen.candidates.object_grasps import sample_object_grasps
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.run import UnitSummary, generate
+from graspnet.data_gen.labels.label import hold_labels, seen_in_image
+from graspnet.data_gen.objects.object_source import load_object
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.rendering import Renderer
 from graspnet.dataset.shard_files import shard_to_files
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.run.storage import Folder
@@ -184,7 +184,7 @@ def timed_stages() -> Iterator[dict[str, float]]:
 
         return wrapper
 
-    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("data_gen", "graspnet")]
+    modules = [module for name, module in sys.modules.items() if name.startswith("graspnet.")]
     stage_of = {id(function): stage for stage, functions in STAGES.items() for function in functions}
     with ExitStack() as stack:
         for place in [*modules, Renderer, *Folder.__subclasses__()]:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.contact.contacts import contact_finder
-from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
-from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.contact.contacts import contact_finder
+from graspnet.data_gen.labels.metrics import METRICS, MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig, perturbed
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert, rigid

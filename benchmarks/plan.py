@@ -19,9 +19,9 @@ from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.quality import NETWORK_BATCH, NetworkQuality
-from policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 QUICK = CrossEntropyConfig(initial_samples=96, samples=48, finalists=4)  # a quarter of a plan's evaluations
 

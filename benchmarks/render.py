@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.rendering import RasterRenderer, RaycastRenderer, Renderer, Rendering
-from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera
 from graspnet.config import preset_names
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.rendering import RasterRenderer, RaycastRenderer, Renderer, Rendering
+from graspnet.data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.dataset import Clearance, DatasetHeader, DatasetWriter, DepthImages, GraspTable, SceneObjects, Shard
 from graspnet.grippers.gripper import gripper_fields, load_gripper
 from graspnet.sensors import load_sensor

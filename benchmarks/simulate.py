@@ -6,16 +6,16 @@ from time import perf_counter
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.physics.outcome import PickResult
-from data_gen.physics.pick import HandWorld, PickWorld
-from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
+from graspnet.data_gen.physics.outcome import PickResult
+from graspnet.data_gen.physics.pick import HandWorld, PickWorld
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.grasps.grasps import Grasps
 from graspnet.physics_engine import load_mujoco
-from policies.registry import make_policy
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.policies.registry import make_policy
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["run"]
 

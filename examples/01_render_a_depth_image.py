@@ -5,10 +5,10 @@ Writes 01_render_a_depth_image.png: the clean image, the same as a structured-li
 
 import numpy as np
 
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
 from graspnet.drawing import draw_depth, new_figure, save_png
 from graspnet.sensors import load_sensor
 

@@ -9,14 +9,14 @@ import trimesh
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Rectangle
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.collision.collision import clearance
-from data_gen.contact.contacts import ContactFinder
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import new_figure, save_png
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert, transform_points

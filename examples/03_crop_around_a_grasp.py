@@ -9,12 +9,12 @@ import numpy as np
 import trimesh
 from matplotlib.figure import Figure
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.heightmap import DepthView

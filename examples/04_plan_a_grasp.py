@@ -7,19 +7,19 @@ them apart. Writes 04_plan_a_grasp.png.
 
 import numpy as np
 
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
+from graspnet.policies.registry import make_policy
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid
-from policies.registry import make_policy
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 rng = np.random.default_rng(2)
 camera, gripper = load_camera("primesense"), load_gripper("yumi")

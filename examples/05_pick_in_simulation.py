@@ -5,17 +5,17 @@ Writes 05_pick_in_simulation.png: what the camera saw with the planned grasp, an
 
 import numpy as np
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.film import film_strip
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import CameraConfig
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.film import film_strip
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
-from policies.registry import make_policy
-from sim_eval.analysis.statistics import paired_difference, wilson_interval
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.run import run_attempt
-from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.policies.registry import make_policy
+from graspnet.sim_eval.analysis.statistics import paired_difference, wilson_interval
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.run import run_attempt
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 # p(trial): shapes, sizes beside the hand's opening, cameras, friction and density. A trial is an episode of one attempt
 # at one object; number i is drawn from [seed, i].

@@ -8,12 +8,12 @@ from dataclasses import astuple
 
 import numpy as np
 
-from data_gen.objects.procedural import make_solids
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.physics.heaps import HeapConfig, drop_heap
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.config import preset_names
+from graspnet.data_gen.objects.procedural import make_solids
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.physics.heaps import HeapConfig, drop_heap
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.drawing import draw_depth, new_figure, save_png
 from graspnet.sensors import load_sensor
 from graspnet.sensors.statistics import HEADING, DepthStatistics, depth_statistics

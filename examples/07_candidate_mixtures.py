@@ -6,10 +6,10 @@ might ask about, a policy's sampler and elites are what it will ask about. Write
 
 import numpy as np
 
-from data_gen.candidates.mixture import CandidateConfig
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.single import generate_object
-from data_gen.scenes.scenes import SceneConfig
+from graspnet.data_gen.candidates.mixture import CandidateConfig
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.single import generate_object
+from graspnet.data_gen.scenes.scenes import SceneConfig
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grippers.gripper import load_gripper
 

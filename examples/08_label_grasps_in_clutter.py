@@ -5,14 +5,14 @@ Writes 08_label_grasps_in_clutter.png. `graspnet generate --config bin_clutter` 
 
 import numpy as np
 
-from data_gen.candidates.jaw_width import fitted_opening
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.labels.label import LabelledGrasps, label_grasps
-from data_gen.labels.metrics import MetricConfig
-from data_gen.objects.procedural import make_solids
-from data_gen.physics.heaps import HeapConfig, drop_heap
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
+from graspnet.data_gen.candidates.jaw_width import fitted_opening
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.labels.label import LabelledGrasps, label_grasps
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.objects.procedural import make_solids
+from graspnet.data_gen.physics.heaps import HeapConfig, drop_heap
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, save_png
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import invert

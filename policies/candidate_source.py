@@ -14,10 +14,10 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation
+from graspnet.policies.constraints import FeasibleSampler
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, search
 from graspnet.quality import NetworkQuality
 from graspnet.sensors import Sensor, load_sensor
-from policies.constraints import FeasibleSampler
-from policies.cross_entropy.cross_entropy import CrossEntropyConfig, search
 
 __all__ = ["OnPolicy", "PolicySampler", "SourceOptions"]
 

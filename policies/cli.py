@@ -19,9 +19,9 @@ from graspnet.grippers.gripper import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.plan import GraspPlan
+from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality
 from graspnet.run.record import write_json
-from policies.registry import make_policy, policy_class
 
 __all__ = ["plan", "read_camera_pose"]
 

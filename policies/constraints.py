@@ -17,8 +17,8 @@ from scipy.ndimage import binary_dilation
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
-from policies.grasp_space import GraspSpace
-from policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 
 __all__ = ["REASONS", "ConstraintConfig", "Constraints", "FeasibleSampler"]
 

@@ -16,10 +16,10 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.policy import Policy
+from graspnet.policies.ranking import RankingConfig, RankingPolicy
 from graspnet.quality import Quality
-from policies.grasp_space import GraspSpace
-from policies.policy import Policy
-from policies.ranking import RankingConfig, RankingPolicy
 
 __all__ = ["CentralAntipodalPolicy", "PrincipalAxisConfig", "PrincipalAxisPolicy"]
 

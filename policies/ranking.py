@@ -12,10 +12,10 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
+from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.policy import Policy
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
-from policies.constraints import ConstraintConfig, FeasibleSampler
-from policies.policy import Policy
-from policies.samplers.antipodal import AntipodalSamplerConfig
 
 __all__ = ["RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from graspnet.config import load_config
 from graspnet.errors import InputError, unknown_name
+from graspnet.policies.policy import Policy
 from graspnet.quality import Quality
-from policies.policy import Policy
 
 __all__ = ["POLICIES", "make_policy", "policy_class", "policy_names"]
 
 # Where each policy lives: its module is imported only when it is asked for. Entry points `graspnet.policies` add more.
 POLICIES: dict[str, str] = {
-    "antipodal": "policies.ranking:RandomAntipodalPolicy",
-    "ranking": "policies.ranking:RankingPolicy",
-    "cross_entropy": "policies.cross_entropy.cross_entropy:CrossEntropyPolicy",
-    "principal_axis": "policies.heuristics:PrincipalAxisPolicy",
-    "central_antipodal": "policies.heuristics:CentralAntipodalPolicy",
+    "antipodal": "graspnet.policies.ranking:RandomAntipodalPolicy",
+    "ranking": "graspnet.policies.ranking:RankingPolicy",
+    "cross_entropy": "graspnet.policies.cross_entropy.cross_entropy:CrossEntropyPolicy",
+    "principal_axis": "graspnet.policies.heuristics:PrincipalAxisPolicy",
+    "central_antipodal": "graspnet.policies.heuristics:CentralAntipodalPolicy",
 }
 
 

@@ -15,9 +15,9 @@ from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
     from graspnet.run.engines import Engine
-    from sim_eval.episodes.records import EpisodeRecord
-    from sim_eval.planners.choice import PlannerChoice
-    from sim_eval.protocols.protocol import ProtocolConfig
+    from graspnet.sim_eval.episodes.records import EpisodeRecord
+    from graspnet.sim_eval.planners.choice import PlannerChoice
+    from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["demo", "simulate"]
 
@@ -112,16 +112,16 @@ def simulate(
     OUTPUT/trial_00012/. Exit status: 0 done, 1 a replay is not as recorded, 2 bad input, or no episode could start.
     """
     if replay is not None:
-        from sim_eval.replay.again import replay_episode
+        from graspnet.sim_eval.replay.again import replay_episode
 
         sys.exit(not replay_episode(output, replay, view))
     if view:
         raise InputError("--view shows a trial that --replay TRIAL names")
-    from sim_eval.analysis.variants import effects, format_effects
-    from sim_eval.episodes.log import as_json
-    from sim_eval.pages.effects_report import write_effects_report
-    from sim_eval.planners.choice import PlannerChoice, check_planners, identified
-    from sim_eval.protocols.protocol import BASE
+    from graspnet.sim_eval.analysis.variants import effects, format_effects
+    from graspnet.sim_eval.episodes.log import as_json
+    from graspnet.sim_eval.pages.effects_report import write_effects_report
+    from graspnet.sim_eval.planners.choice import PlannerChoice, check_planners, identified
+    from graspnet.sim_eval.protocols.protocol import BASE
 
     if trials is not None:
         overrides = (*overrides, f"episodes={trials}")
@@ -150,8 +150,8 @@ def simulate(
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
     """Load the config, with the meshes of --objects: those that the preset's pattern names, or all if it names none."""
-    from data_gen.objects.object_source import only_meshes_of
-    from sim_eval.protocols.protocol import ProtocolConfig
+    from graspnet.data_gen.objects.object_source import only_meshes_of
+    from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
     key = "objects"
     config = load_config(ProtocolConfig, "simulate", config_name, (*only_meshes_of(objects, key), *overrides))
@@ -164,15 +164,15 @@ def _run(
     output: Path, report: bool,
 ) -> "list[EpisodeRecord]":  # fmt: skip
     """Run one protocol, and write and sum up its records in a folder of its own."""
-    from sim_eval.analysis.finished_run import FinishedRun
-    from sim_eval.analysis.piece_fits import format_fits
-    from sim_eval.analysis.results import results_as_json
-    from sim_eval.analysis.run_time import Session, format_time, run_time
-    from sim_eval.analysis.tables import format_results
-    from sim_eval.episodes.log import RecordLog, as_json
-    from sim_eval.episodes.run import run_protocol
-    from sim_eval.pages.report import write_simulation_report
-    from sim_eval.protocols.identity import run_identity
+    from graspnet.sim_eval.analysis.finished_run import FinishedRun
+    from graspnet.sim_eval.analysis.piece_fits import format_fits
+    from graspnet.sim_eval.analysis.results import results_as_json
+    from graspnet.sim_eval.analysis.run_time import Session, format_time, run_time
+    from graspnet.sim_eval.analysis.tables import format_results
+    from graspnet.sim_eval.episodes.log import RecordLog, as_json
+    from graspnet.sim_eval.episodes.run import run_protocol
+    from graspnet.sim_eval.pages.report import write_simulation_report
+    from graspnet.sim_eval.protocols.identity import run_identity
 
     started = time.time()
     run, units = run_identity(config, choices, seed), f"{config.task.unit}s"
@@ -213,6 +213,6 @@ def demo(output: Path, engine: "Engine", seed: int) -> None:
     \b
     graspnet demo --output out/demo
     """
-    from sim_eval.demo import run_demo
+    from graspnet.sim_eval.demo import run_demo
 
     run_demo(output, seed, engine)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.run import UnitSummary, generate
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names
-from data_gen.physics.film import object_picture
 from graspnet import drawing
 from graspnet.camera import Camera
 from graspnet.config import config_to_dict, load_config
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.run import UnitSummary, generate
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names
+from graspnet.data_gen.physics.film import object_picture
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
@@ -31,15 +31,15 @@ from graspnet.run.engines import Engine
 from graspnet.run.progress import track
 from graspnet.run.record import write_json, write_run_record
 from graspnet.sensors import load_sensor
+from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.analysis.results import compare_trials, results_as_json
+from graspnet.sim_eval.analysis.tables import format_results
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.episodes.run import run_protocol
+from graspnet.sim_eval.pages.report import simulation_sections
+from graspnet.sim_eval.planners.choice import PlannerChoice, identified
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.training.trainer import TrainConfig, TrainingResult, train
-from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.analysis.results import compare_trials, results_as_json
-from sim_eval.analysis.tables import format_results
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.episodes.run import run_protocol
-from sim_eval.pages.report import simulation_sections
-from sim_eval.planners.choice import PlannerChoice, identified
-from sim_eval.protocols.protocol import ProtocolConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

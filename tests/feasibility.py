@@ -5,8 +5,8 @@ import numpy as np
 from graspnet.grasps.grasps import Grasps
 from graspnet.heightmap import shared_approaches
 from graspnet.observation import Observation
-from policies.constraints import ConstraintConfig, Constraints
-from policies.grasp_space import GraspSpace
+from graspnet.policies.constraints import ConstraintConfig, Constraints
+from graspnet.policies.grasp_space import GraspSpace
 
 
 def feasible(observation: Observation, grasps: Grasps, config: ConstraintConfig | None = None) -> np.ndarray:

@@ -4,10 +4,10 @@
     python tests/rooms.py CHECKOUT  # the same of another checkout
 
 A room is a folder of a package, or a module at its top. An arrow leads from a room to one that it knows of: by an
-import at the top of a file or inside a function, by a name in a string ("policies.ranking:RankingPolicy"), or by the
-entry points of a group that it asks for. A circle is a set of rooms each of which knows of all others, directly or by
-way of them. Floors are what the rooms stack up to where each stands above all that it knows of: the longest chain of
-arrows, counted in rooms, with a circle as one.
+import at the top of a file or inside a function, by a name in a string ("graspnet.policies.ranking:RankingPolicy"), or
+by the entry points of a group that it asks for. A circle is a set of rooms each of which knows of all others, directly
+or by way of them. Floors are what the rooms stack up to where each stands above all that it knows of: the longest
+chain of arrows, counted in rooms, with a circle as one.
 """
 
 import ast
@@ -21,7 +21,7 @@ from pathlib import Path
 
 __all__ = ["PACKAGES", "Rooms", "crowded_folders", "markdown_table", "rooms_of"]
 
-PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
+PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")  # folders; all but the first import as graspnet.<folder>
 Arrow = tuple[str, str]
 
 
@@ -75,14 +75,15 @@ def markdown_table(root: Path) -> str:
 
 def rooms_of(root: Path, package: str) -> Rooms:
     """Rooms and arrows of one package of the checkout at `root`."""
-    modules = {path: _dotted(path.relative_to(root)) for path in sorted((root / package).rglob("*.py"))}
-    rooms = {room for name in modules.values() if (room := _room(name))}
+    modules = {path: _room(_inside(path, root / package)) for path in sorted((root / package).rglob("*.py"))}
+    rooms = {room for room in modules.values() if room}
+    dotted = f"{package}." if package == "graspnet" else f"graspnet.{package}."
     groups = _entry_points(root)
     arrows = {
-        (_room(name), _room(known))
-        for path, name in modules.items()
+        (room, _room(known.removeprefix(dotted)))
+        for path, room in modules.items()
         for known in _known(ast.parse(path.read_text()), groups)
-        if known.startswith(f"{package}.")
+        if known.startswith(dotted)
     }
     inside = {(a, b) for a, b in arrows if a != b and {a, b} <= rooms}
     return Rooms(frozenset(rooms), frozenset(inside))
@@ -95,15 +96,15 @@ def crowded_folders(root: Path, most: int) -> dict[str, int]:
     return {folder: count for folder, count in sorted(counts.items()) if count > most}
 
 
-def _dotted(path: Path) -> str:
-    """data_gen/objects/__init__.py -> data_gen.objects.__init__"""
-    return ".".join(path.with_suffix("").parts)
+def _inside(path: Path, package: Path) -> str:
+    """data_gen/objects/__init__.py -> objects.__init__"""
+    return ".".join(path.relative_to(package).with_suffix("").parts)
 
 
 def _room(name: str) -> str:
-    """The second part of a dotted name; empty for the package itself."""
-    parts = name.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] != "__init__" else ""
+    """The first part of a dotted name inside of a package; empty for the package itself."""
+    first = name.partition(".")[0]
+    return "" if first == "__init__" else first
 
 
 def _entry_points(root: Path) -> dict[str, list[str]]:
@@ -125,7 +126,7 @@ def _known(tree: ast.Module, groups: dict[str, list[str]]) -> Iterator[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if node.value in groups:
                 yield from groups[node.value]
-            elif re.fullmatch(rf"(?:{'|'.join(PACKAGES)})\.[\w.]+:\w+", node.value):
+            elif re.fullmatch(r"graspnet\.[\w.]+:\w+", node.value):
                 yield node.value.partition(":")[0]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_gen.collision import collision
-from data_gen.labels import label
-from data_gen.scenes.scenes import Scene
 from graspnet.benchmarks import generate
 from graspnet.benchmarks.cli import benchmark_names
 from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.cli import main
+from graspnet.data_gen.collision import collision
+from graspnet.data_gen.labels import label
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 

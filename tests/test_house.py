@@ -23,12 +23,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from data_gen.generate.config import GenerateConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
+from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from policies.registry import policy_class
+from graspnet.policies.registry import policy_class
 from tests.places import ROOT
 from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
 
@@ -41,10 +41,8 @@ PROJECT = PYPROJECT["project"]
 
 
 def module_names() -> list[str]:
-    names = []
-    for package in PACKAGES:
-        root = importlib.import_module(package)
-        names += [package, *(m.name for m in pkgutil.walk_packages(root.__path__, f"{package}."))]
+    root = importlib.import_module("graspnet")
+    names = ["graspnet", *(m.name for m in pkgutil.walk_packages(root.__path__, "graspnet."))]
     return [name for name in names if not name.startswith(("graspnet.configs", "graspnet.benchmarks"))]
 
 
@@ -81,16 +79,17 @@ def test_every_module_with_code_says_what_is_public(name):
 def test_every_package_is_built_into_the_wheel():
     listed = set(PYPROJECT["tool"]["setuptools"]["packages"])
     packages = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")}
-    found = {str(path.relative_to(ROOT)).replace(os.sep, ".") for path in packages}
+    found = {"graspnet." + str(path.relative_to(ROOT)).replace(os.sep, ".") for path in packages}
+    found = {name.replace("graspnet.graspnet", "graspnet") for name in found}
     assert listed == found | {"graspnet.configs", "graspnet.benchmarks"}
 
 
 # Presets
 
 CONFIGS = {
-    "generate": "data_gen.generate.config:GenerateConfig",
+    "generate": "graspnet.data_gen.generate.config:GenerateConfig",
     "train": "graspnet.training.trainer:TrainConfig",
-    "simulate": "sim_eval.protocols.protocol:ProtocolConfig",
+    "simulate": "graspnet.sim_eval.protocols.protocol:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
 }
 
@@ -285,19 +284,19 @@ def test_the_figures_of_the_structure_in_the_docs_are_those_of_the_code():
 
 def test_rooms_are_found_by_every_way_in_which_one_knows_of_another(tmp_path):
     written = {
-        "pyproject.toml": "[project]\n[project.entry-points.'policies.plugins']\nnear = 'policies.near:Near'\n",
+        "pyproject.toml": "[project]\n[project.entry-points.'policies.plugins']\nnear = 'PKG.near:Near'\n",
         "policies/__init__.py": "",
-        "policies/above.py": "import json\nfrom policies.inner.deep import thing\nfrom policies import near\n",
+        "policies/above.py": "import json\nfrom PKG.inner.deep import thing\nfrom PKG import near\n",
         "policies/inner/__init__.py": "",
-        "policies/inner/deep.py": "from policies.inner import other\ndef late():\n    import policies.near\n",
-        "policies/inner/other.py": "KINDS = {'far': 'policies.far:Far', 'text': 'policies.above is far'}\n",
+        "policies/inner/deep.py": "from PKG.inner import other\ndef late():\n    import PKG.near\n",
+        "policies/inner/other.py": "KINDS = {'far': 'PKG.far:Far', 'text': 'PKG.above is far'}\n",
         "policies/near.py": "from graspnet.camera import Camera\n",
-        "policies/far.py": "from policies.circle import back\nfound = entry_points(group='policies.plugins')\n",
-        "policies/circle.py": "from policies.far import Far\n",
+        "policies/far.py": "from PKG.circle import back\nfound = entry_points(group='policies.plugins')\n",
+        "policies/circle.py": "from PKG.far import Far\n",
     }
     for name, text in written.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text.replace("PKG", "graspnet.policies"))
     found = rooms_of(tmp_path, "policies")
     assert found.rooms == {"above", "inner", "near", "far", "circle"}
     assert found.arrows == {
@@ -309,6 +308,23 @@ def test_rooms_are_found_by_every_way_in_which_one_knows_of_another(tmp_path):
 
 
 # Imports and dependencies
+
+
+def test_a_user_may_have_folders_named_as_ours_are(tmp_path):
+    """A script beside a `policies/` of its own once died with `ModuleNotFoundError: policies.policy`."""
+    for package in PACKAGES[1:]:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("mine = True\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import policies, data_gen, sim_eval\n"
+        "from graspnet.policies.registry import policy_class\n"
+        "from graspnet.data_gen.objects.meshes import Solid\n"
+        "from graspnet.sim_eval.protocols.protocol import ProtocolConfig\n"
+        "print(policies.mine and data_gen.mine and sim_eval.mine, policy_class('ranking').name)\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "True ranking\n", done.stderr
 
 
 def test_imports_run_downwards_only():
@@ -328,7 +344,7 @@ def test_every_third_party_import_is_declared(folders, extras):
         f"{path.relative_to(ROOT)} imports {module}"
         for folder in folders
         for path in (ROOT / folder).rglob("*.py")
-        for module in imported_modules(path) - set(sys.stdlib_module_names) - {*PACKAGES, "tests", *OPTIONAL}
+        for module in imported_modules(path) - set(sys.stdlib_module_names) - {"graspnet", "tests", *OPTIONAL}
         if not {distribution(name) for name in installed.get(module, [module])} & declared
     }
     assert not undeclared

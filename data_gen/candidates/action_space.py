@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.ndimage import distance_transform_edt
 
-from data_gen.candidates.antipodal import grasps_from_above, lowest_origin
-from data_gen.contact.contacts import contact_finder
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.candidates.antipodal import grasps_from_above, lowest_origin
+from graspnet.data_gen.contact.contacts import contact_finder
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import invert, rotate_directions, transform_points

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from data_gen.contact.contacts import ContactFinder, contact_finder
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.contact.contacts import ContactFinder, contact_finder
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw

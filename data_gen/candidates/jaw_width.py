@@ -7,8 +7,8 @@ the next. They open evenly about the grasp's origin: the farther of the two side
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.contact.contacts import contact_finder
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.contact.contacts import contact_finder
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 

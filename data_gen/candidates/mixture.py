@@ -15,9 +15,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from data_gen.candidates.action_space import sample_action_space
-from data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sample_antipodal, sample_near_misses
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.candidates.action_space import sample_action_space
+from graspnet.data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sample_antipodal, sample_near_misses
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from data_gen.candidates.antipodal import points_on_faces, second_contacts
-from data_gen.collision.collision import clearance
-from data_gen.contact.contacts import contact_finder
-from data_gen.objects.meshes import Solid
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.antipodal import points_on_faces, second_contacts
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.contact.contacts import contact_finder
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import Clearance
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

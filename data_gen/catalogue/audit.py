@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool
 
-from data_gen.contact.contacts import Contacts, contact_finder
-from data_gen.generate.config import GenerateConfig
-from data_gen.labels.metrics import MetricConfig
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import load_object, object_names
-from data_gen.scenes.rendering import RENDERERS
-from data_gen.scenes.scenes import Bin, Scene
 from graspnet.config import parse_config
+from graspnet.data_gen.contact.contacts import Contacts, contact_finder
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import load_object, object_names
+from graspnet.data_gen.scenes.rendering import RENDERERS
+from graspnet.data_gen.scenes.scenes import Bin, Scene
 from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

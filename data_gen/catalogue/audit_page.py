@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from data_gen.catalogue.audit import KINDS, AuditedGrasp
-from data_gen.generate.config import GenerateConfig
-from data_gen.objects.raycasting import raycasting_scene
-from data_gen.physics.film import OBJECT_COLOURS, looking, shaded, square_camera
 from graspnet.camera import Camera
+from graspnet.data_gen.catalogue.audit import KINDS, AuditedGrasp
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.objects.raycasting import raycasting_scene
+from graspnet.data_gen.physics.film import OBJECT_COLOURS, looking, shaded, square_camera
 from graspnet.report.page import Section, figure_html, paragraph, write_report
 from graspnet.transforms import invert, perpendicular_to, transform_points
 

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull, cKDTree
 
-from data_gen.candidates.antipodal import points_on_faces, second_contacts
-from data_gen.contact.contacts import ContactFinder
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import sides
-from data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.candidates.antipodal import points_on_faces, second_contacts
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import sides
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, unit
 

@@ -18,8 +18,8 @@ from graspnet.run.progress import track
 from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
-    from data_gen.catalogue.objects_page import ObjectReport
-    from data_gen.objects.object_source import ObjectConfig
+    from graspnet.data_gen.catalogue.objects_page import ObjectReport
+    from graspnet.data_gen.objects.object_source import ObjectConfig
     from graspnet.run.engines import Engine
 
 __all__ = ["objects"]
@@ -77,10 +77,10 @@ def objects(
     The last one compares two folders and 100 procedural objects. Sizes are as loaded, before any scaling. Exit
     status: 0 done, 2 bad input, or no object could be used.
     """
-    from data_gen.catalogue.diversity import COLUMNS
-    from data_gen.catalogue.objects_page import group_table, notes_table, write_page
-    from data_gen.generate.config import GenerateConfig
-    from data_gen.objects.object_source import object_names, only_meshes_of
+    from graspnet.data_gen.catalogue.diversity import COLUMNS
+    from graspnet.data_gen.catalogue.objects_page import group_table, notes_table, write_page
+    from graspnet.data_gen.generate.config import GenerateConfig
+    from graspnet.data_gen.objects.object_source import object_names, only_meshes_of
 
     started = time.time()
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(folders, "objects"), *overrides))
@@ -123,7 +123,7 @@ def _chosen(names: Sequence[str], config: "ObjectConfig", most: int) -> list[_Un
 
 
 def _group(name: str, config: "ObjectConfig") -> str:
-    from data_gen.objects.meshes import MESH_SUFFIXES
+    from graspnet.data_gen.objects.meshes import MESH_SUFFIXES
 
     if not name.lower().endswith(MESH_SUFFIXES):
         return "procedural"
@@ -131,10 +131,10 @@ def _group(name: str, config: "ObjectConfig") -> str:
 
 
 def _report(unit: _Unit, config: "ObjectConfig", seed: int) -> "ObjectReport":
-    from data_gen.catalogue.diversity import measure
-    from data_gen.catalogue.objects_page import ObjectReport
-    from data_gen.objects.object_source import load_object
-    from data_gen.physics.film import object_picture
+    from graspnet.data_gen.catalogue.diversity import measure
+    from graspnet.data_gen.catalogue.objects_page import ObjectReport
+    from graspnet.data_gen.objects.object_source import load_object
+    from graspnet.data_gen.physics.film import object_picture
 
     family = unit.name.rpartition("_")[0] if unit.group == "procedural" else unit.group
     rng = np.random.default_rng([seed, unit.index])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from data_gen.catalogue.diversity import COLUMNS, ShapeMeasures, summary_rows
+from graspnet.data_gen.catalogue.diversity import COLUMNS, ShapeMeasures, summary_rows
 from graspnet.drawing import new_figure
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 

@@ -8,11 +8,11 @@ box again, only longer: nothing is stepped. Whether such a box meets a solid is 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from data_gen.collision.signed_distance import FAR, TOLERANCE, signed_distances
-from data_gen.collision.surface_tree import SPACING, surface_tree
-from data_gen.contact.contacts import contact_finder
-from data_gen.objects.meshes import Solid
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.collision.signed_distance import FAR, TOLERANCE, signed_distances
+from graspnet.data_gen.collision.surface_tree import SPACING, surface_tree
+from graspnet.data_gen.contact.contacts import contact_finder
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import Clearance
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import Gripper

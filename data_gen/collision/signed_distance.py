@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numba import njit
 
-from data_gen.collision.surface_tree import ROUNDING, SurfaceTree
+from graspnet.data_gen.collision.surface_tree import ROUNDING, SurfaceTree
 
 __all__ = ["FAR", "TOLERANCE", "signed_distances"]
 

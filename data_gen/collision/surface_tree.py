@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 from numba import njit
 
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.meshes import Solid
 
 __all__ = ["ROUNDING", "SPACING", "SurfaceTree", "surface_tree"]
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt32
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.raycasting import raycasting_scene
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.raycasting import raycasting_scene
 from graspnet.grasps.grasps import Grasps
 
 __all__ = ["ContactFinder", "Contacts", "contact_finder"]

@@ -32,8 +32,8 @@ from jaxtyping import Bool, Float64
 from numba import njit
 from scipy.spatial import ConvexHull, QhullError
 
-from data_gen.contact.contacts import Contacts
-from data_gen.contact.wrenches import WrenchConfig, contact_frames, grasp_wrenches
+from graspnet.data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.wrenches import WrenchConfig, contact_frames, grasp_wrenches
 
 __all__ = ["antipodality", "epsilon", "epsilon_linf", "force_closure", "lowest_friction"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from numba import njit
 
-from data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.contact.contacts import ContactFinder
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJaw
 

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float64
 from numba import njit
 
-from data_gen.contact.contacts import Contacts
-from data_gen.contact.wrenches import contact_frames
+from graspnet.data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.wrenches import contact_frames
 from graspnet.errors import InputError
 
 __all__ = ["ResistanceConfig", "least_force"]

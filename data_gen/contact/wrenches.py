@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.contacts import Contacts
 from graspnet.errors import InputError
 from graspnet.transforms import perpendicular_to
 

@@ -13,8 +13,8 @@ from graspnet.run.progress import track
 from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
-    from data_gen.generate.config import GenerateConfig
-    from data_gen.generate.run import UnitSummary
+    from graspnet.data_gen.generate.config import GenerateConfig
+    from graspnet.data_gen.generate.run import UnitSummary
     from graspnet.run.engines import Engine
 
 __all__ = ["generate"]
@@ -71,9 +71,9 @@ def generate(
     docs/dexnet.md), bin_clutter (heaps). KEY=VALUE changes the config's settings. A mesh that cannot be used is left
     out and named with its reason. Exit status: 0 done, 2 bad input, or no object could be used.
     """
-    from data_gen.generate.config import GenerateConfig
-    from data_gen.generate.run import generate as run
-    from data_gen.objects.object_source import only_meshes_of
+    from graspnet.data_gen.generate.config import GenerateConfig
+    from graspnet.data_gen.generate.run import generate as run
+    from graspnet.data_gen.objects.object_source import only_meshes_of
     from graspnet.dataset import Dataset
 
     started = time.time()
@@ -93,7 +93,7 @@ def generate(
 
 def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> str:
     """What a run made, by the source of the grasps, and which objects it left out and why."""
-    from data_gen.generate.run import SourceCounts
+    from graspnet.data_gen.generate.run import SourceCounts
 
     made = [s for s in summaries if not s.skipped]
     names = sorted({name for s in made for name in s.sources})

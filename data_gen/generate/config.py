@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_gen.candidates.mixture import CandidateConfig
-from data_gen.candidates.object_grasps import ObjectGraspConfig
-from data_gen.generate.grippers import HandConfig
-from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.heaps import HeapConfig
-from data_gen.scenes.rendering import RENDERERS
-from data_gen.scenes.scenes import SceneConfig
+from graspnet.data_gen.candidates.mixture import CandidateConfig
+from graspnet.data_gen.candidates.object_grasps import ObjectGraspConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.labels.metrics import METRICS, MetricConfig
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.heaps import HeapConfig
+from graspnet.data_gen.scenes.rendering import RENDERERS
+from graspnet.data_gen.scenes.scenes import SceneConfig
 from graspnet.errors import InputError, unknown_name
 
 __all__ = ["GenerateConfig"]

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
-from data_gen.labels.label import LabelledGrasps, seen_in_image
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import load_object, posed_at_random
-from data_gen.physics.heaps import draw_bin, drop_heap
-from data_gen.scenes.rendering import RENDERERS, Renderer
-from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
-from data_gen.scenes.views import View, depth_images
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
+from graspnet.data_gen.labels.label import LabelledGrasps, seen_in_image
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import load_object, posed_at_random
+from graspnet.data_gen.physics.heaps import draw_bin, drop_heap
+from graspnet.data_gen.scenes.rendering import RENDERERS, Renderer
+from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
+from graspnet.data_gen.scenes.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.image_grasps import image_from_grasps

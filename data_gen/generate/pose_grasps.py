@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from data_gen.candidates.jaw_width import fitted_opening
-from data_gen.candidates.mixture import sample_candidates, sample_from_sources
-from data_gen.generate.config import GenerateConfig
-from data_gen.labels.label import LabelledGrasps, label_grasps
-from data_gen.scenes.scenes import Scene
-from data_gen.scenes.views import View
+from graspnet.data_gen.candidates.jaw_width import fitted_opening
+from graspnet.data_gen.candidates.mixture import sample_candidates, sample_from_sources
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.labels.label import LabelledGrasps, label_grasps
+from graspnet.data_gen.scenes.scenes import Scene
+from graspnet.data_gen.scenes.views import View
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.heap import generate_heap
-from data_gen.generate.single import generate_object
-from data_gen.generate.units import Unit, split_objects, unit_hands, unit_names, work_units
 from graspnet.config import config_to_dict
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.heap import generate_heap
+from graspnet.data_gen.generate.single import generate_object
+from graspnet.data_gen.generate.units import Unit, split_objects, unit_hands, unit_names, work_units
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import gripper_fields

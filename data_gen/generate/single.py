@@ -10,18 +10,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.candidates.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
-from data_gen.labels.label import HoldLabels, LabelledGrasps, hold_labels, seen_in_image
-from data_gen.labels.metrics import METRICS
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import load_object, posed_for_hand
-from data_gen.objects.stable_poses import StablePoses, stable_poses
-from data_gen.scenes.rendering import RENDERERS, Renderer
-from data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
-from data_gen.scenes.views import View, depth_images
+from graspnet.data_gen.candidates.object_grasps import (
+    ObjectGraspConfig,
+    best_clearance,
+    sample_object_grasps,
+    turned_to_table,
+)
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
+from graspnet.data_gen.labels.label import HoldLabels, LabelledGrasps, hold_labels, seen_in_image
+from graspnet.data_gen.labels.metrics import METRICS
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import load_object, posed_for_hand
+from graspnet.data_gen.objects.stable_poses import StablePoses, stable_poses
+from graspnet.data_gen.scenes.rendering import RENDERERS, Renderer
+from graspnet.data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
+from graspnet.data_gen.scenes.views import View, depth_images
 from graspnet.dataset import GraspTable, SceneObjects, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import sample_hands
-from data_gen.generate.heap import HeapMember
-from data_gen.objects.object_source import object_names
-from data_gen.physics.heaps import draw_count
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import sample_hands
+from graspnet.data_gen.generate.heap import HeapMember
+from graspnet.data_gen.objects.object_source import object_names
+from graspnet.data_gen.physics.heaps import draw_count
 from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["Unit", "split_objects", "unit_hands", "unit_names", "work_units"]

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from data_gen.collision.collision import clearance
-from data_gen.contact.contacts import Contacts, contact_finder
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.objects.meshes import Solid
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.contact.contacts import Contacts, contact_finder
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import Clearance, GraspTable, MetricEstimate
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps

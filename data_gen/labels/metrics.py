@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.contact.contacts import Contacts, contact_finder
-from data_gen.contact.epsilon import antipodality, epsilon, epsilon_linf, lowest_friction
-from data_gen.contact.pads import PadConfig, PadContacts, close_pads
-from data_gen.contact.resistance import ResistanceConfig, least_force
-from data_gen.contact.wrenches import WrenchConfig
-from data_gen.labels.tugs import TugConfig, Tugs, tug
-from data_gen.labels.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.contact.contacts import Contacts, contact_finder
+from graspnet.data_gen.contact.epsilon import antipodality, epsilon, epsilon_linf, lowest_friction
+from graspnet.data_gen.contact.pads import PadConfig, PadContacts, close_pads
+from graspnet.data_gen.contact.resistance import ResistanceConfig, least_force
+from graspnet.data_gen.contact.wrenches import WrenchConfig
+from graspnet.data_gen.labels.tugs import TugConfig, Tugs, tug
+from graspnet.data_gen.labels.uncertainty import PerturbedGrasps, UncertaintyConfig, chance_of_friction
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["METRICS", "ClosedGrasps", "GraspMetric", "MetricConfig"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from data_gen.labels.metrics import METRICS, ClosedGrasps, MetricConfig
-from data_gen.labels.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.labels.metrics import METRICS, ClosedGrasps, MetricConfig
+from graspnet.data_gen.labels.uncertainty import SHIFTS, PerturbedGrasps, UncertaintyConfig, perturbed, unperturbed
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.dataset import MetricEstimate
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps

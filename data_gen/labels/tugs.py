@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.labels.uncertainty import PerturbedGrasps
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.physics.hand import PARTS, HandDriveConfig
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
+from graspnet.data_gen.labels.uncertainty import PerturbedGrasps
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.hand import PARTS, HandDriveConfig
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw

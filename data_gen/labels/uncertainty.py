@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import ndtr, ndtri
 
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 

@@ -21,8 +21,8 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.piece_fit import FAR, TOLERATED, Fit, Gaps, fit_of, gaps_of
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.piece_fit import FAR, TOLERATED, Fit, Gaps, fit_of, gaps_of
 from graspnet.errors import InputError
 
 __all__ = ["DecompositionConfig", "cache_folder", "coacd_command", "convex_parts", "decompose", "piece_fit"]

@@ -12,8 +12,8 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64
 
-from data_gen.objects.surfaces import Faces, Vertices, close_surface, open_edges, tidied, used
-from data_gen.objects.unions import FLAT, outward, signed_volume, simplified, thickened, united
+from graspnet.data_gen.objects.surfaces import Faces, Vertices, close_surface, open_edges, tidied, used
+from graspnet.data_gen.objects.unions import FLAT, outward, signed_volume, simplified, thickened, united
 from graspnet.errors import InputError
 
 __all__ = ["MESH_SUFFIXES", "Solid", "find_meshes", "load_solid", "solid_from_mesh"]

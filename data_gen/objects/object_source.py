@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
-from data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
-from data_gen.objects.procedural import FAMILIES, check_family, make_solid
-from data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
+from graspnet.data_gen.objects.procedural import FAMILIES, check_family, make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import perpendicular_to

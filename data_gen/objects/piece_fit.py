@@ -11,8 +11,8 @@ import trimesh
 from jaxtyping import Float32, Float64
 from manifold3d import Manifold, Mesh, OpType
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.raycasting import raycasting_scene
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.raycasting import raycasting_scene
 
 __all__ = ["FAR", "TOLERATED", "Fit", "Gaps", "fit_of", "gaps_of"]
 

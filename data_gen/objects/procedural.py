@@ -14,8 +14,8 @@ from jaxtyping import Float64
 from manifold3d import Manifold, OpType
 from numpy.typing import ArrayLike
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.unions import manifold_from_mesh
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError, unknown_name
 
 __all__ = ["FAMILIES", "check_family", "make_solid", "make_solids"]

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, cKDTree
 
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError
 from graspnet.transforms import perpendicular_to, rigid
 

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64, Int64
 
-from data_gen.objects.surfaces import Faces, Vertices, is_closed, tidied, used
+from graspnet.data_gen.objects.surfaces import Faces, Vertices, is_closed, tidied, used
 from graspnet.errors import InputError
 
 __all__ = ["manifold_from_mesh", "outward", "signed_volume", "simplified", "thickened", "united"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import trimesh
 
-from data_gen.objects.meshes import Solid
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.physics_engine import load_mujoco
 
 __all__ = ["add_bin", "add_object", "add_table"]

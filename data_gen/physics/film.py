@@ -7,13 +7,13 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64, UInt8
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.raycasting import raycasting_scene
-from data_gen.objects.stable_poses import stable_poses
-from data_gen.physics.outcome import PickFrame
-from data_gen.physics.pick import HandWorld
-from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.raycasting import raycasting_scene
+from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.physics.outcome import PickFrame
+from graspnet.data_gen.physics.pick import HandWorld
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.transforms import rigid, rotate_directions, unit
 
 __all__ = [

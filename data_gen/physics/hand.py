@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.physics.bodies import HAND, OBJECT
+from graspnet.data_gen.physics.bodies import HAND, OBJECT
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import transform_points

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.spatial.transform import Rotation
 from scipy.stats import poisson
 
-from data_gen.objects.meshes import Solid
-from data_gen.physics.world import SolverConfig, World, world_spec
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.world import SolverConfig, World, world_spec
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.transforms import rigid
 

@@ -17,12 +17,20 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.physics.hand import CARRIAGE, JAWS, PARTS, HandDriveConfig, add_hand, carriage_feedforward, lowest_corner
-from data_gen.physics.outcome import Outcome, PickFrame, PickResult
-from data_gen.physics.world import SolverConfig, World, harden, world_spec
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.hand import (
+    CARRIAGE,
+    JAWS,
+    PARTS,
+    HandDriveConfig,
+    add_hand,
+    carriage_feedforward,
+    lowest_corner,
+)
+from graspnet.data_gen.physics.outcome import Outcome, PickFrame, PickResult
+from graspnet.data_gen.physics.world import SolverConfig, World, harden, world_spec
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.physics.bodies import add_bin, add_object, add_table
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.bodies import add_bin, add_object, add_table
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import rigid

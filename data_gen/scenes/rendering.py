@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.raycasting import raycasting_scene
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.raycasting import raycasting_scene
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.transforms import invert, is_rigid, transform_points
 

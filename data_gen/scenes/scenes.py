@@ -8,8 +8,8 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float, Float64
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.camera import Camera, load_camera
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid, rigid, rotation_about
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.scenes.rendering import Rendering
-from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
+from graspnet.data_gen.scenes.rendering import Rendering
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.dataset import DepthImages
 
 __all__ = ["View", "depth_images"]

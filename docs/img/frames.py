@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import draw_depth, save_png
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps

@@ -16,13 +16,13 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
+from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.policy import Policy
+from graspnet.policies.ranking import RankedGrasps
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
-from policies.constraints import ConstraintConfig, FeasibleSampler
-from policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
-from policies.grasp_space import GraspSpace
-from policies.policy import Policy
-from policies.ranking import RankedGrasps
-from policies.samplers.antipodal import AntipodalSamplerConfig
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "search"]
 

@@ -15,7 +15,7 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.heightmap import HeightMap
 from graspnet.observation import Observation
-from policies.grasp_space import GraspSpace
+from graspnet.policies.grasp_space import GraspSpace
 
 __all__ = ["AntipodalSampler", "AntipodalSamplerConfig", "sample_antipodal"]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from graspnet.config import parse_config
 from graspnet.errors import InputError
-from sim_eval.analysis.results import VERSION
-from sim_eval.analysis.run_time import Session
-from sim_eval.analysis.version_2 import from_version_2
-from sim_eval.episodes.log import from_json
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.analysis.results import VERSION
+from graspnet.sim_eval.analysis.run_time import Session
+from graspnet.sim_eval.analysis.version_2 import from_version_2
+from graspnet.sim_eval.episodes.log import from_json
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["FinishedRun", "read_run"]
 

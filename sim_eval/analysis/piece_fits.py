@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from data_gen.objects.piece_fit import FAR, TOLERATED, Fit
-from sim_eval.episodes.records import EpisodeRecord, started
+from graspnet.data_gen.objects.piece_fit import FAR, TOLERATED, Fit
+from graspnet.sim_eval.episodes.records import EpisodeRecord, started
 
 __all__ = ["MAX_LISTED", "count_far", "fits_as_json", "fits_by_object", "format_fits"]
 

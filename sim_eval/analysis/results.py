@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from graspnet.config import config_to_dict
-from sim_eval.analysis.piece_fits import fits_as_json
-from sim_eval.analysis.run_time import Session, run_time
-from sim_eval.analysis.statistics import (
+from graspnet.sim_eval.analysis.piece_fits import fits_as_json
+from graspnet.sim_eval.analysis.run_time import Session, run_time
+from graspnet.sim_eval.analysis.statistics import (
     PairedDifference,
     bootstrap_over_objects,
     holm_adjusted,
@@ -27,12 +27,12 @@ from sim_eval.analysis.statistics import (
     swap_p_value,
     wilson_interval,
 )
-from sim_eval.episodes.log import as_json
-from sim_eval.episodes.records import EpisodeRecord, EpisodeResult, started
-from sim_eval.planners.ceilings import CEILINGS
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.identity import protocol_hash
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.episodes.log import as_json
+from graspnet.sim_eval.episodes.records import EpisodeRecord, EpisodeResult, started
+from graspnet.sim_eval.planners.ceilings import CEILINGS
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.identity import protocol_hash
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = [
     "VERSION",

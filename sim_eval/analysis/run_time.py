@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim_eval.episodes.records import EpisodeRecord, started
+from graspnet.sim_eval.episodes.records import EpisodeRecord, started
 
 __all__ = ["RunTime", "Session", "format_time", "run_time"]
 

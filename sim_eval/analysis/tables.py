@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim_eval.analysis.results import (
+from graspnet.sim_eval.analysis.results import (
     CeilingShare,
     Summary,
     compare_episodes,
@@ -13,8 +13,8 @@ from sim_eval.analysis.results import (
     passed_over,
     summarise,
 )
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["format_results", "format_share"]
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim_eval.analysis.results import CeilingShare, lifted, shares_of_ceilings
-from sim_eval.analysis.statistics import (
+from graspnet.sim_eval.analysis.results import CeilingShare, lifted, shares_of_ceilings
+from graspnet.sim_eval.analysis.statistics import (
     PairedDifference,
     bootstrap_over_objects,
     holm_adjusted,
     paired_difference,
     wilson_interval,
 )
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.protocols.protocol import BASE
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.protocols.protocol import BASE
 
 __all__ = ["Effect", "effects", "format_effects"]
 

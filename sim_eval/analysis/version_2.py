@@ -6,7 +6,7 @@ Read as version 3 has it, as far as reports and replays need it: protocol, plann
 from typing import Any
 
 from graspnet.errors import InputError
-from sim_eval.episodes.chance import planning_seed
+from graspnet.sim_eval.episodes.chance import planning_seed
 
 __all__ = ["from_version_2"]
 

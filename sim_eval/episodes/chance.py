@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import load_object
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import load_object
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import rigid, rotation_about
-from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = [
     "MOTION",

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import object_names, posed_for_hand
-from data_gen.physics.heaps import draw_bin, drop_heap
-from data_gen.physics.pick import ClutterWorld
-from data_gen.scenes.scenes import Bin, sample_camera
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import object_names, posed_for_hand
+from graspnet.data_gen.physics.heaps import draw_bin, drop_heap
+from graspnet.data_gen.physics.pick import ClutterWorld
+from graspnet.data_gen.scenes.scenes import Bin, sample_camera
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.sensors import load_sensor
+from graspnet.sim_eval.episodes.chance import SPARES, calibration_error, friction_coefficient, solid_of, stream
+from graspnet.sim_eval.episodes.episode import Episode, Workspace
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, ClutterTask, PackedConfig, PileConfig
 from graspnet.transforms import rigid, rotation_about
-from sim_eval.episodes.chance import SPARES, calibration_error, friction_coefficient, solid_of, stream
-from sim_eval.episodes.episode import Episode, Workspace
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, ClutterTask, PackedConfig, PileConfig
 
 __all__ = ["draw_clutter"]
 

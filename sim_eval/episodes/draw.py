@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from data_gen.scenes.rendering import Renderer
+from graspnet.data_gen.scenes.rendering import Renderer
 from graspnet.errors import InputError
-from sim_eval.episodes.clutter import draw_clutter
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.look import look
-from sim_eval.episodes.single import draw_single
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, SingleConfig
+from graspnet.sim_eval.episodes.clutter import draw_clutter
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.look import look
+from graspnet.sim_eval.episodes.single import draw_single
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, SingleConfig
 
 __all__ = ["draw_episode", "looked_at"]
 

@@ -6,19 +6,19 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.ndimage import binary_opening, label
 
-from data_gen.objects.meshes import Solid
-from data_gen.physics.outcome import PickResult
-from data_gen.physics.pick import HandWorld
-from data_gen.scenes.scenes import Bin
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.outcome import PickResult
+from graspnet.data_gen.physics.pick import HandWorld
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import MASK_HEIGHT, Observation
 from graspnet.sensors import Sensor
+from graspnet.sim_eval.episodes.chance import planning_seed
+from graspnet.sim_eval.planners.planner import Situation
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import transform_points
-from sim_eval.episodes.chance import planning_seed
-from sim_eval.planners.planner import Situation
-from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["Episode", "Workspace"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from data_gen.scenes.rendering import Renderer
-from data_gen.scenes.scenes import CameraConfig, Scene, sample_camera
 from graspnet.camera import Camera
-from sim_eval.protocols.tasks import FusionConfig
+from graspnet.data_gen.scenes.rendering import Renderer
+from graspnet.data_gen.scenes.scenes import CameraConfig, Scene, sample_camera
+from graspnet.sim_eval.protocols.tasks import FusionConfig
 
 __all__ = ["fused_depth"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from graspnet.config import config_to_dict, parse_config
 from graspnet.errors import InputError
 from graspnet.run.storage import clear_errors
-from sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.episodes.records import EpisodeRecord
 
 __all__ = ["RecordLog", "as_json", "finite", "from_json"]
 

@@ -8,13 +8,13 @@ not taken. A single object may lie anywhere in view: then they get its outline, 
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.scenes.rendering import Renderer
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.scenes.rendering import Renderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.observation import Observation
-from sim_eval.episodes.chance import noise_of, planning_seed
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.fused_views import fused_depth
-from sim_eval.planners.planner import Situation
+from graspnet.sim_eval.episodes.chance import noise_of, planning_seed
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.fused_views import fused_depth
+from graspnet.sim_eval.planners.planner import Situation
 
 __all__ = ["look"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_gen.objects.piece_fit import Fit
-from data_gen.physics.outcome import Outcome
+from graspnet.data_gen.objects.piece_fit import Fit
+from graspnet.data_gen.physics.outcome import Outcome
 
 __all__ = ["Attempt", "Ending", "EpisodeRecord", "EpisodeResult", "in_words", "started"]
 

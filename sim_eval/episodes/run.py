@@ -13,21 +13,21 @@ from time import perf_counter
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.objects.decomposition import piece_fit
-from data_gen.physics.outcome import PickResult
-from data_gen.scenes.rendering import RaycastRenderer, Renderer
+from graspnet.data_gen.objects.decomposition import piece_fit
+from graspnet.data_gen.physics.outcome import PickResult
+from graspnet.data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.plan import GraspPlan
 from graspnet.run.engines import Engine
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.look import look
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult, in_words
-from sim_eval.episodes.single import object_of
-from sim_eval.planners.choice import PlannerChoice, check_planners, planner_of
-from sim_eval.planners.planner import Planner, PlannerError, Situation
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.look import look
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult, in_words
+from graspnet.sim_eval.episodes.single import object_of
+from graspnet.sim_eval.planners.choice import PlannerChoice, check_planners, planner_of
+from graspnet.sim_eval.planners.planner import Planner, PlannerError, Situation
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["clear_away", "record_episode", "run_attempt", "run_episode", "run_protocol"]
 

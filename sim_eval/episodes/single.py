@@ -3,18 +3,18 @@
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import object_names, posed_at_random
-from data_gen.physics.pick import PickWorld
-from data_gen.scenes.scenes import sample_camera, sample_placement
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import object_names, posed_at_random
+from graspnet.data_gen.physics.pick import PickWorld
+from graspnet.data_gen.scenes.scenes import sample_camera, sample_placement
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.sensors import load_sensor
+from graspnet.sim_eval.episodes.chance import MOTION, calibration_error, friction_coefficient, solid_of, stream
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import SingleConfig
+from graspnet.sim_eval.sets.object_sets import load_object_set
 from graspnet.transforms import rotation_about
-from sim_eval.episodes.chance import MOTION, calibration_error, friction_coefficient, solid_of, stream
-from sim_eval.episodes.episode import Episode
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import SingleConfig
-from sim_eval.sets.object_sets import load_object_set
 
 __all__ = ["draw_single", "object_of", "single_of"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sim_eval.analysis.results import CeilingShare
-from sim_eval.analysis.tables import format_share
+from graspnet.sim_eval.analysis.results import CeilingShare
+from graspnet.sim_eval.analysis.tables import format_share
 
 __all__ = ["points_cell", "rate_cell", "share_cell"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
-from sim_eval.analysis.variants import Effect
-from sim_eval.pages.cells import points_cell, share_cell
+from graspnet.sim_eval.analysis.variants import Effect
+from graspnet.sim_eval.pages.cells import points_cell, share_cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

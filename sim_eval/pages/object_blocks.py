@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from data_gen.objects.piece_fit import FAR
+from graspnet.data_gen.objects.piece_fit import FAR
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.report.page import figure_html, paragraph, table_html
-from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.analysis.piece_fits import MAX_LISTED, count_far, fits_by_object
-from sim_eval.episodes.records import EpisodeRecord, started
-from sim_eval.pages.outcome_figures import ObjectOutcome, family_of, size_figure, worst_rows
+from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.analysis.piece_fits import MAX_LISTED, count_far, fits_by_object
+from graspnet.sim_eval.episodes.records import EpisodeRecord, started
+from graspnet.sim_eval.pages.outcome_figures import ObjectOutcome, family_of, size_figure, worst_rows
 
 __all__ = ["fit_blocks", "object_blocks", "object_outcomes"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from data_gen.physics.outcome import OUTCOMES
+from graspnet.data_gen.physics.outcome import OUTCOMES
 from graspnet.drawing import new_figure
-from sim_eval.analysis.statistics import wilson_interval
-from sim_eval.replay.replay import PickRecord
+from graspnet.sim_eval.analysis.statistics import wilson_interval
+from graspnet.sim_eval.replay.replay import PickRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

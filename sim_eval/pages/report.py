@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.config import config_to_dict
+from graspnet.data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.report.page import Section, details_html, figure_html, paragraph, table_html, write_report
 from graspnet.run.record import package_versions
-from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.analysis.run_time import run_time
-from sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
-from sim_eval.pages.object_blocks import fit_blocks, object_blocks
-from sim_eval.pages.outcome_figures import outcome_figure, planners_with_quality, reliability_figure
-from sim_eval.pages.result_blocks import episode_blocks, trial_blocks
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.identity import protocol_hash
-from sim_eval.replay.replay import PickRecord, Replays, picks_of
+from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.analysis.run_time import run_time
+from graspnet.sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
+from graspnet.sim_eval.pages.object_blocks import fit_blocks, object_blocks
+from graspnet.sim_eval.pages.outcome_figures import outcome_figure, planners_with_quality, reliability_figure
+from graspnet.sim_eval.pages.result_blocks import episode_blocks, trial_blocks
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.identity import protocol_hash
+from graspnet.sim_eval.replay.replay import PickRecord, Replays, picks_of
 
 __all__ = ["MEANING", "simulation_sections", "write_simulation_report"]
 

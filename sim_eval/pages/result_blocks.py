@@ -7,12 +7,12 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report.page import figure_html, paragraph, table_html
-from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.analysis.results import Summary, compare_episodes, compare_trials, passed_over, summarise
-from sim_eval.analysis.statistics import wilson_interval
-from sim_eval.episodes.records import EpisodeRecord, started
-from sim_eval.pages.cells import points_cell, rate_cell, share_cell
-from sim_eval.pages.outcome_figures import short
+from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.analysis.results import Summary, compare_episodes, compare_trials, passed_over, summarise
+from graspnet.sim_eval.analysis.statistics import wilson_interval
+from graspnet.sim_eval.episodes.records import EpisodeRecord, started
+from graspnet.sim_eval.pages.cells import points_cell, rate_cell, share_cell
+from graspnet.sim_eval.pages.outcome_figures import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,20 +15,20 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.labels.label import label_grasps
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.uncertainty import UncertaintyConfig
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.labels.label import label_grasps
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
+from graspnet.policies.registry import make_policy
+from graspnet.sim_eval.planners.planner import Planner, Situation
 from graspnet.transforms import invert
-from policies.registry import make_policy
-from sim_eval.planners.planner import Planner, Situation
 
 __all__ = ["CEILINGS", "CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from graspnet.errors import InputError, unknown_name
+from graspnet.policies.policy import Policy
+from graspnet.policies.registry import make_policy, policy_class, policy_names
 from graspnet.quality import NetworkQuality
-from policies.policy import Policy
-from policies.registry import make_policy, policy_class, policy_names
-from sim_eval.planners.ceilings import CEILINGS
-from sim_eval.planners.command import CommandPlanner
-from sim_eval.planners.planner import Planner
-from sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.planners.ceilings import CEILINGS
+from graspnet.sim_eval.planners.command import CommandPlanner
+from graspnet.sim_eval.planners.planner import Planner
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
 
 __all__ = ["PlannerChoice", "check_planners", "identified", "make_planner", "planner_of", "planning_policy"]
 

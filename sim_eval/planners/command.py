@@ -19,7 +19,7 @@ from graspnet.errors import InputError
 from graspnet.grippers.gripper import gripper_fields
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
-from sim_eval.planners.planner import Planner, PlannerError, Situation
+from graspnet.sim_eval.planners.planner import Planner, PlannerError, Situation
 
 __all__ = ["CommandPlanner", "save_observation"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from graspnet.plan import GraspPlan
-from policies.policy import Policy
-from sim_eval.planners.planner import Planner, Situation
+from graspnet.policies.policy import Policy
+from graspnet.sim_eval.planners.planner import Planner, Situation
 
 __all__ = ["PolicyPlanner"]
 

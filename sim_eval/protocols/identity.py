@@ -13,16 +13,16 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, load_config, preset_names
+from graspnet.data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
+from graspnet.policies.registry import policy_class
 from graspnet.sensors import SensorConfig
-from policies.registry import policy_class
-from sim_eval.planners.ceilings import CEILINGS
-from sim_eval.planners.choice import PlannerChoice, identified
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.sets.object_sets import load_object_set
+from graspnet.sim_eval.planners.ceilings import CEILINGS
+from graspnet.sim_eval.planners.choice import PlannerChoice, identified
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.sets.object_sets import load_object_set
 
 __all__ = ["protocol_hash", "run_identity"]
 

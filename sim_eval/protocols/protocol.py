@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.pick import PickConfig
-from data_gen.scenes.scenes import CameraConfig
 from graspnet.config import with_overrides
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.pick import PickConfig
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.errors import InputError
-from sim_eval.protocols.tasks import SingleConfig, Task
+from graspnet.sim_eval.protocols.tasks import SingleConfig, Task
 
 __all__ = ["BASE", "ProtocolConfig"]
 

@@ -13,8 +13,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from data_gen.physics.heaps import DropConfig
-from data_gen.scenes.scenes import PlacementConfig
+from graspnet.data_gen.physics.heaps import DropConfig
+from graspnet.data_gen.scenes.scenes import PlacementConfig
 from graspnet.errors import InputError
 
 __all__ = ["BinConfig", "ClutterTask", "FusionConfig", "PackedConfig", "PileConfig", "SingleConfig", "Task"]

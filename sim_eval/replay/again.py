@@ -9,18 +9,18 @@ from typing import Any
 import click
 from PIL import Image
 
-from data_gen.physics.film import film, film_strip
-from data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.physics.film import film, film_strip
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.drawing import webp_bytes
 from graspnet.errors import InputError
-from sim_eval.analysis.finished_run import FinishedRun, read_run
-from sim_eval.episodes.log import as_json
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.episodes.run import record_episode
-from sim_eval.planners.choice import planner_of
-from sim_eval.planners.command import save_observation
-from sim_eval.replay.replay import FRAME_INTERVAL, ReplayedPick, Replays, describe, picks_of
-from sim_eval.replay.viewer import require_display, show_picks
+from graspnet.sim_eval.analysis.finished_run import FinishedRun, read_run
+from graspnet.sim_eval.episodes.log import as_json
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.episodes.run import record_episode
+from graspnet.sim_eval.planners.choice import planner_of
+from graspnet.sim_eval.planners.command import save_observation
+from graspnet.sim_eval.replay.replay import FRAME_INTERVAL, ReplayedPick, Replays, describe, picks_of
+from graspnet.sim_eval.replay.viewer import require_display, show_picks
 
 __all__ = ["replay_episode"]
 

@@ -11,19 +11,19 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from data_gen.physics.outcome import PickFrame
-from data_gen.physics.pick import HandWorld
-from data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.physics.outcome import PickFrame
+from graspnet.data_gen.physics.pick import HandWorld
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation import Observation
+from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.look import look
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord
+from graspnet.sim_eval.episodes.run import clear_away
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import invert
-from sim_eval.analysis.finished_run import FinishedRun
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.look import look
-from sim_eval.episodes.records import Attempt, EpisodeRecord
-from sim_eval.episodes.run import clear_away
-from sim_eval.protocols.protocol import ProtocolConfig
 
 __all__ = ["FRAME_INTERVAL", "PickRecord", "ReplayedPick", "Replays", "describe", "picks_in", "picks_of"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import click
 import numpy as np
 
-from data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, PALM_COLOUR, TABLE_COLOURS, WALL_COLOUR
-from data_gen.physics.pick import HandWorld
+from graspnet.data_gen.physics.film import FINGER_COLOURS, OBJECT_COLOURS, PALM_COLOUR, TABLE_COLOURS, WALL_COLOUR
+from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.physics_engine import load_mujoco
-from sim_eval.replay.replay import ReplayedPick
+from graspnet.sim_eval.replay.replay import ReplayedPick
 
 __all__ = ["require_display", "show_picks"]
 

@@ -17,8 +17,8 @@ import numpy as np
 import trimesh
 from jaxtyping import Float32, Float64, UInt16
 
-from data_gen.objects.meshes import Solid
 from graspnet.config import parse_config
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 
 __all__ = [

@@ -1,1 +1,1 @@
-"""Studies of the judge and of the labels, run by hand: `python -m sim_eval.studies.fidelity`, `….label_study`."""
+"""Studies of the judge and of the labels, run by hand: `python -m graspnet.sim_eval.studies.fidelity`."""

@@ -1,6 +1,8 @@
-"""Does the judge's verdict hang on its own settings? `python -m sim_eval.studies.fidelity verdicts step --objects 100`
+"""Does the judge's verdict hang on its own settings?
 
-And does it judge the objects that are rendered? `python -m sim_eval.studies.fidelity geometry --objects DIR`
+`python -m graspnet.sim_eval.studies.fidelity verdicts step --objects 100`
+
+And does it judge the objects that are rendered? `python -m graspnet.sim_eval.studies.fidelity geometry --objects DIR`
 Could signed distance fields judge in place of convex pieces? sdf_study.py
 
 The same grasps, on the same objects at rest, are executed under each variant of a study, and the shares of lifted ones
@@ -18,18 +20,18 @@ import click
 import numpy as np
 from jaxtyping import Bool
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names
-from data_gen.objects.piece_fit import FAR, TOLERATED, Fit, fit_of
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names
+from graspnet.data_gen.objects.piece_fit import FAR, TOLERATED, Fit, fit_of
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
-from sim_eval.analysis.statistics import paired_difference
-from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
-from sim_eval.studies.sdf_study import print_loading, print_sdf
+from graspnet.sim_eval.analysis.statistics import paired_difference
+from graspnet.sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
+from graspnet.sim_eval.studies.sdf_study import print_loading, print_sdf
 
 __all__ = ["SECOND_JUDGE", "STUDIES", "ObjectFit", "Variant", "geometry", "verdicts"]
 

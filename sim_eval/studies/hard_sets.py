@@ -1,6 +1,6 @@
 """Test sets that separate policies.
 
-    python -m sim_eval.studies.hard_sets build --set hard --size 250 --output sim_eval/sets/frozen
+    python -m graspnet.sim_eval.studies.hard_sets build --set hard --size 250 --output sim_eval/sets/frozen
 
 Procedural object-poses, shaped for a 5 cm hand, from a stream of their own: no dataset and no other protocol holds
 them. No learned policy has a say in what is kept.
@@ -23,29 +23,29 @@ import click
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from data_gen.candidates.antipodal import AntipodalConfig, sample_antipodal
-from data_gen.collision.collision import clearance
-from data_gen.objects.object_source import ObjectConfig, posed_at_random
-from data_gen.objects.procedural import FAMILIES, make_solid
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.antipodal import AntipodalConfig, sample_antipodal
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.objects.object_source import ObjectConfig, posed_at_random
+from graspnet.data_gen.objects.procedural import FAMILIES, make_solid
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
+from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine
 from graspnet.run.options import run_options
 from graspnet.run.progress import track
 from graspnet.run.record import git_state
-from policies.registry import make_policy
-from sim_eval.episodes.draw import looked_at
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.run import run_episode
-from sim_eval.episodes.single import single_of
-from sim_eval.planners.ceilings import LABEL, Oracle
-from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import SingleConfig
-from sim_eval.sets.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
+from graspnet.sim_eval.episodes.draw import looked_at
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.run import run_episode
+from graspnet.sim_eval.episodes.single import single_of
+from graspnet.sim_eval.planners.ceilings import LABEL, Oracle
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import SingleConfig
+from graspnet.sim_eval.sets.object_sets import KEPT, NO_START, ObjectPose, SetRecord, read_object_set, save_object_set
 
 __all__ = ["RULES", "Rule", "build", "candidate", "distinct"]
 

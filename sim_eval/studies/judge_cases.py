@@ -8,12 +8,12 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.labels.tugs import GRAVITY
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.labels.tugs import GRAVITY
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points

@@ -1,6 +1,6 @@
 """How well does each label predict a lift?
 
-`python -m sim_eval.studies.label_study --objects 150 --grasps 36 --table F.parquet`
+`python -m graspnet.sim_eval.studies.label_study --objects 150 --grasps 36 --table F.parquet`
 
 Grasps drawn as in generation, on each object for a hand of its own, get every metric, analytic and physical. Then the
 judge of trials executes them, with the pose error, friction and density of which labels know the distributions only.
@@ -20,23 +20,23 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64
 from scipy.special import ndtr
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.collision.collision import clearance
-from data_gen.generate.grippers import HandConfig, sample_hands
-from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.labels.tugs import TugConfig
-from data_gen.labels.uncertainty import UncertaintyConfig, perturbed
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.generate.grippers import HandConfig, sample_hands
+from graspnet.data_gen.labels.metrics import METRICS, MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.labels.tugs import TugConfig
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig, perturbed
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset.labels import soft_label
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
+from graspnet.sim_eval.analysis.statistics import bootstrap_over_objects
 from graspnet.transforms import frame_from_axes, invert, rigid
-from sim_eval.analysis.statistics import bootstrap_over_objects
 
 __all__ = ["LABELLED", "StudyConfig", "calibration", "labels_of", "scores", "study_object"]
 

@@ -1,6 +1,6 @@
 """Can MuJoCo's signed distance fields replace convex pieces?
 
-`python -m sim_eval.studies.fidelity sdf`, `... sdf-loading`
+`python -m graspnet.sim_eval.studies.fidelity sdf`, `... sdf-loading`
 
 The objects are procedural, so their pieces are exact: they are the truth. A field is made of the same mesh; between a
 box (a pad) and a field, MuJoCo descends from `points` starting points towards where the two overlap most, and each
@@ -22,19 +22,19 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float64
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names
-from data_gen.objects.piece_fit import fit_of
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names
+from graspnet.data_gen.objects.piece_fit import fit_of
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.physics_engine import load_mujoco
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
-from sim_eval.analysis.statistics import bootstrap_over_objects, paired_difference
-from sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
+from graspnet.sim_eval.analysis.statistics import bootstrap_over_objects, paired_difference
+from graspnet.sim_eval.studies.judge_cases import CREEP_LOADS, CREEP_SOLIDS, Share, creep, drawn
 
 __all__ = ["CONTROL", "FIELDS", "PIECES", "FieldConfig", "Judged", "SdfVariant", "judged", "largest_creep",
            "print_loading", "print_sdf", "wedge", "world_of"]  # fmt: skip

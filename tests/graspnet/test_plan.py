@@ -8,7 +8,7 @@ import pytest
 
 from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
 from graspnet.plan import GraspPlan
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 

@@ -9,8 +9,8 @@ import torch
 from graspnet.grasps.grasps import Grasps
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.quality import NetworkQuality
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 

@@ -5,8 +5,8 @@ import pytest
 
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_checkpoint
+from graspnet.policies.candidate_source import OnPolicy, PolicySampler
 from graspnet.quality import NetworkQuality
-from policies.candidate_source import OnPolicy, PolicySampler
 from tests.feasibility import feasible
 
 BLOCK = ((0.10, 0.03, 0.04), (0.0, 0.0), 0.5)

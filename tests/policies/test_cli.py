@@ -18,8 +18,8 @@ from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
 from graspnet.observation import read_mask
+from graspnet.policies.cli import read_camera_pose
 from graspnet.transforms import is_rigid
-from policies.cli import read_camera_pose
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 
@@ -62,7 +62,7 @@ def test_a_dash_prints_the_plan_and_nothing_else_on_standard_output(scene):
 
 
 def test_the_plan_is_that_of_the_policy_called_in_python(scene, box_scene):
-    from policies.registry import make_policy
+    from graspnet.policies.registry import make_policy
 
     result = plan(scene | {"--output": "-", "--seed": "5"})
     expected = make_policy("antipodal").plan(box_scene(BLOCK, tilt=0.2), np.random.default_rng(5))

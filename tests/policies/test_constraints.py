@@ -8,10 +8,10 @@ import pytest
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.plan import GraspPlan
+from graspnet.policies.constraints import REASONS, ConstraintConfig, Constraints, FeasibleSampler
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.constraints import REASONS, ConstraintConfig, Constraints, FeasibleSampler
-from policies.grasp_space import GraspSpace
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from tests import jaws
 from tests.box_scenes import looking_down
 from tests.feasibility import feasible

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from policies.grasp_space import GraspSpace
+from graspnet.policies.grasp_space import GraspSpace
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import load_camera
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
+from graspnet.policies.registry import make_policy
 from graspnet.transforms import rigid, rotation_about
-from policies.registry import make_policy
 
 Z = np.array([0.0, 0.0, 1.0])
 

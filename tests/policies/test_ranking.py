@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from policies.ranking import RankedGrasps, RankingConfig
-from policies.registry import make_policy
+from graspnet.policies.ranking import RankedGrasps, RankingConfig
+from graspnet.policies.registry import make_policy
 from tests.feasibility import feasible
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)

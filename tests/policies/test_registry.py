@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
-from policies.policy import Policy
-from policies.registry import POLICIES, make_policy, policy_class
+from graspnet.policies.policy import Policy
+from graspnet.policies.registry import POLICIES, make_policy, policy_class
 
 
 def ranks_nothing(observation, grasps_in_camera):
@@ -48,7 +48,7 @@ def test_a_policy_that_ranks_needs_a_quality_and_the_baseline_does_not():
 def test_an_installed_package_can_add_a_policy(monkeypatch):
     from importlib.metadata import EntryPoint
 
-    entry = EntryPoint("theirs", "policies.ranking:RandomAntipodalPolicy", "graspnet.policies")
-    monkeypatch.setattr("policies.registry.entry_points", lambda group: [entry])
+    entry = EntryPoint("theirs", "graspnet.policies.ranking:RandomAntipodalPolicy", "graspnet.policies")
+    monkeypatch.setattr("graspnet.policies.registry.entry_points", lambda group: [entry])
     assert policy_class("theirs").name == "antipodal"
     assert policy_class("ranking").name == "ranking"

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from graspnet import config
 from graspnet.cli import main
-from sim_eval import demo
+from graspnet.sim_eval import demo
 
 CUTS = {
     "generate": ("objects.count=24", "views=2", "grasps_per_view=16"),

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from graspnet.cli import main
-from sim_eval.analysis.finished_run import read_run
+from graspnet.sim_eval.analysis.finished_run import read_run
 
 SMALL = ["--config", "quick", "--trials", "1", "--workers", "1", "--no-report"]
 NOTHING = "sh -c 'exit 3' {output}"  # a planner that finds no grasp

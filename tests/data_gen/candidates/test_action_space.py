@@ -5,9 +5,9 @@ import pytest
 import trimesh
 from scipy import stats
 
-from data_gen.candidates.action_space import sample_action_space
-from data_gen.candidates.antipodal import lowest_origin
-from data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.candidates.action_space import sample_action_space
+from graspnet.data_gen.candidates.antipodal import lowest_origin
+from graspnet.data_gen.objects.meshes import solid_from_mesh
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.transforms import rigid

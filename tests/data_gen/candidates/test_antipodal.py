@@ -5,16 +5,16 @@ import pytest
 import trimesh
 from scipy import stats
 
-from data_gen.candidates.antipodal import (
+from graspnet.data_gen.candidates.antipodal import (
     AntipodalConfig,
     NearMissConfig,
     lowest_origin,
     sample_antipodal,
     sample_near_misses,
 )
-from data_gen.contact.contacts import ContactFinder
-from data_gen.contact.epsilon import lowest_friction
-from data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.contact.epsilon import lowest_friction
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.candidates.jaw_width import fitted_opening
-from data_gen.objects.meshes import Solid
+from graspnet.data_gen.candidates.jaw_width import fitted_opening
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import rigid, rotation_about

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates, sample_from_sources
-from data_gen.contact.contacts import ContactFinder
-from data_gen.objects.meshes import solid_from_mesh
 from graspnet.camera import Camera
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates, sample_from_sources
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.objects.meshes import solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
@@ -100,7 +100,7 @@ def observation() -> Observation:
 def test_sources_are_found_by_name_and_asked_for_their_share(observation, monkeypatch):
     made = []
     monkeypatch.setattr(
-        "data_gen.candidates.mixture.candidate_source",
+        "graspnet.data_gen.candidates.mixture.candidate_source",
         lambda name, options: made.append(Recorded(dict(options))) or made[-1],
     )
     options = {"policy_sampler": {"sensor": "ideal"}}

@@ -6,11 +6,16 @@ import trimesh
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from data_gen.candidates.object_grasps import ObjectGraspConfig, best_clearance, sample_object_grasps, turned_to_table
-from data_gen.collision.collision import clearance
-from data_gen.contact.contacts import ContactFinder
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.scenes.scenes import Scene
+from graspnet.data_gen.candidates.object_grasps import (
+    ObjectGraspConfig,
+    best_clearance,
+    sample_object_grasps,
+    turned_to_table,
+)
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper

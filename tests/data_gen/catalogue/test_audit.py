@@ -9,14 +9,14 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps, labelling_config
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import HandConfig
-from data_gen.generate.run import generate
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.heaps import HeapConfig
-from data_gen.scenes.scenes import SceneConfig
 from graspnet.cli import main
+from graspnet.data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps, labelling_config
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.run import generate
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.heaps import HeapConfig
+from graspnet.data_gen.scenes.scenes import SceneConfig
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.run.engines import Engine

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.catalogue.audit import AuditedGrasp
-from data_gen.catalogue.audit_page import INSIDE, grasp_figure, jaw_stops
-from data_gen.labels.label import label_grasps, seen_in_image
-from data_gen.labels.metrics import MetricConfig
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.catalogue.audit import AuditedGrasp
+from graspnet.data_gen.catalogue.audit_page import INSIDE, grasp_figure, jaw_stops
+from graspnet.data_gen.labels.label import label_grasps, seen_in_image
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import png_bytes
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.catalogue.diversity import COLUMNS, NEAR, ShapeMeasures, measure, summary_rows
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.procedural import make_solid
+from graspnet.data_gen.catalogue.diversity import COLUMNS, NEAR, ShapeMeasures, measure, summary_rows
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.procedural import make_solid
 
 
 def measured(mesh: trimesh.Trimesh) -> ShapeMeasures:

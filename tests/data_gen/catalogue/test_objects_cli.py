@@ -9,10 +9,10 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.catalogue.diversity import measure
-from data_gen.catalogue.objects_page import ObjectReport, notes_table
-from data_gen.objects.meshes import solid_from_mesh
 from graspnet.cli import main
+from graspnet.data_gen.catalogue.diversity import measure
+from graspnet.data_gen.catalogue.objects_page import ObjectReport, notes_table
+from graspnet.data_gen.objects.meshes import solid_from_mesh
 
 
 @pytest.fixture(scope="module")

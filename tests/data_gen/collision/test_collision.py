@@ -5,12 +5,12 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.collision.collision import APPROACH, SLACK, clearance, swept_boxes
-from data_gen.collision.signed_distance import FAR
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.unions import manifold_from_mesh
-from data_gen.scenes.scenes import Bin, Scene
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.collision.collision import APPROACH, SLACK, clearance, swept_boxes
+from graspnet.data_gen.collision.signed_distance import FAR
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.unions import manifold_from_mesh
+from graspnet.data_gen.scenes.scenes import Bin, Scene
 from graspnet.dataset import Clearance
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw

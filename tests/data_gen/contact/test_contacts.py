@@ -5,8 +5,8 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from data_gen.contact.contacts import ContactFinder, Contacts
-from data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.contact.contacts import ContactFinder, Contacts
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit
 from tests import jaws

@@ -9,10 +9,10 @@ from scipy.optimize import minimize
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
-from data_gen.contact.contacts import ContactFinder, Contacts
-from data_gen.contact.epsilon import antipodality, epsilon, epsilon_linf, force_closure, lowest_friction
-from data_gen.contact.wrenches import WrenchConfig, grasp_wrenches
-from data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.contact.contacts import ContactFinder, Contacts
+from graspnet.data_gen.contact.epsilon import antipodality, epsilon, epsilon_linf, force_closure, lowest_friction
+from graspnet.data_gen.contact.wrenches import WrenchConfig, grasp_wrenches
+from graspnet.data_gen.objects.meshes import solid_from_mesh
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, perpendicular_to, rigid, unit
 

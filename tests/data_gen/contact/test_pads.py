@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.contact.contacts import ContactFinder
-from data_gen.contact.pads import PadConfig, PadContacts, close_pads
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.labels.uncertainty import UncertaintyConfig
-from data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.contact.pads import PadConfig, PadContacts, close_pads
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper

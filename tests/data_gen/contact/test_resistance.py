@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from data_gen.contact.contacts import Contacts
-from data_gen.contact.resistance import ResistanceConfig, least_force
-from data_gen.contact.wrenches import contact_frames
+from graspnet.data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.resistance import ResistanceConfig, least_force
+from graspnet.data_gen.contact.wrenches import contact_frames
 from graspnet.errors import InputError
 from graspnet.transforms import unit
 

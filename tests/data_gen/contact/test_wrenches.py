@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data_gen.contact.contacts import Contacts
-from data_gen.contact.wrenches import WrenchConfig, contact_frames, grasp_wrenches
+from graspnet.data_gen.contact.contacts import Contacts
+from graspnet.data_gen.contact.wrenches import WrenchConfig, contact_frames, grasp_wrenches
 from graspnet.errors import InputError
 from graspnet.transforms import rigid, unit
 

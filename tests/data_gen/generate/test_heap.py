@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.candidates.mixture import CandidateConfig
-from data_gen.collision.collision import swept_boxes
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import HandConfig
-from data_gen.generate.run import generate
-from data_gen.objects.meshes import Solid
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names
-from data_gen.physics.heaps import HeapConfig
-from data_gen.scenes.scenes import Bin, SceneConfig
 from graspnet.config import load_config
 from graspnet.crops.metric import MetricCropConfig
+from graspnet.data_gen.candidates.mixture import CandidateConfig
+from graspnet.data_gen.collision.collision import swept_boxes
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.run import generate
+from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names
+from graspnet.data_gen.physics.heaps import HeapConfig
+from graspnet.data_gen.scenes.scenes import Bin, SceneConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import yaml
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.run import generate
 from graspnet.config import parse_config
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.run import generate
 from graspnet.errors import InputError
 from graspnet.run.engines import Engine, LocalEngine, RayEngine
 

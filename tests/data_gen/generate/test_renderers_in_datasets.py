@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import HandConfig
-from data_gen.generate.run import generate_unit
-from data_gen.objects.object_source import ObjectConfig, object_names
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.run import generate_unit
+from graspnet.data_gen.objects.object_source import ObjectConfig, object_names
 from graspnet.grippers.gripper import load_gripper
 from graspnet.heightmap import DepthView
 

@@ -12,19 +12,19 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.candidates.mixture import CandidateConfig
-from data_gen.candidates.object_grasps import ObjectGraspConfig
-from data_gen.collision.collision import clearance
-from data_gen.contact.contacts import ContactFinder
-from data_gen.generate.cli import generate as command
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import HandConfig, sample_hands
-from data_gen.generate.run import generate, generate_unit
-from data_gen.labels.metrics import METRICS
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig, object_names
-from data_gen.scenes.scenes import Scene
 from graspnet.config import load_config
+from graspnet.data_gen.candidates.mixture import CandidateConfig
+from graspnet.data_gen.candidates.object_grasps import ObjectGraspConfig
+from graspnet.data_gen.collision.collision import clearance
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.generate.cli import generate as command
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig, sample_hands
+from graspnet.data_gen.generate.run import generate, generate_unit
+from graspnet.data_gen.labels.metrics import METRICS
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig, object_names
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.grasps.image_grasps import image_from_grasps

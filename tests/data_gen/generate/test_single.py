@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.candidates.mixture import CandidateConfig
-from data_gen.candidates.object_grasps import ObjectGraspConfig
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.grippers import HandConfig
-from data_gen.generate.single import generate_object
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.scenes import SceneConfig
 from graspnet.camera import load_camera
 from graspnet.config import load_config
+from graspnet.data_gen.candidates.mixture import CandidateConfig
+from graspnet.data_gen.candidates.object_grasps import ObjectGraspConfig
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.single import generate_object
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.scenes import SceneConfig
 from graspnet.dataset import Shard
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper

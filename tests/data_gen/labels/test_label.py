@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.collision.collision import SLACK
-from data_gen.collision.signed_distance import FAR
-from data_gen.labels.label import LabelledGrasps, label_grasps, seen_in_image
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.uncertainty import UncertaintyConfig
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.collision.collision import SLACK
+from graspnet.data_gen.collision.signed_distance import FAR
+from graspnet.data_gen.labels.label import LabelledGrasps, label_grasps, seen_in_image
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about, transform_points

@@ -8,19 +8,19 @@ import trimesh
 from jaxtyping import Float64
 from scipy import stats
 
-from data_gen.candidates.mixture import CandidateConfig, sample_candidates
-from data_gen.contact.contacts import ContactFinder
-from data_gen.contact.epsilon import epsilon, lowest_friction
-from data_gen.contact.resistance import ResistanceConfig
-from data_gen.contact.wrenches import WrenchConfig
-from data_gen.generate.config import GenerateConfig
-from data_gen.labels.metrics import METRICS, MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.labels.uncertainty import UncertaintyConfig
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_for_hand
-from data_gen.objects.stable_poses import stable_poses
 from graspnet.config import load_config
+from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
+from graspnet.data_gen.contact.contacts import ContactFinder
+from graspnet.data_gen.contact.epsilon import epsilon, lowest_friction
+from graspnet.data_gen.contact.resistance import ResistanceConfig
+from graspnet.data_gen.contact.wrenches import WrenchConfig
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.labels.metrics import METRICS, MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_for_hand
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.dataset import MetricEstimate
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.labels.tugs import TugConfig, Tugs, tug
-from data_gen.labels.uncertainty import UncertaintyConfig, perturbed, unperturbed
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.pick import PickConfig
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.labels.tugs import TugConfig, Tugs, tug
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig, perturbed, unperturbed
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.physics.pick import PickConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper

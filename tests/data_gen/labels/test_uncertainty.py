@@ -8,10 +8,10 @@ import trimesh
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.labels.uncertainty import SHIFTS, UncertaintyConfig, chance_of_friction, perturbed
-from data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.config import load_config
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.labels.uncertainty import SHIFTS, UncertaintyConfig, chance_of_friction, perturbed
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.transforms import frame_from_axes, rigid, unit

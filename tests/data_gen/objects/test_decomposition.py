@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects import decomposition
-from data_gen.objects.decomposition import (
+from graspnet.data_gen.objects import decomposition
+from graspnet.data_gen.objects.decomposition import (
     DecompositionConfig,
     cache_folder,
     coacd_command,
@@ -17,8 +17,8 @@ from data_gen.objects.decomposition import (
     decompose,
     piece_fit,
 )
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.piece_fit import fit_of
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.piece_fit import fit_of
 from graspnet.errors import InputError
 
 

@@ -8,9 +8,9 @@ import trimesh
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from data_gen.objects.meshes import Solid, find_meshes, load_solid, solid_from_mesh
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.unions import manifold_from_mesh
+from graspnet.data_gen.objects.meshes import Solid, find_meshes, load_solid, solid_from_mesh
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError
 from tests.places import SHARED
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects import procedural
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.object_source import (
+from graspnet.config import parse_config
+from graspnet.data_gen.objects import procedural
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.object_source import (
     ObjectConfig,
     load_object,
     object_names,
@@ -18,8 +19,7 @@ from data_gen.objects.object_source import (
     posed_for_hand,
     sides,
 )
-from data_gen.objects.stable_poses import stable_poses
-from graspnet.config import parse_config
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import rigid, rotation_about

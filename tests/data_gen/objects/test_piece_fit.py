@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.piece_fit import fit_of, gaps_of
-from data_gen.objects.procedural import FAMILIES, make_solid
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.piece_fit import fit_of, gaps_of
+from graspnet.data_gen.objects.procedural import FAMILIES, make_solid
 
 
 def test_a_box_fits_itself_and_a_larger_box_by_what_it_is_larger():

@@ -8,13 +8,13 @@ import pytest
 import trimesh
 from manifold3d import Manifold, OpType
 
-from data_gen.objects.procedural import FAMILIES, make_solid, make_solids
-from data_gen.objects.unions import manifold_from_mesh
+from graspnet.data_gen.objects.procedural import FAMILIES, make_solid, make_solids
+from graspnet.data_gen.objects.unions import manifold_from_mesh
 from graspnet.errors import InputError
 
 FINGERPRINT = """
 import hashlib
-from data_gen.objects.procedural import make_solids
+from graspnet.data_gen.objects.procedural import make_solids
 digest = hashlib.sha256()
 for solid in make_solids(56, seed=5):
     for mesh in (solid.mesh, *(solid.parts or ())):

@@ -5,9 +5,9 @@ import pytest
 import trimesh
 from scipy.spatial import ConvexHull
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.procedural import FAMILIES, make_solid
-from data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.procedural import FAMILIES, make_solid
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid
 

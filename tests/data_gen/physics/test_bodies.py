@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.decomposition import convex_parts
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.physics.bodies import add_object
+from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.physics.bodies import add_object
 from graspnet.physics_engine import load_mujoco
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.pick import ClutterWorld, PickConfig
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.physics.pick import ClutterWorld, PickConfig
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid

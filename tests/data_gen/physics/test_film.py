@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.physics.film import (
+from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.physics.film import (
     FINGER_COLOURS,
     OBJECT_COLOURS,
     WALL_COLOUR,
@@ -15,10 +16,9 @@ from data_gen.physics.film import (
     film_strip,
     last_picture,
 )
-from data_gen.physics.outcome import PickFrame
-from data_gen.physics.pick import ClutterWorld, PickWorld
-from data_gen.scenes.scenes import Bin
-from graspnet.camera import Camera
+from graspnet.data_gen.physics.outcome import PickFrame
+from graspnet.data_gen.physics.pick import ClutterWorld, PickWorld
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_gen.physics.hand import HandDriveConfig, add_hand, carriage_feedforward, lowest_corner
+from graspnet.data_gen.physics.hand import HandDriveConfig, add_hand, carriage_feedforward, lowest_corner
 from graspnet.grippers.gripper import load_gripper
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import frame_from_axes, rigid

@@ -7,11 +7,11 @@ import pytest
 import trimesh
 from scipy.stats import chisquare, poisson
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.objects.procedural import make_solid
-from data_gen.objects.unions import manifold_from_mesh
-from data_gen.physics.heaps import DropConfig, Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.unions import manifold_from_mesh
+from graspnet.data_gen.physics.heaps import DropConfig, Heap, HeapConfig, HeapWorld, draw_bin, draw_count, drop_heap
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.errors import InputError
 from graspnet.physics_engine import load_mujoco
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.physics.outcome import OUTCOMES, PickResult
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.physics.outcome import OUTCOMES, PickResult
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper

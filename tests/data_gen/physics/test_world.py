@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.physics.heaps import DropConfig, HeapWorld
-from data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
-from data_gen.physics.world import SolverConfig, World, world_spec
-from data_gen.scenes.scenes import Bin
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.physics.heaps import DropConfig, HeapWorld
+from graspnet.data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig, World, world_spec
+from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.transforms import frame_from_axes, rigid, rotation_about

@@ -8,11 +8,11 @@ import trimesh
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.scenes import rendering
-from data_gen.scenes.rendering import RENDERERS, RaycastRenderer, Renderer
-from data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.scenes import rendering
+from graspnet.data_gen.scenes.rendering import RENDERERS, RaycastRenderer, Renderer
+from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
 from graspnet.errors import InputError
 from graspnet.transforms import rigid
 

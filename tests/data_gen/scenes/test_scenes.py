@@ -8,10 +8,10 @@ import trimesh
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from data_gen.objects.meshes import Solid, solid_from_mesh
-from data_gen.scenes.scenes import Bin, Scene, SceneConfig, in_view, sample_camera, sample_placement
 from graspnet.camera import load_camera
 from graspnet.config import config_to_dict, parse_config
+from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
+from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, in_view, sample_camera, sample_placement
 from graspnet.errors import InputError
 from graspnet.transforms import invert, transform_points
 

@@ -21,9 +21,9 @@ from graspnet.heightmap import DepthView, HeightMap
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation import Observation
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, rigid, rotation_about, unit
-from policies.grasp_space import GraspSpace
 from tests import jaws
 
 CAMERA = Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)

@@ -33,9 +33,9 @@ from graspnet.grippers.gripper import Gripper, gripper_fields, gripper_kinds, lo
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.report.inspection.text import plan_text
 from graspnet.report.inspection.validation import invalid_columns
-from policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 
 CAMERA = Camera(500.0, 500.0, 99.5, 74.5, 200, 150)
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from data_gen.generate.config import GenerateConfig
 from graspnet.config import load_config, preset_names
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pixel import PixelCropConfig
+from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.errors import InputError
 from graspnet.heightmap import DepthView
 from graspnet.models import NETWORKS
+from graspnet.sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
 from graspnet.training.trainer import TrainConfig
-from sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 
 CROP = NETWORKS["compact"].config.crop
 PLAIN = AugmentationConfig(flip=False, depth_offset=0.0)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from policies.constraints import ConstraintConfig, FeasibleSampler
-from policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored, search
-from policies.ranking import RankedGrasps
-from policies.registry import make_policy
-from policies.samplers.antipodal import AntipodalSamplerConfig
+from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored, search
+from graspnet.policies.ranking import RankedGrasps
+from graspnet.policies.registry import make_policy
+from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from tests.feasibility import feasible
 
 DISC = tuple(((0.034, 0.034, 0.05), (0.0, 0.0), k * np.pi / 16) for k in range(8))  # nearly a cylinder: any angle fits

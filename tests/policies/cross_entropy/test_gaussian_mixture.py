@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn import mixture as sklearn_mixture
 
-from policies.cross_entropy.gaussian_mixture import fit_mixture
+from graspnet.policies.cross_entropy.gaussian_mixture import fit_mixture
 
 FLOOR = np.full(3, 0.05)
 

@@ -6,11 +6,11 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.piece_fit import Fit
 from graspnet.cli import main
-from sim_eval.analysis.piece_fits import fits_as_json, fits_by_object, format_fits
-from sim_eval.episodes.records import EpisodeRecord
-from sim_eval.pages.object_blocks import fit_blocks
+from graspnet.data_gen.objects.piece_fit import Fit
+from graspnet.sim_eval.analysis.piece_fits import fits_as_json, fits_by_object, format_fits
+from graspnet.sim_eval.episodes.records import EpisodeRecord
+from graspnet.sim_eval.pages.object_blocks import fit_blocks
 
 EXACT, GOOD, BAD = Fit(0.0, 0.0, 0.0), Fit(0.01, 0.001, 0.02), Fit(0.2, 0.01, 0.3)
 TRIALS = [

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_gen.physics.outcome import Outcome
-from sim_eval.analysis.results import (
+from graspnet.data_gen.physics.outcome import Outcome
+from graspnet.sim_eval.analysis.results import (
     CeilingShare,
     compare_episodes,
     compare_trials,
@@ -14,14 +14,14 @@ from sim_eval.analysis.results import (
     results_as_json,
     summarise,
 )
-from sim_eval.analysis.statistics import wilson_interval
-from sim_eval.analysis.tables import format_results
-from sim_eval.analysis.variants import effects
-from sim_eval.episodes.log import as_json, from_json
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import BASE, ProtocolConfig
-from sim_eval.protocols.tasks import PileConfig
+from graspnet.sim_eval.analysis.statistics import wilson_interval
+from graspnet.sim_eval.analysis.tables import format_results
+from graspnet.sim_eval.analysis.variants import effects
+from graspnet.sim_eval.episodes.log import as_json, from_json
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.protocol import BASE, ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import PileConfig
 
 POLICIES = [PlannerChoice("principal_axis"), PlannerChoice("antipodal")]
 TRIALS, ROUNDS = ProtocolConfig(), ProtocolConfig(task=PileConfig(), motion_time=9.5)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim_eval.analysis.run_time import Session, format_time, run_time
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.analysis.run_time import Session, format_time, run_time
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
 
 POSE = tuple(tuple(float(x) for x in row) for row in np.eye(4))
 PICKED, UNPLANNED = Attempt("missed", 0.5, 0.2, world_from_grasp=POSE), Attempt("no_plan", seconds=0.1)

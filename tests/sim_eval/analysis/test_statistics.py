@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from graspnet.errors import InputError
-from sim_eval.analysis.statistics import (
+from graspnet.sim_eval.analysis.statistics import (
     bootstrap_over_objects,
     holm_adjusted,
     mcnemar_p_value,

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config, parse_config
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine
-from sim_eval.analysis.variants import effects, format_effects
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
-from sim_eval.episodes.run import run_protocol
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import BASE, ProtocolConfig
+from graspnet.sim_eval.analysis.variants import effects, format_effects
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.episodes.run import run_protocol
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.protocol import BASE, ProtocolConfig
 
 KIT = Path("../shared/data/meshes/kit")
 FAST = [PlannerChoice("principal_axis")]

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.scenes import CameraConfig
 from graspnet.cli import main
 from graspnet.config import load_config, parse_config
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.errors import InputError
-from sim_eval.analysis.finished_run import read_run
-from sim_eval.analysis.results import summarise
-from sim_eval.analysis.version_2 import from_version_2
-from sim_eval.pages.report import write_simulation_report
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, FusionConfig, PackedConfig, PileConfig, SingleConfig
-from sim_eval.replay.replay import Replays, picks_of
+from graspnet.sim_eval.analysis.finished_run import read_run
+from graspnet.sim_eval.analysis.results import summarise
+from graspnet.sim_eval.analysis.version_2 import from_version_2
+from graspnet.sim_eval.pages.report import write_simulation_report
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, FusionConfig, PackedConfig, PileConfig, SingleConfig
+from graspnet.sim_eval.replay.replay import Replays, picks_of
 
 FILES = Path(__file__).parent / "version_2"
 

@@ -12,29 +12,29 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.outcome import PickResult
-from data_gen.physics.pick import ClutterWorld
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Bin, CameraConfig, Scene
 from graspnet.cli import main
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.outcome import PickResult
+from graspnet.data_gen.physics.pick import ClutterWorld
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Bin, CameraConfig, Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.plan import GraspPlan
+from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine, LocalEngine
+from graspnet.sim_eval.episodes.draw import draw_episode, looked_at
+from graspnet.sim_eval.episodes.episode import Episode, Workspace
+from graspnet.sim_eval.episodes.fused_views import fused_depth
+from graspnet.sim_eval.episodes.records import EpisodeResult
+from graspnet.sim_eval.episodes.run import record_episode, run_episode, run_protocol
+from graspnet.sim_eval.planners.ceilings import Oracle
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.planners.planner import Planner, Situation
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, ClutterTask, FusionConfig, PackedConfig, PileConfig
 from graspnet.transforms import frame_from_axes, invert, rigid
-from policies.registry import make_policy
-from sim_eval.episodes.draw import draw_episode, looked_at
-from sim_eval.episodes.episode import Episode, Workspace
-from sim_eval.episodes.fused_views import fused_depth
-from sim_eval.episodes.records import EpisodeResult
-from sim_eval.episodes.run import record_episode, run_episode, run_protocol
-from sim_eval.planners.ceilings import Oracle
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.planners.planner import Planner, Situation
-from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, ClutterTask, FusionConfig, PackedConfig, PileConfig
 
 BOXES = ProtocolConfig(
     gripper="panda",

@@ -5,21 +5,21 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import Bin, CameraConfig
 from graspnet.camera import Camera
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import Bin, CameraConfig
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.sim_eval.episodes.chance import noise_of, planning_seed, stream
+from graspnet.sim_eval.episodes.draw import DRAWN, draw_episode
+from graspnet.sim_eval.episodes.episode import Workspace
+from graspnet.sim_eval.episodes.look import look
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeResult
+from graspnet.sim_eval.episodes.run import clear_away
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import SingleConfig, Task
 from graspnet.transforms import invert, rigid
-from sim_eval.episodes.chance import noise_of, planning_seed, stream
-from sim_eval.episodes.draw import DRAWN, draw_episode
-from sim_eval.episodes.episode import Workspace
-from sim_eval.episodes.look import look
-from sim_eval.episodes.records import Attempt, EpisodeResult
-from sim_eval.episodes.run import clear_away
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import SingleConfig, Task
 
 POSE = tuple(tuple(float(x) for x in row) for row in np.eye(4))
 BOXES = ProtocolConfig(

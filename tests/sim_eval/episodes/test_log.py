@@ -5,8 +5,8 @@ import json
 import pytest
 
 from graspnet.errors import InputError
-from sim_eval.episodes.log import RecordLog, as_json, from_json
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.episodes.log import RecordLog, as_json, from_json
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
 
 RUN = {"protocol": "abc", "seed": 3, "planners": [{"name": "a", "weights": "11"}]}
 POSE = tuple(tuple(float(4 * i + j) for j in range(4)) for i in range(4))

@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.robustness import estimate
-from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.config import load_config
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.robustness import estimate
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
+from graspnet.policies.registry import make_policy
 from graspnet.quality import NetworkQuality
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import invert
-from policies.registry import make_policy
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.protocols.protocol import ProtocolConfig
 
 TRIALS = 64  # the gain is then 3.4 standard errors: another processor rounds otherwise and may plan otherwise
 

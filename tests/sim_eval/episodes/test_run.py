@@ -9,26 +9,26 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics import pick
-from data_gen.scenes.rendering import RaycastRenderer, Renderer
-from data_gen.scenes.scenes import CameraConfig
 from graspnet.cli import main
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics import pick
+from graspnet.data_gen.scenes.rendering import RaycastRenderer, Renderer
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.errors import InputError
 from graspnet.plan import GraspPlan
+from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine, LocalEngine
-from policies.registry import make_policy
-from sim_eval.analysis.results import summarise
-from sim_eval.analysis.tables import format_results
-from sim_eval.episodes import run
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.records import EpisodeRecord, EpisodeResult
-from sim_eval.episodes.run import record_episode, run_protocol
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.planners.planner import Planner, PlannerError, Situation
-from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.analysis.results import summarise
+from graspnet.sim_eval.analysis.tables import format_results
+from graspnet.sim_eval.episodes import run
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.records import EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.episodes.run import record_episode, run_protocol
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.planners.planner import Planner, PlannerError, Situation
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
 SMALL = ProtocolConfig(
     episodes=4,

@@ -13,28 +13,28 @@ import trimesh
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.rendering import RaycastRenderer
-from data_gen.scenes.scenes import CameraConfig
 from graspnet.camera import load_camera
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation import Observation, read_depth, read_mask
 from graspnet.plan import GraspPlan
+from graspnet.policies.policy import Policy
+from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality
+from graspnet.sim_eval.episodes.chance import calibration_error, friction_coefficient
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.records import Attempt
+from graspnet.sim_eval.episodes.run import run_attempt, run_episode
+from graspnet.sim_eval.planners.command import save_observation
+from graspnet.sim_eval.planners.planner import Planner
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
-from policies.policy import Policy
-from policies.registry import make_policy, policy_class
-from sim_eval.episodes.chance import calibration_error, friction_coefficient
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.records import Attempt
-from sim_eval.episodes.run import run_attempt, run_episode
-from sim_eval.planners.command import save_observation
-from sim_eval.planners.planner import Planner
-from sim_eval.planners.policy_planner import PolicyPlanner
-from sim_eval.protocols.protocol import ProtocolConfig
 
 BOXES = ProtocolConfig(
     objects=ObjectConfig(count=4, families=("box",), graspable_width=(0.4, 0.7)),

@@ -1,8 +1,8 @@
 """Blocks on objects: each is told once for every planner and episode, lifted or not, whatever the task."""
 
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
-from sim_eval.pages.object_blocks import object_outcomes
-from sim_eval.pages.outcome_figures import ObjectOutcome
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.pages.object_blocks import object_outcomes
+from graspnet.sim_eval.pages.outcome_figures import ObjectOutcome
 
 SMALL, LARGE = (0.01, 0.02, 0.03), (0.04, 0.05, 0.06)
 

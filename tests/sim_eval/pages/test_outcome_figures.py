@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim_eval.episodes.records import Attempt
-from sim_eval.pages.outcome_figures import (
+from graspnet.sim_eval.episodes.records import Attempt
+from graspnet.sim_eval.pages.outcome_figures import (
     ObjectOutcome,
     family_of,
     outcome_figure,
@@ -13,7 +13,7 @@ from sim_eval.pages.outcome_figures import (
     size_figure,
     worst_rows,
 )
-from sim_eval.replay.replay import PickRecord
+from graspnet.sim_eval.replay.replay import PickRecord
 
 
 def picks(outcomes: str, planner: str = "p", quality: float = 0.5, thing: str = "cup", size: float = 0.02):

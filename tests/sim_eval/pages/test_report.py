@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.config import load_config
+from graspnet.data_gen.physics.outcome import OUTCOMES, Outcome
 from graspnet.run.engines import LocalEngine
-from sim_eval.analysis.finished_run import FinishedRun, read_run
-from sim_eval.analysis.variants import effects
-from sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
-from sim_eval.episodes.run import run_protocol
-from sim_eval.pages.effects_report import write_effects_report
-from sim_eval.pages.gallery import example_blocks
-from sim_eval.pages.report import MEANING, write_simulation_report
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import BASE, ProtocolConfig
-from sim_eval.replay.replay import PickRecord, ReplayedPick, Replays, picks_of
+from graspnet.sim_eval.analysis.finished_run import FinishedRun, read_run
+from graspnet.sim_eval.analysis.variants import effects
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeRecord, EpisodeResult
+from graspnet.sim_eval.episodes.run import run_protocol
+from graspnet.sim_eval.pages.effects_report import write_effects_report
+from graspnet.sim_eval.pages.gallery import example_blocks
+from graspnet.sim_eval.pages.report import MEANING, write_simulation_report
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.protocol import BASE, ProtocolConfig
+from graspnet.sim_eval.replay.replay import PickRecord, ReplayedPick, Replays, picks_of
 
 
 class _Page(HTMLParser):

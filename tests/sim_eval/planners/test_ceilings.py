@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.rendering import RaycastRenderer
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.episode import Episode
+from graspnet.sim_eval.episodes.run import run_attempt
+from graspnet.sim_eval.planners.ceilings import CEILINGS, CalibratedOracle, Oracle, OracleOnImage
+from graspnet.sim_eval.planners.choice import PlannerChoice, make_planner
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import invert
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.episode import Episode
-from sim_eval.episodes.run import run_attempt
-from sim_eval.planners.ceilings import CEILINGS, CalibratedOracle, Oracle, OracleOnImage
-from sim_eval.planners.choice import PlannerChoice, make_planner
-from sim_eval.protocols.protocol import ProtocolConfig
 
 CONFIG = ProtocolConfig(
     objects=ObjectConfig(count=4, families=("box",), graspable_width=(0.4, 0.7)),

@@ -3,7 +3,7 @@
 import pytest
 
 from graspnet.errors import InputError
-from sim_eval.planners.choice import PlannerChoice, make_planner
+from graspnet.sim_eval.planners.choice import PlannerChoice, make_planner
 
 
 def test_a_name_that_nobody_has_gets_the_ceilings_named_too():

@@ -7,14 +7,14 @@ import time
 import numpy as np
 import pytest
 
-from data_gen.scenes.scenes import Scene
 from graspnet.camera import Camera
+from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation import Observation
+from graspnet.sim_eval.planners.command import CommandPlanner
+from graspnet.sim_eval.planners.planner import PlannerError, Situation
 from graspnet.transforms import rigid
-from sim_eval.planners.command import CommandPlanner
-from sim_eval.planners.planner import PlannerError, Situation
 
 CAMERA = Camera(500.0, 500.0, 31.5, 23.5, 64, 48)
 GRASP = {"camera_from_grasp": np.eye(4).tolist(), "width": 0.04, "quality": 0.5}

@@ -11,20 +11,20 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.scenes.scenes import CameraConfig
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.config import load_config, preset_path
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_checkpoint, save_checkpoint
+from graspnet.sim_eval.planners.choice import PlannerChoice, identified, planner_of
+from graspnet.sim_eval.protocols.identity import protocol_hash, run_identity
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, PileConfig, SingleConfig
+from graspnet.sim_eval.sets.object_sets import KEPT, ObjectPose, SetRecord, save_object_set
 from graspnet.transforms import rigid
-from sim_eval.planners.choice import PlannerChoice, identified, planner_of
-from sim_eval.protocols.identity import protocol_hash, run_identity
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, PileConfig, SingleConfig
-from sim_eval.sets.object_sets import KEPT, ObjectPose, SetRecord, save_object_set
 
 SINGLE = load_config(ProtocolConfig, "simulate", "single")
 ONE_MESH = ("--config", "quick", "--workers", "1", "--no-report")

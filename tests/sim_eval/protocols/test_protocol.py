@@ -4,8 +4,8 @@ import pytest
 
 from graspnet.config import load_config, parse_config, preset_names
 from graspnet.errors import InputError
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, SingleConfig
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.protocols.tasks import BinConfig, PackedConfig, PileConfig, SingleConfig
 
 PRESETS = preset_names("simulate")
 

@@ -10,18 +10,18 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from data_gen.scenes.rendering import RaycastRenderer
 from graspnet.cli import main
 from graspnet.config import load_config
+from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.run.engines import LocalEngine
-from sim_eval.analysis.finished_run import FinishedRun, read_run
-from sim_eval.episodes.draw import draw_episode
-from sim_eval.episodes.log import as_json
-from sim_eval.episodes.records import EpisodeResult
-from sim_eval.episodes.run import run_protocol
-from sim_eval.planners.choice import PlannerChoice
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.replay.replay import Replays, picks_of
+from graspnet.sim_eval.analysis.finished_run import FinishedRun, read_run
+from graspnet.sim_eval.episodes.draw import draw_episode
+from graspnet.sim_eval.episodes.log import as_json
+from graspnet.sim_eval.episodes.records import EpisodeResult
+from graspnet.sim_eval.episodes.run import run_protocol
+from graspnet.sim_eval.planners.choice import PlannerChoice
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.replay.replay import Replays, picks_of
 
 
 def _replay(folder: Path, index: int, *more: str) -> Result:

@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import outline_width
-from data_gen.objects.procedural import make_solid
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import outline_width
+from graspnet.data_gen.objects.procedural import make_solid
 from graspnet.errors import InputError
+from graspnet.sim_eval.sets.object_sets import (
+    KEPT,
+    ObjectPose,
+    SetRecord,
+    load_object_set,
+    read_object_set,
+    save_object_set,
+)
+from graspnet.sim_eval.studies.hard_sets import candidate
 from graspnet.transforms import is_rigid, rigid
-from sim_eval.sets.object_sets import KEPT, ObjectPose, SetRecord, load_object_set, read_object_set, save_object_set
-from sim_eval.studies.hard_sets import candidate
 
 SHIPPED = ("hard", "hard_shape")
 RECORD = SetRecord(rule="any", seed=3, opening=0.05, meaning={"k": KEPT, "n": "left out"}, verdicts="nkk")

@@ -5,17 +5,17 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig
-from data_gen.physics.pick import PickConfig, PickWorld
-from data_gen.physics.world import SolverConfig
 from graspnet.config import load_config
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.pick import PickConfig, PickWorld
+from graspnet.data_gen.physics.world import SolverConfig
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
+from graspnet.sim_eval.protocols.protocol import ProtocolConfig
+from graspnet.sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
+from graspnet.sim_eval.studies.judge_cases import CREEP_SOLIDS, Share, creep
 from graspnet.transforms import frame_from_axes, rigid
-from sim_eval.protocols.protocol import ProtocolConfig
-from sim_eval.studies.fidelity import CREEPING, SECOND_JUDGE, STUDIES, geometry, main, verdicts
-from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share, creep
 
 
 def test_every_variant_judges_every_grasp_and_the_same_share_gives_the_same_verdicts():

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.run.engines import Engine
+from graspnet.sim_eval.sets.object_sets import FROZEN, KEPT, NO_START, ObjectPose, load_object_set, read_object_set
+from graspnet.sim_eval.studies.hard_sets import RULES, Rule, build, candidate, distinct
 from graspnet.transforms import rigid, rotation_about
-from sim_eval.sets.object_sets import FROZEN, KEPT, NO_START, ObjectPose, load_object_set, read_object_set
-from sim_eval.studies.hard_sets import RULES, Rule, build, candidate, distinct
 
 UP = np.array([0.0, 0.0, 1.0])
 

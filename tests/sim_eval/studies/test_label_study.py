@@ -8,10 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from data_gen.labels.metrics import MetricConfig
-from data_gen.labels.tugs import TugConfig
-from data_gen.labels.uncertainty import UncertaintyConfig
-from sim_eval.studies.label_study import LABELLED, StudyConfig, calibration, labels_of, main, scores, study_object
+from graspnet.data_gen.labels.metrics import MetricConfig
+from graspnet.data_gen.labels.tugs import TugConfig
+from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.sim_eval.studies.label_study import (
+    LABELLED,
+    StudyConfig,
+    calibration,
+    labels_of,
+    main,
+    scores,
+    study_object,
+)
 
 FEW = MetricConfig(uncertainty=UncertaintyConfig(samples=4), tugs=TugConfig(executions=1))
 STUDY = StudyConfig(grasps=8, assumed=FEW)

@@ -4,12 +4,21 @@ import numpy as np
 import trimesh
 from click.testing import CliRunner
 
-from data_gen.objects.meshes import solid_from_mesh
-from data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.objects.meshes import solid_from_mesh
+from graspnet.data_gen.objects.object_source import ObjectConfig
 from graspnet.physics_engine import load_mujoco
-from sim_eval.studies.fidelity import main
-from sim_eval.studies.judge_cases import CREEP_SOLIDS, Share
-from sim_eval.studies.sdf_study import FIELDS, PIECES, FieldConfig, SdfVariant, judged, largest_creep, wedge, world_of
+from graspnet.sim_eval.studies.fidelity import main
+from graspnet.sim_eval.studies.judge_cases import CREEP_SOLIDS, Share
+from graspnet.sim_eval.studies.sdf_study import (
+    FIELDS,
+    PIECES,
+    FieldConfig,
+    SdfVariant,
+    judged,
+    largest_creep,
+    wedge,
+    world_of,
+)
 
 DEFAULT = FIELDS[0]
 
@@ -47,7 +56,7 @@ def test_the_wedge_tapers_by_ten_degrees_and_its_exact_pieces_do_not_slide():
 
 def test_the_table_has_a_row_for_each_variant_asked_for_and_says_where_a_grip_was_lost(monkeypatch):
     monkeypatch.setattr(
-        "sim_eval.studies.sdf_study.largest_creep", lambda name, variant: np.nan if name == "wedge" else 0.01
+        "graspnet.sim_eval.studies.sdf_study.largest_creep", lambda name, variant: np.nan if name == "wedge" else 0.01
     )
     done = CliRunner().invoke(main, ["sdf", "--objects", "1", "--grasps", "2", "--only", "as MuJoCo"])
     assert done.exit_code == 0, done.output

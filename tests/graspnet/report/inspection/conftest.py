@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.generate.config import GenerateConfig
-from data_gen.generate.run import generate
 from graspnet.config import load_config
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.run import generate
 from graspnet.dataset import Dataset
 from graspnet.run.engines import Engine
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from data_gen.labels.metrics import METRICS
+from graspnet.data_gen.labels.metrics import METRICS
 from graspnet.dataset import DatasetHeader
 from graspnet.dataset.columns import IMAGES, METRIC, OBJECTS, grasp_columns
 from tests.places import ROOT
