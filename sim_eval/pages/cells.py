@@ -1,13 +1,13 @@
-"""Cells of tables that several pages have."""
+"""Figures as text, in the cells of tables and in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from graspnet.sim_eval.analysis.results import CeilingShare
 from graspnet.sim_eval.analysis.tables import format_share
 
-__all__ = ["points_cell", "rate_cell", "share_cell"]
+__all__ = ["listed", "percent", "points", "points_cell", "rate_cell", "share_cell"]
 
 
 def rate_cell(rate: float, low: float, high: float) -> str:
@@ -15,11 +15,26 @@ def rate_cell(rate: float, low: float, high: float) -> str:
     return f"{rate:.1%} [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(rate) else "–"
 
 
+def points(difference: float) -> str:
+    """Write a difference of shares in points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
 def points_cell(difference: float, low: float, high: float) -> str:
     """Write a difference of shares in points, with its interval."""
-    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
+    return f"{points(difference)} [{points(low)}, {points(high)}]"
 
 
 def share_cell(shares: Mapping[str, CeilingShare], ceiling: str) -> str:
     """Write a planner's share of a ceiling, if there is one."""
     return format_share(shares[ceiling]) if ceiling in shares else "–"
+
+
+def percent(share: float) -> str:
+    """Write a share in a sentence, or a dash where there is nothing to divide by."""
+    return f"{100 * share:.1f} %" if np.isfinite(share) else "–"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join parts of a sentence with commas, and "and" before the last."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from graspnet.report.page import (
     Section,
     details_html,
     figure_html,
+    folder_name,
     paragraph,
     picture_html,
     table_html,
@@ -43,6 +45,28 @@ def test_every_tag_is_closed(tmp_path):
 
     Checker().feed((tmp_path / "r.html").read_text())
     assert open_tags == []
+
+
+def test_the_contents_lead_to_every_section_even_where_two_have_one_name(tmp_path):
+    titles = ["Easy & hard <objects>", "Twice", "Twice", "Δ"]
+    write_report(tmp_path / "r.html", "Title", [Section(title, ()) for title in titles], [paragraph("What was found.")])
+    page = (tmp_path / "r.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert targets == re.findall(r'<h2 id="([^"]+)"', page)
+    assert len(set(targets)) == 4
+    assert page.index("</h1>") < page.index("What was found.") < page.index("<nav>") < page.index("<h2")
+
+
+def test_columns_of_numbers_alone_are_aligned_to_the_right_and_long_cells_are_broken():
+    table = table_html(["n", "mixed", "text"], [[1, "2.5", "x" * 60], ["−3.5 %", "– of 3", "y"]])
+    assert table.count('<td class="number">') == 2
+    assert table.count('<th class="number">') == 1
+    assert table.count('<td class="long">') == 1
+
+
+def test_a_page_is_named_after_its_folder_wherever_it_is_written_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert folder_name(Path("report.html")) == tmp_path.name
 
 
 def test_text_is_text_and_not_markup():
