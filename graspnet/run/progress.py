@@ -1,16 +1,19 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log."""
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log. No wait is silent."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Timer
 from typing import TypeVar
 
 import click
 
-__all__ = ["track"]
+__all__ = ["PATIENCE", "told_if_slow", "track"]
 
 T = TypeVar("T")
-LOG_INTERVAL = 10.0  # The lines of a log are at least so many seconds apart.
+PATIENCE = 2.0  # After so many seconds, somebody who waits is told for what.
+LOG_INTERVAL = 10.0  # From then on, the lines of a log are at least so many seconds apart.
 
 
 def track(items: Iterable[T], total: int, description: str, unit: str = "it", before: int = 0) -> Iterator[T]:
@@ -20,6 +23,18 @@ def track(items: Iterable[T], total: int, description: str, unit: str = "it", be
     """
     show = _bar if sys.stderr.isatty() else _lines
     yield from show(items, total, description, unit, before)
+
+
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Say on standard error what is being done, once, if the block takes longer than PATIENCE."""
+    timer = Timer(PATIENCE, lambda: click.echo(text, err=True))
+    timer.daemon = True  # nobody waits for it at the end of the program
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _bar(items: Iterable[T], total: int, description: str, unit: str, before: int) -> Iterator[T]:
@@ -40,15 +55,16 @@ def _bar(items: Iterable[T], total: int, description: str, unit: str, before: in
 
 def _lines(items: Iterable[T], total: int, description: str, unit: str, before: int) -> Iterator[T]:
     start = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        now, left = time.monotonic(), total - before - done
-        if now - last >= LOG_INTERVAL or not left:
-            rate = _rate(done, start)
-            click.echo(
-                f"{description}: {before + done}/{total}, {rate:.3g} {unit}/s, {left / rate:.0f} s left", err=True
-            )
-            last = now
+    with told_if_slow(f"{description}: {total - before} {unit} to go, the first are under way"):
+        for done, item in enumerate(items, start=1):
+            yield item
+            now, left = time.monotonic(), total - before - done
+            if now - last >= LOG_INTERVAL or not left:
+                rate = _rate(done, start)
+                click.echo(
+                    f"{description}: {before + done}/{total}, {rate:.3g} {unit}/s, {left / rate:.0f} s left", err=True
+                )
+                last = now
 
 
 def _rate(done: int, start: float) -> float:

@@ -1,8 +1,11 @@
 """Progress: the same items, told on standard error alone."""
 
+import time
+
 import pytest
 
-from graspnet.run.progress import track
+from graspnet.run import progress
+from graspnet.run.progress import told_if_slow, track
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -32,3 +35,24 @@ def test_work_starts_only_when_items_are_taken():
     items = track((1 / 0 for _ in range(1)), 1, "making")
     with pytest.raises(ZeroDivisionError):
         next(items)
+
+
+def test_a_wait_is_told_once_if_it_is_long_and_not_at_all_if_it_is_short(monkeypatch, capsys):
+    with told_if_slow("thinking"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    with told_if_slow("thinking"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "thinking\n"
+
+
+def test_a_log_has_a_line_before_the_first_item_if_that_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+
+    def slow():
+        time.sleep(0.2)
+        yield "a"
+
+    assert list(track(slow(), 7, "making", "letters", before=4)) == ["a"]
+    assert capsys.readouterr().err.splitlines()[0] == "making: 3 letters to go, the first are under way"
