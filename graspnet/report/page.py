@@ -21,7 +21,6 @@ __all__ = [
     "Section",
     "details_html",
     "figure_html",
-    "folder_name",
     "paragraph",
     "picture_html",
     "table_html",
@@ -75,11 +74,6 @@ def write_report(path: Path, title: str, sections: Sequence[Section], opening: S
     )
     page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><h1>{html.escape(title)}</h1>\n{found}'
     path.write_text(page + _contents(anchors, sections) + body + "\n</body></html>\n")
-
-
-def folder_name(page: Path) -> str:
-    """Name the folder that a page lies in: what its title says, wherever the folder is."""
-    return page.resolve().parent.name
 
 
 def paragraph(text: str) -> str:

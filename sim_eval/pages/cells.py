@@ -1,13 +1,13 @@
 """Figures as text, in the cells of tables and in sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from graspnet.sim_eval.analysis.results import CeilingShare
 from graspnet.sim_eval.analysis.tables import format_share
 
-__all__ = ["listed", "percent", "points", "points_cell", "rate_cell", "share_cell"]
+__all__ = ["points", "points_cell", "rate_cell", "share_cell"]
 
 
 def rate_cell(rate: float, low: float, high: float) -> str:
@@ -28,13 +28,3 @@ def points_cell(difference: float, low: float, high: float) -> str:
 def share_cell(shares: Mapping[str, CeilingShare], ceiling: str) -> str:
     """Write a planner's share of a ceiling, if there is one."""
     return format_share(shares[ceiling]) if ceiling in shares else "–"
-
-
-def percent(share: float) -> str:
-    """Write a share in a sentence, or a dash where there is nothing to divide by."""
-    return f"{100 * share:.1f} %" if np.isfinite(share) else "–"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Join parts of a sentence with commas, and "and" before the last."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

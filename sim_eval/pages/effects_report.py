@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graspnet.drawing import new_figure
-from graspnet.report.page import Section, figure_html, folder_name, paragraph, table_html, write_report
+from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report.words import folder_name
 from graspnet.sim_eval.analysis.variants import Effect
 from graspnet.sim_eval.pages.cells import points, points_cell, share_cell
 from graspnet.sim_eval.pages.findings import CHANCE, protocol_title
@@ -48,7 +49,9 @@ def write_effects_report(path: Path, name: str, effects: Sequence[Effect]) -> No
     if effects:
         caption = "Points gained or lost under each variant, with Newcombe's 95 % intervals. Left of 0, it costs lifts."
         blocks.insert(1, figure_html(_figure(effects), caption))
-    write_report(path, f"Simulation: {folder_name(path)}", [Section("Effects", tuple(blocks))], _opening(name, effects))
+    write_report(
+        path, f"Simulation: {folder_name(path.parent)}", [Section("Effects", tuple(blocks))], _opening(name, effects)
+    )
 
 
 def _opening(name: str, effects: Sequence[Effect]) -> list[str]:

@@ -7,10 +7,11 @@ import numpy as np
 
 from graspnet.data_gen.physics.outcome import Outcome
 from graspnet.report.page import paragraph
+from graspnet.report.words import listed, percent
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
 from graspnet.sim_eval.analysis.results import Summary, compare_episodes, compare_trials, summarise
 from graspnet.sim_eval.episodes.records import started
-from graspnet.sim_eval.pages.cells import listed, percent, points
+from graspnet.sim_eval.pages.cells import points
 from graspnet.sim_eval.pages.outcome_figures import short
 from graspnet.sim_eval.planners.ceilings import CEILINGS
 from graspnet.sim_eval.planners.choice import PlannerChoice

@@ -14,16 +14,15 @@ from graspnet.report.page import (
     Section,
     details_html,
     figure_html,
-    folder_name,
     paragraph,
     table_html,
     write_report,
 )
+from graspnet.report.words import folder_name, listed, percent
 from graspnet.run.progress import track
 from graspnet.run.record import package_versions
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
 from graspnet.sim_eval.analysis.run_time import run_time
-from graspnet.sim_eval.pages.cells import listed, percent
 from graspnet.sim_eval.pages.findings import MEANING, in_question, opening_blocks, run_title
 from graspnet.sim_eval.pages.gallery import example_blocks, film_blocks, gallery_blocks
 from graspnet.sim_eval.pages.object_blocks import fit_blocks, object_blocks
@@ -50,7 +49,7 @@ MAX_UNSTARTED = 50  # episodes that are listed one by one
 def write_simulation_report(path: Path, run: FinishedRun) -> None:
     """Write the page of a run, under its folder's name. A few of its episodes are made again, to be pictured."""
     sections = [*simulation_sections(run), _time_section(run), _protocol_section(run)]
-    write_report(path, f"Simulation: {folder_name(path)}", sections, opening_blocks(run))
+    write_report(path, f"Simulation: {folder_name(path.parent)}", sections, opening_blocks(run))
 
 
 def simulation_sections(run: FinishedRun) -> list[Section]:

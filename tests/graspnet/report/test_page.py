@@ -2,7 +2,6 @@
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from graspnet.report.page import (
     Section,
     details_html,
     figure_html,
-    folder_name,
     paragraph,
     picture_html,
     table_html,
@@ -62,11 +60,6 @@ def test_columns_of_numbers_alone_are_aligned_to_the_right_and_long_cells_are_br
     assert table.count('<td class="number">') == 2
     assert table.count('<th class="number">') == 1
     assert table.count('<td class="long">') == 1
-
-
-def test_a_page_is_named_after_its_folder_wherever_it_is_written_from(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert folder_name(Path("report.html")) == tmp_path.name
 
 
 def test_text_is_text_and_not_markup():
