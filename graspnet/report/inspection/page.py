@@ -16,7 +16,7 @@ from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, qu
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.report.inspection.summary import Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
@@ -300,7 +300,7 @@ def _draw_crops(axes: Sequence["Axes"], shown: _Shown) -> None:
             ax.set_axis_off()
             continue
         opening = grasps.width[i] / shown.grippers[i].max_width * CROP.size / CROP.window
-        title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:.0f} mm"
+        title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:z.0f} mm"
         color = tuple(quality_colors(shown.robustness[i : i + 1])[0].tolist())
         draw_crops(np.array([ax]), crops[i : i + 1], opening=float(opening), titles=[title], color=color)
 
