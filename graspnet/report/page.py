@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "NUMBER",
     "Section",
     "details_html",
     "figure_html",
@@ -45,7 +46,7 @@ td { border-top: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; } .number { text-align: right; }
 """
 LONG = 40  # A cell with more characters is broken into lines.
-NUMBER = re.compile(r"[+−-]?[\d.,]+ ?%?")
+NUMBER = re.compile(r"[+−-]?[\d.,]+(e-?\d+)? ?%?")  # a cell that is a number
 
 
 @dataclass(frozen=True)
