@@ -180,10 +180,10 @@ def test_a_thin_plate_is_not_a_sheet():
 @pytest.mark.parametrize(
     ("factor", "hint"),
     [
-        (1e5, r"unit 1e-05 would make it 0\.1 m"),
-        (5e-4, r"unit 2e\+03 would make it 0\.1 m"),  # 0.05 mm
-        (5e2, r"millimetres \(unit 0\.001\)"),  # 50 m
-        (1e3, r"millimetres \(unit 0\.001\)"),
+        (1e5, r"unit=1e-05 would make it 0\.1 m"),
+        (5e-4, r"unit=2e\+03 would make it 0\.1 m"),  # 0.05 mm
+        (5e2, r"millimetres \(objects\.unit=0\.001\)"),  # 50 m
+        (1e3, r"millimetres \(objects\.unit=0\.001\)"),
     ],
 )
 def test_a_mesh_of_kilometres_or_micrometres_is_refused_with_a_remedy(factor, hint):
@@ -214,7 +214,7 @@ def test_a_file_in_millimetres_loads_with_its_unit(tmp_path):
     assert solid.name == "box"
     np.testing.assert_allclose(solid.mesh.extents, [0.06, 0.04, 0.02], rtol=1e-6)
     for wrong in (1.0, 1e-6):
-        with pytest.raises(InputError, match=r"box\.stl.*millimetres \(unit 0\.001\)"):
+        with pytest.raises(InputError, match=r"box\.stl.*millimetres \(objects\.unit=0\.001\)"):
             load_solid(tmp_path / "box.stl", unit=wrong)
 
 
