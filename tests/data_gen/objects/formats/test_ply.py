@@ -16,7 +16,8 @@ TRIANGLES = [half for a, b, c, d in QUADS for half in ((a, b, c), (a, c, d))]
 FORMATS = ("ascii", "binary_little_endian", "binary_big_endian")
 HEADER = (
     "ply\nformat {format} 1.0\ncomment of nobody\nelement vertex 8\nproperty float x\nproperty float y\n"
-    "property float z\nproperty uchar red\nelement {element} {count}\nproperty list {length} int {name}\n{more}end_header\n"
+    "property float z\nproperty uchar red\nelement {element} {count}\n"
+    "property list {length} int {name}\n{more}end_header\n"
 )
 
 
