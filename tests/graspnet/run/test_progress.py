@@ -1,7 +1,10 @@
 """Progress: the same items, told on standard error alone."""
 
+import time
+
 import pytest
 
+from graspnet.run import progress
 from graspnet.run.progress import track
 
 
@@ -32,3 +35,18 @@ def test_work_starts_only_when_items_are_taken():
     items = track((1 / 0 for _ in range(1)), 1, "making")
     with pytest.raises(ZeroDivisionError):
         next(items)
+
+
+def test_a_log_says_that_work_goes_on_while_one_thing_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.05)
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.1)
+
+    def slow():
+        time.sleep(0.5)
+        yield "thing"
+
+    list(track(slow(), 1, "making", "things"))
+    *beats, last = capsys.readouterr().err.splitlines()
+    assert len(beats) >= 2
+    assert all(beat.startswith("making: 0/1 things so far, ") for beat in beats)
+    assert last.startswith("making: 1/1, ")
