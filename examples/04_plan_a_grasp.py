@@ -15,7 +15,7 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.registry import make_policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.sensors import load_sensor
