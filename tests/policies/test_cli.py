@@ -17,7 +17,7 @@ from graspnet.cli import main
 from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.observation import read_mask
+from graspnet.observation.observation import read_mask
 from graspnet.policies.cli import read_camera_pose
 from graspnet.transforms import is_rigid
 

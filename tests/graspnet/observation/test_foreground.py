@@ -8,7 +8,7 @@ import pytest
 from graspnet.camera import load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation, read_depth, read_mask
+from graspnet.observation.observation import Observation, read_depth, read_mask
 from graspnet.sensors import load_sensor
 from graspnet.transforms import invert
 

@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt, maximum, minimum
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["NOISE", "Foreground", "find_foreground"]
+__all__ = ["MIN_HEIGHT", "NOISE", "Foreground", "find_foreground"]
 
 NOISE = "no more than noise"  # the reason that says nothing to a person: every image has some
 
