@@ -125,7 +125,7 @@ def _chosen(names: Sequence[str], config: "ObjectConfig", most: int) -> list[_Un
 
 
 def _group(name: str, config: "ObjectConfig") -> str:
-    from graspnet.data_gen.objects.meshes import MESH_SUFFIXES
+    from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
 
     if not name.lower().endswith(MESH_SUFFIXES):
         return "procedural"

@@ -37,6 +37,21 @@ def test_work_starts_only_when_items_are_taken():
         next(items)
 
 
+def test_a_log_says_that_work_goes_on_while_one_thing_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.1)
+
+    def slow():
+        time.sleep(0.5)
+        yield "thing"
+
+    list(track(slow(), 1, "making", "things"))
+    *beats, last = capsys.readouterr().err.splitlines()
+    assert len(beats) >= 2
+    assert all(beat.startswith("making: 0/1 things so far, ") for beat in beats)
+    assert last.startswith("making: 1/1, ")
+
+
 def test_a_wait_is_told_once_if_it_is_long_and_not_at_all_if_it_is_short(monkeypatch, capsys):
     with told_if_slow("thinking"):
         pass
@@ -45,14 +60,3 @@ def test_a_wait_is_told_once_if_it_is_long_and_not_at_all_if_it_is_short(monkeyp
     with told_if_slow("thinking"):
         time.sleep(0.2)
     assert capsys.readouterr().err == "thinking\n"
-
-
-def test_a_log_has_a_line_before_the_first_item_if_that_takes_long(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
-
-    def slow():
-        time.sleep(0.2)
-        yield "a"
-
-    assert list(track(slow(), 7, "making", "letters", before=4)) == ["a"]
-    assert capsys.readouterr().err.splitlines()[0] == "making: 3 letters to go, the first are under way"
