@@ -10,7 +10,7 @@ import click
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
 from graspnet.run.options import run_options
-from graspnet.run.progress import track
+from graspnet.run.progress import told_if_slow, track
 from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def simulate(
         policies = (config.task.heuristic,)
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
-    check_planners(choices)  # before a folder is made
+    with told_if_slow("loading the planners", terminal_only=True):
+        check_planners(choices)  # before a folder is made
     runs = {
         name: _run(
             variant, f"{config_name}, {name}" if config.variants else config_name, choices, seed, engine, resume,
