@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
+MOST_NAMED = 5
+
 
 @click.command()
 @click.option(
@@ -122,6 +124,13 @@ def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> s
         low, high = min(s.scales[0] for s in made), max(s.scales[1] for s in made)
         factor = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         lines.append(f"sizes times {factor}: {size_in_words(config.objects)}")
+    hopeless = [s.name for s in made if not s.total.positives]
+    if hopeless and config.objects.scaling == "as_is":
+        named = ", ".join(hopeless[:MOST_NAMED]) + (", …" if len(hopeless) > MOST_NAMED else "")
+        lines.append(
+            f"no grasp is positive on {len(hopeless)} of {len(made)} {_units(config)}: {named}; if the hand is too "
+            "small for them, choose another, or scale them to it: objects.scaling=fit_gripper"
+        )
     left_out = {s.name: s.skipped for s in summaries if s.skipped}
     for summary in made:
         left_out |= summary.left_out

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -267,7 +267,9 @@ def _finished(
     logits = predict(state.network, crops)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
-    evaluation = _evaluation(logits, temperature, validation, config.label)
+    evaluation = replace(
+        _evaluation(logits, temperature, validation, config.label), of_new_objects=bool(dataset.indices("validation"))
+    )
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
