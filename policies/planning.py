@@ -12,7 +12,7 @@ from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
-from graspnet.quality import NetworkQuality
+from graspnet.quality import NetworkQuality, Quality
 
 __all__ = ["load_policy", "plan", "plan_observation"]
 
@@ -27,7 +27,7 @@ def plan(
     mask: Bool[np.ndarray, "H W"] | None = None,
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None,
     policy: str | Policy = DEFAULT_POLICY,
-    model: str = DEFAULT_MODEL,
+    model: str | Quality = DEFAULT_MODEL,
     seed: int = 0,
 ) -> GraspPlan:
     """Plan grasps on one depth image, best first.
@@ -35,8 +35,8 @@ def plan(
     depth: metres along z; 0 or NaN = missing. mask: True on what may be grasped; without one, what rises above the
     table. world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and
     the table is the world's plane z = 0. policy: a name (`graspnet.load_policy`), or a Policy that was made before: do
-    so in a loop, since a name loads the network anew. model: a name that ships, or a folder that `graspnet train`
-    made; a policy that was made before has its own.
+    so in a loop, since a name loads the network anew. model: a network by name or folder, or a function that scores
+    grasps (`graspnet.Quality`); a policy that was made before has its own.
 
     The plan is empty, with a reason, where nothing can be grasped; read its `warnings`. InputError: an argument that
     cannot be right, and how to mend it.
@@ -55,22 +55,29 @@ def plan(
 
 
 def plan_observation(
-    observation: Observation, policy: str | Policy = DEFAULT_POLICY, model: str = DEFAULT_MODEL, seed: int = 0
+    observation: Observation,
+    policy: str | Policy = DEFAULT_POLICY,
+    model: str | Quality = DEFAULT_MODEL,
+    seed: int = 0,
 ) -> GraspPlan:
     """The same for an Observation."""
-    by_name = isinstance(policy, str)
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = planner.plan(observation, np.random.default_rng(seed))
-    return replace(planned, model=model if by_name and planner.needs_quality else "", seed=seed)
+    named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
+    return replace(planned, model=str(model) if named else "", seed=seed)
 
 
 def load_policy(
-    name: str = DEFAULT_POLICY, model: str = DEFAULT_MODEL, config: str | None = None, overrides: tuple[str, ...] = ()
+    name: str = DEFAULT_POLICY,
+    model: str | Quality = DEFAULT_MODEL,
+    config: str | None = None,
+    overrides: tuple[str, ...] = (),
 ) -> Policy:
     """A policy by name, with the network that it ranks grasps by.
 
     name: ours or an installed package's, such as "cross_entropy", "ranking" or "principal_axis". model: a name that
-    ships, or a folder that `graspnet train` made; unused by a policy that ranks without a network. config: a preset of
+    ships, a folder that `graspnet train` made, or a function of your own that scores grasps (`graspnet.Quality`);
+    unused by a policy that ranks without one. config: a preset of
     `configs/policy/` or a file; by default the preset of the policy's name. overrides: `KEY=VALUE` settings.
     InputError: an unknown name, preset or key, or a folder without a model.
 
@@ -79,6 +86,7 @@ def load_policy(
     >>> policy.config.iterations
     1
     """
-    needs_quality = policy_class(name).needs_quality
-    quality = NetworkQuality(load_checkpoint(model), threads=None) if needs_quality else None
+    quality: Quality | None = None
+    if policy_class(name).needs_quality:
+        quality = NetworkQuality(load_checkpoint(model), threads=None) if isinstance(model, str) else model
     return make_policy(name, config, overrides, quality)

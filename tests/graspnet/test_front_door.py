@@ -152,6 +152,16 @@ def test_a_plan_without_a_grasp_says_why_where_its_best_is_asked_for():
         plan.best  # noqa: B018
 
 
+def test_grasps_are_ranked_by_a_function_of_ones_own(block):
+    def to_the_left(observation, grasps_in_camera):
+        return 1 / (1 + np.exp(40 * grasps_in_camera.origin[:, 0]))
+
+    plan = gn.plan(block, CAMERA, gn.load_gripper("yumi"), policy="ranking", model=to_the_left)
+    x = plan.grasps_in_camera.origin[:, 0]
+    assert np.all(np.diff(x) >= 0)  # the leftmost first
+    assert plan.model == ""
+
+
 def test_a_policy_made_once_plans_as_one_made_by_name(block):
     policy = gn.load_policy("ranking")
     by_name = gn.plan(block, CAMERA, gn.load_gripper("yumi"), policy="ranking", seed=5)
