@@ -18,6 +18,7 @@ from graspnet.observation.height_map import DepthView
 from graspnet.report.page import Section, figure_html, paragraph, picture_html
 from graspnet.sensors import load_sensor
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
+from graspnet.sim_eval.pages.findings import in_question, opening_blocks
 from graspnet.sim_eval.pages.gallery import example_blocks, film_blocks
 from graspnet.sim_eval.pages.result_blocks import trial_blocks
 from graspnet.sim_eval.replay.replay import Replays, picks_of
@@ -31,15 +32,17 @@ __all__ = ["dataset_sections", "first_sections", "training_section"]
 
 def first_sections(run: FinishedRun, picture: Path) -> list[Section]:
     """Show the plan on the sample, and how picks with the network that ships went."""
-    picks, replay = picks_of(run), Replays(run)
+    picks, replay, about = picks_of(run), Replays(run), in_question(run).label
     caption = (
         "The best grasp of a plan on the sample's depth image, and the best five from near by. The two bars are the "
         "fingers, the line between them the closing axis."
     )
     return [
         Section("A grasp on a depth image", (picture_html([np.asarray(Image.open(picture).convert("RGB"))], caption),)),
-        Section("First picks, with the network that ships", trial_blocks(run)),
-        Section("How the first picks ended", (*film_blocks(picks, replay), *example_blocks(picks, replay))),
+        Section("First picks, with the network that ships", (*opening_blocks(run), *trial_blocks(run))),
+        Section(
+            "How the first picks ended", (*film_blocks(picks, replay, about), *example_blocks(picks, replay, about))
+        ),
     ]
 
 
