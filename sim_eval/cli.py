@@ -244,15 +244,19 @@ def _sizes(config: "ProtocolConfig") -> str:
     default=Path("demo"),
     show_default=True,
     metavar="DIR",
-    help="Gets dataset/, model/, results.json and report.html.",
+    help="Gets report.html, and what it is made of.",
 )
+@click.option("--train/--no-train", "train_too", default=True, show_default=True, help="Stop before a dataset is made.")
 @run_options
-def demo(output: Path, engine: "Engine", seed: int) -> None:
-    """Run the whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
+def demo(output: Path, train_too: bool, engine: "Engine", seed: int) -> None:
+    """Plan and pick with the network that ships, then make a dataset, train a network on it and pick with that.
 
     \b
     graspnet demo --output out/demo
+    graspnet demo --no-train --output out/picks      # the first two minutes of it
+
+    report.html is there after the first step, and written anew after every other; Ctrl-C leaves the last one.
     """
     from graspnet.sim_eval.demo import run_demo
 
-    run_demo(output, seed, engine)
+    run_demo(output, seed, engine, train_too)
