@@ -68,7 +68,8 @@ def _plan_row(grasp: Mapping[str, Any], columns: Sequence[str]) -> list[object]:
     image = grasp["image"]
     u, v = image["center"]
     numbers = (f"{image['angle']:.3f}", f"{image['depth']:.4f}", *(f"{grasp[name]:.4f}" for name in columns))
-    return [f"{grasp['quality']:.3f}", f"{u:.1f}", f"{v:.1f}", *numbers]
+    quality = "none" if grasp["quality"] is None else f"{grasp['quality']:.3f}"
+    return [quality, f"{u:.1f}", f"{v:.1f}", *numbers]
 
 
 def _json(path: Path) -> dict[str, Any]:
