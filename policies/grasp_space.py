@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
@@ -18,7 +18,7 @@ from graspnet.observation.height_map import HeightMap
 from graspnet.observation.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid, unit
 
-__all__ = ["GraspSpace"]
+__all__ = ["GraspSpace", "stands_out"]
 
 
 @dataclass(frozen=True)
@@ -94,3 +94,11 @@ class GraspSpace:
         """Angle of the closing axis from x towards y, in [-π, π]; grasps whose jaws are swapped differ by π."""
         closing = grasps_in_camera.closing @ self.height_map.frame_from_map[:, :2]
         return np.arctan2(closing[:, 1], closing[:, 0])
+
+
+def stands_out(over_table: Float64[np.ndarray, "P"]) -> Bool[np.ndarray, "P"]:
+    """Which of an object's points, by their heights over the table (metres), are not at its rim, where the sensor has
+    put them on the table, or in a mask that is larger than the object."""
+    if not len(over_table):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(over_table > min(0.003, 0.3 * float(np.quantile(over_table, 0.98))))

@@ -16,7 +16,7 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
-from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.grasp_space import GraspSpace, stands_out
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankingConfig, RankingPolicy
 from graspnet.quality import Quality
@@ -39,7 +39,7 @@ class PrincipalAxisConfig:
 
 
 class PrincipalAxisPolicy(Policy):
-    """One grasp, straight down to the table or as far as the palm allows, with the hand fully open."""
+    """One grasp across the object's narrow side, straight down as far as table and palm allow, the hand fully open."""
 
     name: ClassVar[str] = "principal_axis"
     config_type: ClassVar[type] = PrincipalAxisConfig
@@ -93,7 +93,7 @@ def _object_points(space: GraspSpace) -> Float64[np.ndarray, "P 3"]:
     over_table = points[:, 2] - space.table_height(points[:, :2])
     if not len(points) or not np.isfinite(over_table).all():
         return points
-    return points[over_table > min(0.003, 0.3 * float(np.quantile(over_table, 0.98)))]
+    return points[stands_out(over_table)]
 
 
 def _outline(points: Float64[np.ndarray, "P 3"], cell: float) -> Float64[np.ndarray, "C 2"]:
