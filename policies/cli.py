@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
+from graspnet.drawing import picture_format
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation.observation import Observation, read_depth, read_mask
@@ -106,7 +107,9 @@ def plan(
     """
     start = perf_counter()
     _check_writable([Path(output)] if output != "-" else [])
-    _check_writable([image_file] if image_file else [])
+    if image_file is not None:
+        _check_writable([image_file])
+        picture_format(image_file)
     observation = _read_observation(
         depth_file,
         depth_scale,
