@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float64
 from scipy import ndimage
 
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.heightmap import map_axes
-from graspnet.observation import Observation
+from graspnet.observation.height_map import map_axes
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import stands_out
 
 __all__ = ["range_warnings"]

@@ -8,7 +8,7 @@ import pytest
 from graspnet.camera import Camera
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.model_range import range_warnings
 
 CUBE = ((0.03, 0.03, 0.03), (0.0, 0.0), 0.0)
