@@ -99,10 +99,8 @@ class GraspPlan:
         """The plan without a grasp, and why. refused: how many candidates there were of which fault."""
         if observation.object_mask.any():
             reason = "no free grasp" + _faults(refused or Counter())
-        elif observation.segmask is not None:
-            reason = "no object: no depth was measured under the segmask"
         else:
-            reason = "no object: nothing rises above the table"
+            reason = f"no object: {observation.why_nothing}"
         return GraspPlan(observation, Grasps.none(), np.zeros(0), reason, seconds, policy)
 
     @staticmethod

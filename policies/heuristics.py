@@ -39,7 +39,7 @@ class PrincipalAxisConfig:
 
 
 class PrincipalAxisPolicy(Policy):
-    """One grasp, straight down to the table or as far as the palm allows, with the hand fully open."""
+    """One grasp across the object's narrow side, straight down as far as table and palm allow, the hand fully open."""
 
     name: ClassVar[str] = "principal_axis"
     config_type: ClassVar[type] = PrincipalAxisConfig

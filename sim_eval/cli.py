@@ -145,7 +145,7 @@ def simulate(
         write_json(output / "effects.json", [as_json(effect) for effect in found])
         click.echo(format_effects(found))
         if report:
-            write_effects_report(output / "report.html", f"{config_name}, variants", found)
+            write_effects_report(output / "report.html", config_name, found)
 
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":

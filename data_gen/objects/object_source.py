@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
-from graspnet.data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
+from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
+from graspnet.data_gen.objects.meshes import MOST_FACES, Solid, find_meshes, load_solid
 from graspnet.data_gen.objects.procedural import FAMILIES, check_family, make_solid
 from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError

@@ -65,7 +65,7 @@ class CrossEntropyConfig:
 
 
 class CrossEntropyPolicy(Policy):
-    """The best finalists of a cross-entropy search, by their quality over small errors of the pose."""
+    """The best finalists of a cross-entropy search, by their mean quality over small errors of the pose."""
 
     name: ClassVar[str] = "cross_entropy"
     config_type: ClassVar[type] = CrossEntropyConfig

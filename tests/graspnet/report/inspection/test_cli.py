@@ -36,6 +36,9 @@ def test_it_counts_and_writes_a_page_that_needs_nothing_else(three, tmp_path):
     assert "positive (robust_centered_closure above 0.5, and free)" in done.stdout
     page = (tmp_path / "look" / "report.html").read_text()
     assert page.count("<img") == 4 + 2  # histograms, and the contact sheet
+    assert "<h1>Dataset: data</h1>" in page
+    assert "holds 120 grasps with their labels, in 6 depth images" in page
+    assert "Every file has the checksum with which it was written" in page
     assert "://" not in page
     assert json.loads((tmp_path / "look" / "run.json").read_text())["command"] == "inspect"
 
@@ -48,7 +51,9 @@ def test_every_broken_file_is_named_and_the_status_is_2(damaged, tmp_path):
     assert "00001/depth.zarr/zarr.json: missing" in broken[0]
     assert "00001/grasps.parquet: truncated or changed" in broken[1]
     assert "2 objects" in done.stdout
-    assert "truncated or changed" in (tmp_path / "look" / "report.html").read_text()
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert "2 problems were found: see “What is broken”" in page
+    assert "truncated or changed" in page
 
 
 def test_a_dataset_behind_a_url_is_read_like_a_folder(tmp_path):
