@@ -120,7 +120,7 @@ def plan_account(path: Path) -> Account:
     grasps = Table("Grasps", ("quality", "u", "v", "angle", "depth", *columns), rows)
     opening = (
         f"{counted(len(rows), 'grasp')}, best first. {planned}",
-        f"The best has {'no quality' if rows[0][0] == 'none' else f'quality {rows[0][0]}'}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
+        f"Quality of the best: {rows[0][0]}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
         f"{float(best['depth']):.3f} m, and its closing axis is turned by {turned:.0f}° from the image's rows. In the "
         "tables u and v are pixels, angles are radians, and lengths are metres.",
         *warnings,
