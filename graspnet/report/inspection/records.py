@@ -120,7 +120,7 @@ def plan_account(path: Path) -> Account:
     grasps = Table("Grasps", ("quality", "u", "v", "angle", "depth", *columns), rows)
     opening = (
         f"{counted(len(rows), 'grasp')}, best first. {planned}",
-        f"The best has quality {rows[0][0]}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
+        f"Quality of the best: {rows[0][0]}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
         f"{float(best['depth']):.3f} m, and its closing axis is turned by {turned:.0f}° from the image's rows. In the "
         "tables u and v are pixels, angles are radians, and lengths are metres.",
         *warnings,
@@ -139,7 +139,8 @@ def _plan_row(grasp: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ..
     image = grasp["image"]
     u, v = image["center"]
     numbers = (f"{image['angle']:.3f}", f"{image['depth']:.4f}", *(f"{grasp[name]:.4f}" for name in columns))
-    return f"{grasp['quality']:.3f}", f"{u:.1f}", f"{v:.1f}", *numbers
+    quality = "none" if grasp["quality"] is None else f"{grasp['quality']:.3f}"
+    return quality, f"{u:.1f}", f"{v:.1f}", *numbers
 
 
 def account_text(account: Account) -> str:
