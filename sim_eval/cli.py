@@ -11,7 +11,7 @@ import click
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
 from graspnet.run.options import run_options
-from graspnet.run.progress import track
+from graspnet.run.progress import told_if_slow, track
 from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def simulate(
         policies = (config.task.heuristic,)
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
-    check_planners(choices)  # before a folder is made
+    with told_if_slow("loading the planners", terminal_only=True):
+        check_planners(choices)  # before a folder is made
     _prepare(config, seed, engine)
     runs = {
         name: _run(
@@ -147,7 +148,7 @@ def simulate(
         write_json(output / "effects.json", [as_json(effect) for effect in found])
         click.echo(format_effects(found))
         if report:
-            write_effects_report(output / "report.html", f"{config_name}, variants", found)
+            write_effects_report(output / "report.html", config_name, found)
 
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
@@ -243,15 +244,19 @@ def _sizes(config: "ProtocolConfig") -> str:
     default=Path("demo"),
     show_default=True,
     metavar="DIR",
-    help="Gets dataset/, model/, results.json and report.html.",
+    help="Gets report.html, and what it is made of.",
 )
+@click.option("--train/--no-train", "train_too", default=True, show_default=True, help="Stop before a dataset is made.")
 @run_options
-def demo(output: Path, engine: "Engine", seed: int) -> None:
-    """Run the whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
+def demo(output: Path, train_too: bool, engine: "Engine", seed: int) -> None:
+    """Plan and pick with the network that ships, then make a dataset, train a network on it and pick with that.
 
     \b
     graspnet demo --output out/demo
+    graspnet demo --no-train --output out/picks      # the first two minutes of it
+
+    report.html is there after the first step, and written anew after every other; Ctrl-C leaves the last one.
     """
     from graspnet.sim_eval.demo import run_demo
 
-    run_demo(output, seed, engine)
+    run_demo(output, seed, engine, train_too)

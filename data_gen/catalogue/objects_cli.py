@@ -13,8 +13,9 @@ import numpy as np
 
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
+from graspnet.report.words import counted
 from graspnet.run.options import run_options
-from graspnet.run.progress import track
+from graspnet.run.progress import told_if_slow, track
 from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
@@ -102,11 +103,12 @@ def objects(
     if len(problems) == len(reports):
         raise InputError(f"no object could be used; the first: {problems[0].problem}")
     output.mkdir(parents=True, exist_ok=True)
-    write_page(output / "objects.html", reports)
+    with told_if_slow("writing the page"):
+        write_page(output / "objects.html", reports)
     _write_csv(output / "objects.csv", reports)
     click.echo(_aligned([("", *COLUMNS), *group_table(reports, "group")]))
     for group, count, note in notes_table(reports):
-        click.echo(f"{group}: {count} objects: {note}")
+        click.echo(f"{group}: {counted(count, 'object')}: {note}")
     for report in problems:
         click.echo(f"left out {report.name}: {report.problem}")
     if config.objects.folders:

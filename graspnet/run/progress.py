@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import click
 
-__all__ = ["track"]
+__all__ = ["PATIENCE", "told_if_slow", "track"]
 
 T = TypeVar("T")
-FIRST_LINE = 2.0  # A log says after so many seconds that work has begun, if it has said nothing yet.
+PATIENCE = 2.0  # After so many seconds, somebody who waits is told for what.
 LOG_INTERVAL = 10.0  # The lines of a log are so many seconds apart.
 
 
@@ -26,6 +26,24 @@ def track(items: Iterable[T], total: int, description: str, unit: str = "it", be
     """
     show = _bar if sys.stderr.isatty() else _lines
     yield from show(items, total, description, unit, before)
+
+
+@contextmanager
+def told_if_slow(text: str, terminal_only: bool = False) -> Iterator[None]:
+    """Say on standard error what is being done, once, if the block takes longer than PATIENCE.
+
+    terminal_only: nothing is said in a log, where a wrong argument should be one line and nothing else.
+    """
+    if terminal_only and not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(PATIENCE, lambda: click.echo(text, err=True))
+    timer.daemon = True  # nobody waits for it at the end of the program
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _bar(items: Iterable[T], total: int, description: str, unit: str, before: int) -> Iterator[T]:
@@ -83,7 +101,7 @@ class _Heart:
 
     def beat(self, ended: threading.Event) -> None:
         """Write that work goes on, when nothing else was written for a while; until it has ended."""
-        patience = FIRST_LINE
+        patience = PATIENCE
         while not ended.wait(max(patience - self.silent(), 0.01)):
             if self.silent() >= patience:
                 self.say(f"{self.alive}, {time.monotonic() - self._begun:.0f} s")

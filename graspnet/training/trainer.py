@@ -44,6 +44,7 @@ NORMALISATION_EXAMPLES = 2048
 EPOCH_EXAMPLES = 4096  # An epoch ends with a look at about so many unseen examples; the last evaluation takes all.
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 LOG_STEPS = 20
+LENGTHS = ("finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")  # of a hand, as its file names them
 MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
 
 
@@ -278,7 +279,9 @@ def _finished(
         threshold=config.label.threshold,
         temperature=temperature,
         details={
-            "grippers": _gripper_range(dataset.header),
+            "grippers": _gripper_range(list(dataset.header.grippers.values())),
+            "grippers_in_openings": _gripper_range(list(map(_in_openings, dataset.header.grippers.values()))),
+            "objects": _object_range(dataset.header),
             "camera": _camera_range(training),
             "dataset": {"name": dataset.header.name, "fingerprint": dataset.header.fingerprint}
             | {"train": sum(map(len, training)), "validation": total},
@@ -318,21 +321,39 @@ def _gripper_names(header: DatasetHeader) -> str:
     return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
 
 
-def _gripper_range(header: DatasetHeader) -> dict[str, list[Any]]:
-    """Smallest and largest of every size of the hands in training (metres)."""
-    hands = list(header.grippers.values())
+def _gripper_range(hands: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Smallest and largest of every size of the hands in training (metres, or openings)."""
     sizes = [name for name, value in hands[0].items() if isinstance(value, float)]
     found: dict[str, list[Any]] = {n: [min(h[n] for h in hands), max(h[n] for h in hands)] for n in sizes}
     palms = list(zip(*(hand["palm"] for hand in hands), strict=True))
     return found | {"palm": [[min(side) for side in palms], [max(side) for side in palms]]}
 
 
+def _in_openings(hand: dict[str, Any]) -> dict[str, Any]:
+    """The sizes of a hand that a network sees, in units of its opening: all but the opening itself."""
+    sizes = {name: hand[name] / hand["max_width"] for name in LENGTHS}
+    return sizes | {"palm": [side / hand["max_width"] for side in hand["palm"]]}
+
+
+def _object_range(header: DatasetHeader) -> dict[str, list[float]]:
+    """The widths, in openings, that objects were scaled to; nothing where a dataset does not scale them so."""
+    objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
+    if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first one's size
+        return {}
+    return {"width_in_openings": list(objects["graspable_width"])}
+
+
 def _camera_range(examples: Sequence[ImageExamples]) -> dict[str, list[float]]:
-    """Smallest and largest distance (z of the grasps, metres) and focal length (pixels) in training."""
-    distance = np.concatenate([image.camera_from_grasp[:, 2, 3] for image in examples])
+    """Smallest and largest distance (z of the grasps, metres), tilt (radians) and focal length (pixels) in training.
+
+    The tilt is the angle between a grasp's approach and the camera's axis.
+    """
+    distance, cosine = np.concatenate([image.camera_from_grasp[:, 2, [3, 2]] for image in examples]).T
+    tilt = np.arccos(np.clip(cosine, -1.0, 1.0))
     focal = [image.camera.fx for image in examples]
     return {
         "distance": [float(distance.min()), float(distance.max())],
+        "tilt": [float(tilt.min()), float(tilt.max())],
         "focal_length_px": [float(min(focal)), float(max(focal))],
     }
 
