@@ -14,6 +14,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import REASONS, fingers_in_view, tips_above_table
+from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality, Quality
@@ -76,14 +77,17 @@ def plan_observation(
 ) -> GraspPlan:
     """The same for an Observation.
 
-    Whatever the policy: no grasp is kept whose fingers leave the image or whose tips reach into the table.
+    Where a network ranks, the plan warns of what is outside of the network's range. Whatever the policy: no
+    grasp is kept whose fingers leave the image or whose tips reach into the table.
     """
     if not 0 <= min_quality <= 1:
         raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
     named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
-    warnings = planned.warnings + _doubts(observation)
+    quality = getattr(planner, "quality", None)  # heuristics have none
+    outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
+    warnings = (*planned.warnings, *_doubts(observation), *outside)
     return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings)
 
 
@@ -120,8 +124,8 @@ def load_policy(
 
     name: ours or an installed package's, such as "cross_entropy", "ranking" or "principal_axis". model: a name that
     ships, a folder that `graspnet train` made, or a function of your own that scores grasps (`graspnet.Quality`);
-    unused by a policy that ranks without one. config: a preset of
-    `configs/policy/` or a file; by default the preset of the policy's name. overrides: `KEY=VALUE` settings.
+    unused by a policy that ranks without one. config: a preset of `configs/policy/` or a file; by default the preset
+    of the policy's name. overrides: `KEY=VALUE` settings.
     InputError: an unknown name, preset or key, or a folder without a model.
 
     >>> import graspnet as gn

@@ -182,12 +182,12 @@ def _holed_sensor(share: float, radii: tuple[float, float], path: Path) -> Path:
 
 
 FACTORS: dict[str, Factor] = {
-    "distance": Factor("Distance of the camera", "m", (0.2, 0.3, 0.5, 0.8, 1.1, 1.5, 2.0), _distance),
+    "distance": Factor("Distance of the camera", "m", (0.2, 0.3, 0.5, 0.8, 1.1, 1.3, 1.5, 2.0), _distance),
     "tilt": Factor("Camera's axis off the vertical", "°", (0, 20, 40, 60, 70), _tilt),
     "hand": Factor("Opening of the hand; objects grow with it", "m", (0.015, 0.025, 0.04, 0.1, 0.15, 0.2, 0.3), _hand),
     "hand_alone": Factor("Opening of the hand; objects as for 50 mm", "m", (0.1, 0.2), _hand_alone),
     "object_width": Factor(
-        "Width of the object in openings", "openings", (0.1, 0.3, 0.5, 0.7, 0.9, 1.1), _object_width
+        "Width of the object in openings", "openings", (0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.1), _object_width
     ),
     "blobs": Factor("Missing depth, in blobs", "of pixels", (0.1, 0.3, 0.5, 0.8), _blobs),
     "grains": Factor("Missing depth, in grains", "of pixels", (0.3, 0.5, 0.8), _grains),
