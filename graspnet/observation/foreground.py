@@ -87,12 +87,14 @@ def find_foreground(
 def _noise(height: Float[np.ndarray, "H W"], depth: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     """Deviation of the table's height in each pixel: of triangulation it grows with the square of the distance.
 
-    Nothing lies below a table, so what was measured there is noise; what lies above it may be an object.
+    Nothing lies below a table, so what was measured there is noise; what lies above it may be an object. The deepest
+    tenth of it tells the deviation, since depths from disparities come in steps: most of a table may lie on one.
     """
     below = (height < 0) & (height > -NEAR_TABLE)
     if below.sum() < 100:
         return np.zeros_like(height)
-    return np.asarray(1.4826 * np.median(-height[below] / depth[below] ** 2) * depth**2)
+    deepest = np.quantile(-height[below] / depth[below] ** 2, 0.9)
+    return np.asarray(deepest / 1.645 * depth**2)  # of a Gaussian's lower half, a tenth is below 1.645 deviations
 
 
 def _things(

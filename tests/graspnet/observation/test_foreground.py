@@ -31,7 +31,7 @@ def noisy(observation: Observation, sensor: str) -> Observation:
 
 
 @pytest.mark.parametrize("tilt", [0.0, np.pi / 4, np.pi / 3])
-@pytest.mark.parametrize("height", [0.7, 1.0])
+@pytest.mark.parametrize("height", [0.7, 1.0, 1.3])
 @pytest.mark.parametrize("sensor", ["ideal", "structured_light", "realsense", "varied"])
 def test_the_noise_of_an_empty_table_is_no_object(box_scene, sensor, height, tilt):
     bare = noisy(box_scene(masked=False, height=height, tilt=tilt), sensor)
