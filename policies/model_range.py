@@ -22,7 +22,7 @@ from graspnet.policies.grasp_space import stands_out
 
 __all__ = ["range_warnings"]
 
-FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol: 2.5 deviations of its points
+FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol; less is nothing to warn of
 SLACK = 0.02  # a number may pass the end of a trained range by so much of the range's width: it is measured with noise
 SOURCE = "docs/limits.md"
 PALM = ("breadth", "width", "length")  # of the palm: its x, y and z
@@ -60,23 +60,52 @@ NUMBERS = (
 def range_warnings(details: Mapping[str, Any], observation: Observation) -> list[str]:
     """Say in one sentence each what of an observation lies outside of a network's range; nothing where all is well.
 
-    details: of a `Checkpoint`. A number is outside where it was not trained, or where the network's curve has fallen by
-    FALL; on the curve, numbers between two measured points are interpolated.
+    details: of a `Checkpoint`. A number is outside where it was not trained, or where the network's curve has fallen.
     """
     seen, trained, limits = _seen(observation), _trained(details), details.get("limits", {})
     found = []
     for number in NUMBERS:
-        value, curve = seen.get(number.name), limits.get("curves", {}).get(number.name)
+        value, known = seen.get(number.name), trained.get(number.name)
         if value is None:
             continue
-        known = trained.get(number.name)
-        rate = None if curve is None else _rate(value, curve)
-        if not _within(value, known) or (rate is not None and rate < limits["lifted"] - FALL):
+        curve = _Curve.of(limits, number.name)
+        if not _within(value, known) or (curve is not None and curve.fallen(value)):
             said = [number.words.format(number.text(value))]
             said += [] if known is None else [f"the network was trained from {number.text(*known)}"]
-            said += [] if curve is None else [_of_curve(number, value, curve, limits["lifted"])]
+            said += [] if curve is None else [curve.text(value, number)]
             found.append("; ".join(said))
     return found + _unusual_sizes(details, observation)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """How much a network lifts where one number alone is changed. Between measured values it is interpolated.
+
+    points: (value, share lifted, upper 95 % bound of the difference from the unchanged protocol), by growing values.
+    """
+
+    points: Float64[np.ndarray, "P 3"]
+    unchanged: float
+
+    @staticmethod
+    def of(limits: Mapping[str, Any], name: str) -> "_Curve | None":
+        """Take the curve of a number from `details.limits`; None where it was not measured."""
+        points = limits.get("curves", {}).get(name)
+        return None if points is None else _Curve(np.array(points, dtype=np.float64), float(limits["lifted"]))
+
+    def fallen(self, value: float) -> bool:
+        """Say whether the network lifts less by FALL here, and surely less."""
+        return self._at(value, 1) < self.unchanged - FALL and self._at(value, 2) < 0
+
+    def text(self, value: float, number: _Number) -> str:
+        """Say how much is lifted at a value, or at the last one that was tried, and how much in the protocol."""
+        nearest = float(np.clip(value, self.points[0, 0], self.points[-1, 0]))
+        where = "there" if nearest == value else f"at {number.text(nearest)}, the last value that was tried,"
+        there, before = (f"{100 * share:.0f} %" for share in (self._at(value, 1), self.unchanged))
+        return f"in simulation it lifts {there} {where} and {before} in the protocol single ({SOURCE})"
+
+    def _at(self, value: float, column: int) -> float:
+        return float(np.interp(value, self.points[:, 0], self.points[:, column]))
 
 
 def _seen(observation: Observation) -> dict[str, float]:
@@ -188,20 +217,6 @@ def _within(value: float, known: tuple[float, float] | None) -> bool:
         return True
     slack = SLACK * (known[1] - known[0])
     return known[0] - slack <= value <= known[1] + slack
-
-
-def _rate(value: float, curve: list[list[float]]) -> float:
-    """Interpolate a curve; beyond its ends it is taken to stay level."""
-    values, rates = np.array(curve, dtype=np.float64).T
-    return float(np.interp(value, values, rates))
-
-
-def _of_curve(number: _Number, value: float, curve: list[list[float]], unchanged: float) -> str:
-    """Say how much is lifted at a value, and how much where nothing is changed."""
-    nearest = float(np.clip(value, curve[0][0], curve[-1][0]))
-    where = "there" if nearest == value else f"at {number.text(nearest)}, the last value that was tried,"
-    there, before = (f"{100 * share:.0f} %" for share in (_rate(value, curve), unchanged))
-    return f"in simulation it lifts {there} {where} and {before} in the protocol single ({SOURCE})"
 
 
 def _unusual_sizes(details: Mapping[str, Any], observation: Observation) -> list[str]:
