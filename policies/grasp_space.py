@@ -57,9 +57,10 @@ class GraspSpace:
         return self.observation.gripper.span
 
     def table_height(self, xy: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B"]:
-        """Height of the table at places (x, y); −inf where no table is known, or seen edge-on.
+        """Height of the table at places (x, y), as high as it may be; −inf where no table is known, or seen edge-on.
 
-        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a).
+        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a). A table that was
+        fitted to an image may be higher by its doubt.
         """
         table = self.observation.table
         if table is None:
@@ -67,7 +68,9 @@ class GraspSpace:
         along_x, along_y, along_a = table.normal @ self.height_map.frame_from_map
         if along_a < 1e-3:
             return np.full(xy.shape[:-1], -np.inf)
-        return np.asarray((xy @ np.array([along_x, along_y]) - table.offset) / along_a, dtype=np.float64)
+        height = (xy @ np.array([along_x, along_y]) - table.offset) / along_a
+        points = self.height_map.points(np.concatenate([xy, height[..., None]], axis=-1))
+        return np.asarray(height + table.doubt(points) / along_a, dtype=np.float64)
 
     @cached_property
     def table_of_cells(self) -> Float64[np.ndarray, "h w"]:

@@ -49,7 +49,7 @@ class PrincipalAxisPolicy(Policy):
         self.config = config
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """See Policy; nothing here is random; the quality is 0, since the heuristic ranks nothing."""
+        """See Policy; nothing here is random; the grasp has no quality, since the heuristic predicts nothing."""
         start = perf_counter()
         space = GraspSpace.of(observation)
         points = _object_points(space)
@@ -59,7 +59,7 @@ class PrincipalAxisPolicy(Policy):
         center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
         height = _height(points, center, space, self.config)
         grasps = space.grasps(np.array([[*center, height]]), np.array([angle]), np.array([space.w]))
-        return GraspPlan(observation, grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
+        return GraspPlan(observation, grasps, np.full(1, np.nan), "", {"total": perf_counter() - start}, self.name)
 
 
 class CentralAntipodalPolicy(Policy):
@@ -73,9 +73,9 @@ class CentralAntipodalPolicy(Policy):
         self.config = config
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """See Policy. The quality falls from 1 at the centroid to 0 far from it; it predicts nothing."""
+        """See Policy. The nearest come first; they have no quality, since nearness predicts nothing."""
         plan = RankingPolicy(self.config, _nearness_to_centroid).plan(observation, rng)
-        return replace(plan, policy=self.name)
+        return replace(plan, policy=self.name, qualities=np.full(len(plan), np.nan))
 
 
 def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:

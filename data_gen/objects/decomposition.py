@@ -37,7 +37,7 @@ __all__ = ["DecompositionConfig", "NoPieces", "cache_folder", "coacd_command", "
 SAME_SHAPE = 1e-5  # Two shapes are the same if their vertices differ by less than about this share of the radius.
 CONVEX_SHARE = 0.999  # A mesh collides as its hull if it fills this share of the hull's volume.
 COACD_PROCESS = Path(__file__).with_name("coacd_process.py")
-FIRST_WORD, WORDS_APART = 5.0, 10.0  # seconds after which a decomposition says that it goes on, and between its words
+FIRST_WORD, WORDS_APART = 5.0, 20.0  # seconds after which a decomposition says that it goes on, and between its words
 STALLED = 30.0  # CoACD gets so many seconds by the clock for one of processor time; then it hangs
 # These signals end a process that broke down by itself; others come from outside (no memory left, the user).
 BREAKDOWNS = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS)

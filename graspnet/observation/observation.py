@@ -21,19 +21,31 @@ MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than th
 REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
 PLANE_SHARE = 0.1  # of the points that a table must hold at least: in a full bin the floor is hardly seen
 BELOW_PLANE = 0.2  # what a point below a plane costs it, in points on it: nothing lies below a table
+INDEPENDENT_PATCHES = 50  # of a table's image: what a camera gets wrong there, it gets wrong over a patch
 UPSIDE_DOWN = 0.5  # what a plane that faces the image's lower border keeps of its points: cameras are rarely overhead
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The points p of the camera frame with normal · p = offset; the normal points into the table (away from us)."""
+    """The points p of the camera frame with normal · p = offset; the normal points into the table (away from us).
+
+    covariance: of a fitted plane, (4, 4). The variance of its height at p is q · covariance · q for q = (p, 1), m².
+    """
 
     normal: Float64[np.ndarray, "3"]
     offset: float
+    covariance: Float64[np.ndarray, "4 4"] | None = None
 
     def height(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
         """Metres above the table (towards the camera)."""
         return self.offset - points_in_camera @ self.normal
+
+    def doubt(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
+        """By how many metres the table may be higher there: two deviations of the fit; 0 of a plane that is known."""
+        if self.covariance is None:
+            return np.zeros(points_in_camera.shape[:-1])
+        q = np.concatenate([points_in_camera, np.ones_like(points_in_camera[..., :1])], axis=-1)
+        return np.asarray(2 * np.sqrt(np.einsum("...i,ij,...j->...", q, self.covariance, q)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -217,10 +229,18 @@ def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:
 
 
 def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
+    """The plane nearest to the points, and how uncertain it is: the more, the further beside them.
+
+    The variance of its height is σ² / n (1 + d · S⁻¹ · d), where d leads from the points' centre along the plane and S
+    is their scatter along it. Depth cameras err alike over patches, so that n counts patches and not pixels.
+    """
     center = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(points - center, full_matrices=False)
+    _, deviations, axes = np.linalg.svd((points - center) / np.sqrt(len(points)), full_matrices=False)
     normal = axes[2] * (1.0 if axes[2, 2] > 0 else -1.0)
-    return Plane(normal, float(normal @ center))
+    along = axes[:2] / np.maximum(deviations[:2, None], 1e-6)
+    q = np.column_stack([np.vstack([along, np.zeros(3)]), [*(-along @ center), 1.0]])
+    covariance = deviations[2] ** 2 / min(len(points), INDEPENDENT_PATCHES) * q.T @ q
+    return Plane(normal, float(normal @ center), np.asarray(covariance, dtype=np.float64))
 
 
 def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H W"]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "NUMBER",
     "Section",
     "details_html",
     "figure_html",
@@ -37,7 +38,7 @@ nav { background: #f3f4f6; border-radius: 0.3rem; padding: 0.6rem 1rem; margin: 
 nav ul { display: inline; margin: 0; padding: 0; } nav li { display: inline-block; margin-right: 1rem; }
 a { color: #0b57b0; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #4b5159; font-size: 0.9rem; }
-figure.beside { display: inline-block; vertical-align: top; max-width: 20rem; margin: 0.5rem 1rem 0.5rem 0; }
+figure.beside { display: inline-block; vertical-align: top; max-width: 17rem; margin: 0.5rem 1rem 0.5rem 0; }
 div.table { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.3rem 1.2rem 0.3rem 0; text-align: left; vertical-align: top; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #999; }
@@ -45,7 +46,7 @@ td { border-top: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; } .number { text-align: right; }
 """
 LONG = 40  # A cell with more characters is broken into lines.
-NUMBER = re.compile(r"[+−-]?[\d.,]+ ?%?")
+NUMBER = re.compile(r"[+−-]?[\d.,]+(e-?\d+)? ?%?")  # a cell that is a number
 
 
 @dataclass(frozen=True)

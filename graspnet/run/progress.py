@@ -29,8 +29,14 @@ def track(items: Iterable[T], total: int, description: str, unit: str = "it", be
 
 
 @contextmanager
-def told_if_slow(text: str) -> Iterator[None]:
-    """Say on standard error what is being done, once, if the block takes longer than PATIENCE."""
+def told_if_slow(text: str, terminal_only: bool = False) -> Iterator[None]:
+    """Say on standard error what is being done, once, if the block takes longer than PATIENCE.
+
+    terminal_only: nothing is said in a log, where a wrong argument should be one line and nothing else.
+    """
+    if terminal_only and not sys.stderr.isatty():
+        yield
+        return
     timer = threading.Timer(PATIENCE, lambda: click.echo(text, err=True))
     timer.daemon = True  # nobody waits for it at the end of the program
     timer.start()

@@ -1,12 +1,10 @@
-"""`graspnet sample`: the sample that ships (docs/img/sample.py made it), as files of a user's own."""
+"""`graspnet sample`: the sample that ships, as files of a user's own."""
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
 
-from graspnet.errors import InputError
-from graspnet.run.storage import open_folder
+from graspnet.sample.files import write_sample
 
 __all__ = ["sample"]
 
@@ -23,11 +21,4 @@ def sample(output: Path) -> None:
 
     README.md in it says what is what. Files that are there with other contents are left alone: exit status 2.
     """
-    with as_file(files("graspnet.sample") / "bench") as bench:
-        shipped = {path.relative_to(bench).as_posix(): path.read_bytes() for path in bench.rglob("*") if path.is_file()}
-    folder = open_folder(output)
-    for name, data in folder.read(shipped).items():
-        if data != shipped[name]:
-            raise InputError(f"{output / name}: exists with other contents; choose another --output")
-    folder.write(shipped)
-    click.echo(f"{output}: {', '.join(sorted(shipped))}")
+    click.echo(f"{output}: {', '.join(write_sample(output))}")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -91,7 +91,10 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _check_output(output, resume)
     crop = architecture(config.network)().crop.at_pitch(dataset.header.pixel_pitch)
     training = load_examples(dataset, "train", crop, config.label)
-    validation = load_examples(dataset, "validation", crop, config.label)
+    if dataset.indices("validation"):
+        validation = load_examples(dataset, "validation", crop, config.label)
+    else:
+        training, validation = _every_fifth_held_out(training, dataset)
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
@@ -121,6 +124,21 @@ def _check_output(output: Path, resume: bool) -> None:
     if not resume and any(output.glob("state-*")):
         raise InputError(f"{output}: holds an interrupted training; --resume goes on, or choose another --output")
     output.mkdir(parents=True, exist_ok=True)
+
+
+def _every_fifth_held_out(
+    examples: list[ImageExamples], dataset: Dataset
+) -> tuple[list[ImageExamples], list[ImageExamples]]:
+    """Images to train on and to look at, where no object is left for validation; said aloud."""
+    if len(examples) < 2:
+        raise InputError(f"{dataset.folder}: it has one image and no validation objects; generate more of both")
+    held_out = examples[::5]
+    click.echo(
+        f"warning: the dataset has no validation objects; figures are of {len(held_out)} other images of the objects "
+        "that are trained on, and say nothing of new ones: generate more objects",
+        err=True,
+    )
+    return [example for k, example in enumerate(examples) if k % 5], held_out
 
 
 def _warn_of_base_rates(
@@ -250,7 +268,9 @@ def _finished(
     logits = predict(state.network, crops)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
-    evaluation = _evaluation(logits, temperature, validation, config.label)
+    evaluation = replace(
+        _evaluation(logits, temperature, validation, config.label), of_new_objects=bool(dataset.indices("validation"))
+    )
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,

@@ -34,8 +34,12 @@ def example_blocks(picks: Sequence[PickRecord], replay: Replay, first: str = "")
     return tuple(_example(replay(pick)) for pick in chosen if pick is not None)
 
 
-def film_blocks(picks: Sequence[PickRecord], replay: Replay, planner: str) -> tuple[str, ...]:
-    """Show picks of one planner in real time: a success, and one of each of its commonest failures."""
+def film_blocks(picks: Sequence[PickRecord], replay: Replay, planner: str = "") -> tuple[str, ...]:
+    """Show picks of one planner in real time: a success, and one of each of its commonest failures.
+
+    planner: that of the first pick, if none is named.
+    """
+    planner = planner or picks[0].planner
     moved = [pick for pick in picks if pick.planner == planner and pick.result.moved]
     common = [outcome for outcome, _ in Counter(pick.result.outcome for pick in moved).most_common()]
     common.sort(key=lambda outcome: outcome != "success")
@@ -46,7 +50,9 @@ def film_blocks(picks: Sequence[PickRecord], replay: Replay, planner: str) -> tu
         return (paragraph(f"No attempt of {planner} moved the hand."),)
     text = (
         f"Picks of {planner} as the simulator plays them, in real time: a success first, where there is one, then its "
-        "commonest failures. The hand comes from above, with one finger blue and the other green."
+        "commonest failures. The hand comes from above, with one finger blue and the other green. The texts say how "
+        "far the object was moved before both pads touched it, with what force the hand met something on its way, and "
+        "how high the object was lifted."
     )
     return (paragraph(text), *blocks)
 

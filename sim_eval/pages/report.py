@@ -100,11 +100,7 @@ def outcome_blocks(picks: Sequence[PickRecord]) -> tuple[str, ...]:
     meanings = [[name, MEANING[o]] for name, o in zip(names, occurred, strict=True)]
     caption = f"How the attempts of {', '.join(planners)} ended."
     counted = table_html(["attempts that ended as", *planners], rows)
-    strips = (
-        "One pick that ended in each of these ways, moment by moment from left to right. The texts say how far the "
-        "object was moved before both pads touched it, with what force the hand met something on its way, and how high "
-        "the object was lifted."
-    )
+    strips = "One pick that ended in each of these ways, moment by moment from left to right."
     meaning = table_html(["outcome", "what it means"], meanings)
     return figure_html(outcome_figure(picks), caption), counted, meaning, paragraph(strips)
 

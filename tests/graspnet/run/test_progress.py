@@ -52,6 +52,15 @@ def test_a_log_says_that_work_goes_on_while_one_thing_takes_long(monkeypatch, ca
     assert last.startswith("making: 1/1, ")
 
 
+def test_a_log_is_not_told_what_is_for_people_at_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    for terminal, told in ((True, "loading\n"), (False, "")):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal, raising=False)
+        with told_if_slow("loading", terminal_only=True):
+            time.sleep(0.2)
+        assert capsys.readouterr().err == told
+
+
 def test_a_wait_is_told_once_if_it_is_long_and_not_at_all_if_it_is_short(monkeypatch, capsys):
     with told_if_slow("thinking"):
         pass
