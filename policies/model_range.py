@@ -102,7 +102,8 @@ class _Curve:
         nearest = float(np.clip(value, self.points[0, 0], self.points[-1, 0]))
         where = "there" if nearest == value else f"at {number.text(nearest)}, the last value that was tried,"
         there, before = (f"{100 * share:.0f} %" for share in (self._at(value, 1), self.unchanged))
-        return f"in simulation it lifts {there} {where} and {before} in the protocol single ({SOURCE})"
+        chance = "" if self._at(value, 2) < 0 else ", a difference that may be chance"
+        return f"in simulation it lifts {there} {where} and {before} in the protocol single{chance} ({SOURCE})"
 
     def _at(self, value: float, column: int) -> float:
         return float(np.interp(value, self.points[:, 0], self.points[:, column]))

@@ -146,6 +146,15 @@ def test_beyond_the_last_value_that_was_tried_the_last_one_is_told_as_such(box_s
     )
 
 
+def test_where_a_curve_has_not_surely_fallen_the_warning_says_so(box_scene):
+    curve = _curve("tilt", (0.0, 0.8), (1.2, 0.74), sure=False)
+    (told,) = range_warnings(TRAINED | curve, box_scene(CUBE, tilt=0.8, known_pose=True))
+    assert told.endswith(
+        "from 0 to 30°; in simulation it lifts 76 % there and 80 % in the protocol single, a difference that may be "
+        "chance (docs/limits.md)"
+    )
+
+
 def test_where_no_object_is_seen_the_camera_and_the_hand_are_told_all_the_same(box_scene):
     observation = box_scene(masked=False, camera=Camera(200.0, 200.0, 319.5, 239.5, 640, 480))
     assert [text.split("; ")[0] for text in range_warnings(TRAINED, observation)] == [
