@@ -23,7 +23,7 @@ from graspnet.policies.grasp_space import stands_out
 __all__ = ["range_warnings"]
 
 FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol; less is nothing to warn of
-SLACK = 0.02  # a number may pass the end of a trained range by so much of the range's width: it is measured with noise
+SIZE_SLACK = 0.02  # a hand's size may pass a trained one by so much, in openings
 SOURCE = "docs/limits.md"
 PALM = ("breadth", "width", "length")  # of the palm: its x, y and z
 JUMP, JUMP_PER_SQUARE = 0.01, 0.004  # m + m per m²: between neighbouring pixels, where an object's outline ends
@@ -34,12 +34,16 @@ MOST_PARTS, MOST_POINTS = 16, 4000  # so many parts are measured, the largest on
 
 @dataclass(frozen=True)
 class _Number:
-    """A number of an observation in words. `{}` stands for its value: times `factor`, with so many digits, and unit."""
+    """A number of an observation in words. `{}` stands for its value: times `factor`, with so many digits, and unit.
+
+    slack: it may pass the ends of a trained range by so much, since it is measured with noise; in SI units.
+    """
 
     name: str
     words: str
     digits: int
     unit: str
+    slack: float
     factor: float = 1.0
 
     def text(self, *values: float) -> str:
@@ -48,12 +52,12 @@ class _Number:
 
 
 NUMBERS = (
-    _Number("distance", "the object is {} from the camera", 2, " m"),
-    _Number("tilt", "the camera looks {} off the table's normal", 0, "°", 180 / np.pi),
-    _Number("focal_length_px", "the camera's focal length is {}", 0, " px"),
-    _Number("opening", "the hand opens to {}", 0, " mm", 1000.0),
-    _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings"),
-    _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 100.0),
+    _Number("distance", "the object is {} from the camera", 2, " m", 0.02),
+    _Number("tilt", "the camera looks {} off the table's normal", 0, "°", np.pi / 180, 180 / np.pi),
+    _Number("focal_length_px", "the camera's focal length is {}", 0, " px", 10.0),
+    _Number("opening", "the hand opens to {}", 0, " mm", 0.001, 1000.0),
+    _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings", 0.02),
+    _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 0.0, 100.0),
 )
 
 
@@ -69,7 +73,7 @@ def range_warnings(details: Mapping[str, Any], observation: Observation) -> list
         if value is None:
             continue
         curve = _Curve.of(limits, number.name)
-        if not _within(value, known) or (curve is not None and curve.fallen(value)):
+        if not _within(value, known, number.slack) or (curve is not None and curve.fallen(value)):
             said = [number.words.format(number.text(value))]
             said += [] if known is None else [f"the network was trained from {number.text(*known)}"]
             said += [] if curve is None else [curve.text(value, number)]
@@ -213,11 +217,8 @@ def _trained(details: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {name: (float(ends[0]), float(ends[1])) for name, ends in found.items() if ends is not None}
 
 
-def _within(value: float, known: tuple[float, float] | None) -> bool:
-    if known is None:
-        return True
-    slack = SLACK * (known[1] - known[0])
-    return known[0] - slack <= value <= known[1] + slack
+def _within(value: float, known: tuple[float, float] | None, slack: float) -> bool:
+    return known is None or known[0] - slack <= value <= known[1] + slack
 
 
 def _unusual_sizes(details: Mapping[str, Any], observation: Observation) -> list[str]:
@@ -227,10 +228,10 @@ def _unusual_sizes(details: Mapping[str, Any], observation: Observation) -> list
         return []
     sizes = [(name, getattr(jaw, name), ends) for name, ends in trained.items() if name != "palm"]
     palm = zip(PALM, jaw.palm, *trained["palm"], strict=True)
-    sizes += [(f"palm's {name}", size, (low, high)) for name, size, low, high in palm]
+    sizes += [(f"palm {name}", size, (low, high)) for name, size, low, high in palm]
     return [
         f"the hand's {name} is {size / jaw.span:.2f} of its opening; the network was trained from {low:.2f} to "
         f"{high:.2f}"
         for name, size, (low, high) in sizes
-        if not _within(size / jaw.span, (low, high))
+        if not _within(size / jaw.span, (low, high), SIZE_SLACK)
     ]

@@ -110,12 +110,14 @@ def table(
     """Make a row for each planner at each point: its lifts, and the difference from `single` on the same trials.
 
     Rates carry Wilson's 95 % bounds, differences Newcombe's; both are shares, not per cent. A trial counts where it
-    could start both here and in the base.
+    could start both here and in the base; a point without such a trial has no row.
     """
     rows = []
     for point in found_points:
         started = {k: record for k, record in records[point.name].items() if not record.problem}
         common = sorted(started.keys() & {k for k, record in records[BASE].items() if not record.problem})
+        if not common:
+            continue
         here, before = (lifted([of[k] for k in common]) for of in (started, records[BASE]))
         for planner in here:
             here_lifted, before_lifted = here[planner] > 0, before[planner] > 0

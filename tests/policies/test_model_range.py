@@ -66,6 +66,12 @@ def test_the_tilt_is_known_from_the_pose_or_from_the_table_in_the_image(box_scen
     ]
 
 
+def test_of_a_camera_that_never_moved_in_training_a_millimetre_and_a_tenth_of_a_degree_are_not_told(box_scene):
+    fixed = {"camera": {"distance": [0.67, 0.67], "tilt": [0.0, 0.0], "focal_length_px": [525.0, 525.0]}}
+    assert range_warnings(fixed, box_scene(CUBE, height=0.701, noise=0.001)) == []
+    assert len(range_warnings(fixed, box_scene(CUBE, height=0.75, tilt=0.1))) == 2
+
+
 @pytest.mark.parametrize(("opening", "told"), [(0.02, "20 mm"), (0.3, "300 mm")])
 def test_a_hand_smaller_or_larger_than_those_in_training_is_told(box_scene, opening, told):
     yumi = load_parallel_jaw("yumi")
@@ -85,7 +91,7 @@ def test_unusual_proportions_of_a_hand_are_told_one_by_one(box_scene):
     hand = replace(load_parallel_jaw("yumi"), finger_length=0.1, palm=(0.04, 0.15, 0.06))  # 2 and 3 openings of 50 mm
     assert range_warnings(TRAINED, box_scene(CUBE, gripper=hand)) == [
         "the hand's finger_length is 2.00 of its opening; the network was trained from 0.50 to 1.30",
-        "the hand's palm's width is 3.00 of its opening; the network was trained from 1.20 to 2.60",
+        "the hand's palm width is 3.00 of its opening; the network was trained from 1.20 to 2.60",
     ]
 
 
