@@ -8,22 +8,24 @@ from typing import Any
 
 import click
 import numpy as np
-import yaml
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
+from graspnet.inputs.camera_pose import read_camera_pose
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation import Observation, read_depth, read_mask
+from graspnet.observation import Observation
 from graspnet.plan import GraspPlan
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality
 from graspnet.run.record import write_json
 
-__all__ = ["plan", "read_camera_pose"]
+__all__ = ["plan"]
 
 
 @click.command()
@@ -129,31 +131,6 @@ def _read_observation(
         return Observation(depth, **parts)
     except InputError as error:
         raise InputError(f"{depth_file}: {error}") from None
-
-
-def read_camera_pose(path: Path) -> Float64[np.ndarray, "4 4"]:
-    """world_from_camera from JSON or YAML (a 4x4, bare or under that key) or from autolab's `.tf`.
-
-    A `.tf` has five lines: the frame, the frame that it is given in, the translation, and three rows of the rotation.
-    InputError: unreadable, or not 4x4 numbers.
-    """
-    try:
-        text = path.read_text()
-        if path.suffix == ".tf":
-            numbers = np.array([[float(entry) for entry in line.split()] for line in text.splitlines()[2:6]])
-            return np.vstack([np.column_stack([numbers[1:], numbers[0]]), [0.0, 0.0, 0.0, 1.0]])
-        data = yaml.safe_load(text)  # JSON is YAML
-        matrix = np.array(data["world_from_camera"] if isinstance(data, dict) else data, dtype=np.float64)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError, KeyError, IndexError, yaml.YAMLError):
-        raise InputError(f"{path}: no camera pose; {_POSE_FORMATS}") from None
-    if matrix.shape != (4, 4):
-        raise InputError(f"{path}: the camera pose has shape {matrix.shape}; {_POSE_FORMATS}")
-    return matrix
-
-
-_POSE_FORMATS = "expected world_from_camera as a 4x4 in JSON or YAML, or an autolab .tf file"
 
 
 def _check_writable(paths: list[Path]) -> None:

@@ -15,10 +15,10 @@ from PIL import Image
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.grippers.gripper import load_gripper
+from graspnet.inputs.camera_pose import read_camera_pose
+from graspnet.inputs.mask_image import read_mask
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.observation import read_mask
-from graspnet.policies.cli import read_camera_pose
 from graspnet.transforms import is_rigid
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
