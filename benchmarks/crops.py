@@ -19,7 +19,7 @@ from graspnet.crops.crops import GraspCrops, grasp_crops
 from graspnet.crops.metric import MetricCropConfig, metric_crops
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.transforms import frame_from_axes, rigid
 
 CAMERA, HAND = load_camera("primesense"), load_parallel_jaw("yumi")

@@ -18,7 +18,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.quality import NETWORK_BATCH, NetworkQuality

@@ -17,7 +17,7 @@ from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.transforms import frame_from_axes, invert, rigid, rotation_about
 
 solid = solid_from_mesh(trimesh.creation.box((0.08, 0.03, 0.04)), "box")

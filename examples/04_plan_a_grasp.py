@@ -1,28 +1,24 @@
 """From a depth image to a grasp: an observation, a quality and a policy are all that it takes.
 
 A quality is any function that scores grasps. Here it is written by hand: hold the object near its middle, across a
-narrow part. A trained network is another one, `NetworkQuality(load_checkpoint("parallel_jaw"))`; the policy cannot tell
+narrow part. A trained network is another one; leave `model` out, and the one that ships is used. The policy cannot tell
 them apart. Writes 04_plan_a_grasp.png.
 """
 
 import numpy as np
 
-from graspnet.camera import load_camera
+import graspnet as gn
 from graspnet.data_gen.objects.procedural import make_solid
 from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
-from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
-from graspnet.policies.registry import make_policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.sensors import load_sensor
 from graspnet.transforms import rigid
 
 rng = np.random.default_rng(2)
-camera, gripper = load_camera("primesense"), load_gripper("yumi")
+camera, gripper = gn.load_camera("primesense"), gn.load_gripper("yumi")
 
 # what the camera sees: an object on a table, 0.6 m below, through a structured-light sensor
 solid = make_solid("hammer", rng)
@@ -31,12 +27,11 @@ world_from_camera = rigid(np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.6]))
 with RaycastRenderer() as renderer:
     seen = renderer.render(Scene((solid,), world_from_object), camera, world_from_camera)
 depth = load_sensor("structured_light")(seen.depth, camera, rng)
-observation = Observation(
-    depth, camera, gripper
-)  # no mask, no pose: the table is fitted, what rises from it is an object
+# no mask, no pose: the table is fitted, and what rises from it is an object
+observation = gn.Observation(depth, camera, gripper)
 
 
-def near_the_middle_and_narrow(observation: Observation, grasps_in_camera: Grasps) -> np.ndarray:
+def near_the_middle_and_narrow(observation: gn.Observation, grasps_in_camera: gn.Grasps) -> np.ndarray:
     """1 for a grasp at the object's middle that closes on nothing wide; falls with both."""
     points = observation.points[observation.object_mask]
     distance = np.linalg.norm(grasps_in_camera.origin - np.median(points, axis=0), axis=1)
@@ -47,8 +42,8 @@ def near_the_middle_and_narrow(observation: Observation, grasps_in_camera: Grasp
 
 
 candidates = sample_antipodal(observation, 15, AntipodalSamplerConfig(), rng)
-plan = make_policy("cross_entropy", quality=near_the_middle_and_narrow).plan(observation, rng)
-print(f"{len(plan)} grasps, the best {plan.qualities[0]:.2f}, in {1000 * plan.seconds['total']:.0f} ms")
+plan = gn.plan(depth, camera, gripper, model=near_the_middle_and_narrow)
+print(plan.summary)
 
 figure, axes = new_figure(1, 2, width=5.0)
 draw_depth(

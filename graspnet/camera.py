@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64
+from numpy.typing import ArrayLike
 
 from graspnet.config import parse_config, preset_path, read_mapping
 from graspnet.errors import InputError
@@ -16,7 +17,15 @@ __all__ = ["Camera", "load_camera", "save_camera"]
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics in pixels. u = fx x / z + cx, v = fy y / z + cy (Hartley & Zisserman, eq. 6.9, no skew)."""
+    """Intrinsics in pixels. u = fx x / z + cx, v = fy y / z + cy (Hartley & Zisserman, eq. 6.9, no skew).
+
+    >>> import numpy as np, graspnet as gn
+    >>> camera = gn.Camera(fx=525.0, fy=525.0, cx=319.5, cy=239.5, width=640, height=480)
+    >>> camera.project(np.array([0.0, 0.0, 0.7])).tolist()  # a point on the optical axis, 0.7 m away
+    [319.5, 239.5]
+    >>> camera == gn.Camera.from_matrix([[525, 0, 319.5], [0, 525, 239.5], [0, 0, 1]], width=640, height=480)
+    True
+    """
 
     fx: float
     fy: float
@@ -32,6 +41,33 @@ class Camera:
         for name in ("fx", "fy", "width", "height"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be positive (pixels)")
+
+    @staticmethod
+    def from_matrix(matrix: ArrayLike, width: int, height: int) -> "Camera":
+        """The camera of a 3x3 matrix K, or of a rectified camera's 3x4 projection P = [K | 0], in pixels.
+
+        InputError: another shape, a skew, a last row that is not (0, 0, 1), or a fourth column that is not 0 (as the
+        right camera of a stereo pair has: its poses are those of the left one).
+        """
+        entries = np.asarray(matrix, dtype=np.float64)
+        if entries.shape not in ((3, 3), (3, 4)):
+            raise InputError(f"the camera matrix has shape {entries.shape}; expected K, 3x3, or P, 3x4")
+        if entries[0, 1] or entries[1, 0] or not np.array_equal(entries[2, :3], [0, 0, 1]) or entries[:, 3:].any():
+            raise InputError(f"the camera matrix is {entries.tolist()}; expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
+        fx, cx, fy, cy = entries[0, 0], entries[0, 2], entries[1, 1], entries[1, 2]
+        return Camera(float(fx), float(fy), float(cx), float(cy), width, height)
+
+    @staticmethod
+    def from_fov(horizontal: float, width: int, height: int) -> "Camera":
+        """An ideal camera with square pixels, by its horizontal field of view in radians.
+
+        The field of view is that of the whole image, from the outer edge of the first pixel to that of the last one.
+        InputError: a field of view outside of (0, π).
+        """
+        if not 0 < horizontal < np.pi:
+            raise InputError(f"the field of view is {horizontal}; it must lie in (0, π) (radians)")
+        focal_length = width / 2 / float(np.tan(horizontal / 2))
+        return Camera(focal_length, focal_length, (width - 1) / 2, (height - 1) / 2, width, height)
 
     def project(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B 2"]:
         """Pixel coordinates (u, v) of points with z > 0."""
@@ -72,6 +108,10 @@ def load_camera(source: str | Path) -> Camera:
     """A camera from a preset's name or a file: our YAML or JSON, or a format of others (docs/formats.md).
 
     Lens distortion is not modelled. Of a ROS camera_info, `P` counts, the intrinsics of the rectified images.
+
+    >>> import graspnet as gn
+    >>> gn.load_camera("realsense_d435").size_text
+    '640x480'
     """
     path = preset_path("cameras", source)
     data = read_mapping(path, "keys fx, fy, cx, cy, width, height")

@@ -7,7 +7,15 @@ __all__ = ["InputError", "unknown_name"]
 
 
 class InputError(ValueError):
-    """Bad input or usage. Its message is one line that names the file, the field and the remedy; exit status 2."""
+    """Bad input or usage. Its message is one line that names the file, the field and the remedy; exit status 2.
+
+    >>> import graspnet as gn
+    >>> try:
+    ...     gn.load_camera("primesens")
+    ... except gn.InputError as error:
+    ...     print(error)
+    unknown cameras preset 'primesens'; did you mean 'primesense'? Valid: phoxi, primesense, realsense_d435
+    """
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str], where: str = "") -> InputError:

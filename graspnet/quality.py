@@ -5,12 +5,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64
 
-from graspnet.crops.crops import GraspCrops, grasp_crops
+from graspnet.crops.crops import GraspCrops
+from graspnet.crops.of_observation import crop
 from graspnet.grasps.grasps import Grasps
-from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.network import predict
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.run.threads import ThreadTrial
 
 __all__ = ["NETWORK_BATCH", "NetworkQuality", "Quality"]
@@ -22,7 +22,14 @@ NETWORK_BATCH = 32
 
 @runtime_checkable  # beartype checks it under pytest
 class Quality(Protocol):
-    """Scores grasps: the probability, in [0, 1], that each one holds. A network's, or any function of this form."""
+    """Scores grasps: the probability, in [0, 1], that each one holds. A network's, or any function of this form.
+
+    >>> import numpy as np, graspnet as gn
+    >>> def near_the_camera(observation, grasps_in_camera):
+    ...     return np.exp(-grasps_in_camera.origin[:, 2])
+    >>> isinstance(near_the_camera, gn.Quality)
+    True
+    """
 
     def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """One quality for each grasp; never negative, never NaN."""
@@ -51,14 +58,13 @@ class NetworkQuality:
         qualities = np.zeros(len(grasps_in_camera))
         for start in range(0, len(qualities), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            poses = grasps_in_camera.poses[rows]
-            with self._trial.piece(whole=len(poses) == self.batch_size):
-                qualities[rows] = self._qualities(observation, poses)
+            batch = grasps_in_camera[rows]
+            with self._trial.piece(whole=len(batch) == self.batch_size):
+                qualities[rows] = self._qualities(observation, batch)
         return qualities
 
-    def _qualities(self, observation: Observation, poses: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, "N"]:
-        sizes = np.broadcast_to(ParallelJaw.of(observation.gripper).sizes(), (len(poses), 8))
-        crops = grasp_crops(observation, poses, sizes, self.checkpoint.crop)
+    def _qualities(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        crops = crop(observation, grasps_in_camera, self.checkpoint.crop)
         parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
         logits = predict(self.checkpoint.network, (GraspCrops(*part) for part in parts))
         return self.checkpoint.quality(logits).double().cpu().numpy()

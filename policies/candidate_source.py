@@ -13,7 +13,7 @@ from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, search
 from graspnet.quality import NetworkQuality

@@ -2,27 +2,26 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import click
 import numpy as np
-from jaxtyping import Bool
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
-from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
-from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
-from graspnet.policies.registry import make_policy, policy_class
-from graspnet.quality import NetworkQuality
+from graspnet.observation.observation import Observation
+from graspnet.plausibility.sources import Sources
+from graspnet.policies.planning import load_policy, plan_observation
 from graspnet.run.record import write_json
 
 __all__ = ["plan"]
@@ -94,19 +93,20 @@ def plan(
     _check_writable([Path(output)] if output != "-" else [])
     _check_writable([image_file] if image_file else [])
     observation = _read_observation(depth_file, depth_scale, camera, segmask, camera_pose, gripper)
-    needs_quality = policy_class(policy_name).needs_quality
-    quality = NetworkQuality(load_checkpoint(model), threads=None) if needs_quality else None
-    policy = make_policy(policy_name, config, overrides, quality)
+    policy = load_policy(policy_name, model, config, overrides)
     loaded = perf_counter() - start
 
-    grasp_plan = policy.plan(observation, np.random.default_rng(seed))
-    data = grasp_plan.to_json(observation, model if needs_quality else "", seed)
-    data["seconds"] = {"load": round(loaded, 6)} | data["seconds"] | {"total": round(perf_counter() - start, 6)}
-    _write(data, output)
+    sources = Sources(str(depth_file), camera, gripper, str(segmask), str(camera_pose))
+    planned = plan_observation(observation, policy, seed=seed, sources=sources)
+    seconds = {"load": loaded} | planned.seconds | {"total": perf_counter() - start}
+    planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
+    _write(planned.to_json(), output)
     if image_file is not None:
-        _draw(grasp_plan, observation, image_file)
-    click.echo(_summary(grasp_plan), err=True)
-    if not len(grasp_plan):
+        planned.draw(image_file)
+    for warning in planned.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(planned.summary, err=True)
+    if not len(planned):
         sys.exit(NOTHING_FOUND)
 
 
@@ -118,19 +118,26 @@ def _read_observation(
     camera_pose: Path | None,
     gripper: str,
 ) -> Observation:
+    """What the files hold; each is blamed for what it says."""
     if depth_scale is not None and not 0 < depth_scale < np.inf:
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
     depth = read_depth(depth_file, depth_scale)
-    parts: dict[str, Any] = {
-        "camera": load_camera(camera),
-        "gripper": load_gripper(gripper),
-        "segmask": None if segmask is None else read_mask(segmask),
-        "world_from_camera": None if camera_pose is None else read_camera_pose(camera_pose),
-    }
+    camera_of_image, hand = load_camera(camera), load_gripper(gripper)
+    mask = None if segmask is None else read_mask(segmask)
+    pose = None if camera_pose is None else read_camera_pose(camera_pose)
+    with _blaming(depth_file):
+        observation = Observation(depth, camera_of_image, hand)
+    with _blaming(segmask):
+        observation = replace(observation, segmask=mask)
+    return replace(observation, world_from_camera=pose)
+
+
+@contextmanager
+def _blaming(path: Path | None) -> Iterator[None]:
     try:
-        return Observation(depth, **parts)
+        yield
     except InputError as error:
-        raise InputError(f"{depth_file}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def _check_writable(paths: list[Path]) -> None:
@@ -146,36 +153,3 @@ def _write(data: dict[str, Any], output: str) -> None:
         click.echo(json.dumps(data, indent=1))
     else:
         write_json(Path(output), data)
-
-
-def _summary(grasp_plan: GraspPlan) -> str:
-    if not len(grasp_plan):
-        return f"no grasp: {grasp_plan.reason}"
-    seconds = grasp_plan.seconds["total"]
-    return f"{len(grasp_plan)} grasps in {seconds:.2f} s; the best has quality {grasp_plan.qualities[0]:.3f}"
-
-
-def _draw(grasp_plan: GraspPlan, observation: Observation, path: Path) -> None:
-    """The whole image with the best grasp, and the objects from near with the best five, coloured by quality."""
-    figure, axes = new_figure(1, 2, width=6.0)
-    left, right, top, bottom = _around(observation.object_mask, margin=40)
-    seen = observation.depth[int(max(top, 0)) : int(bottom) + 1, int(max(left, 0)) : int(right) + 1]
-    near, far = np.nanpercentile(seen, [1, 99]) if np.isfinite(seen).any() else (0.0, 1.0)
-    best = grasp_plan.grasps_in_camera
-    for axis, count, title in ((axes[0, 0], 1, _summary(grasp_plan)), (axes[0, 1], 5, "the best five, by quality")):
-        draw_depth(axis, observation.depth, limits=(float(near), float(far)), title=title)
-        shown = best[np.arange(min(count, len(best)))[::-1]]  # the best is drawn last, on top
-        colors = quality_colors(grasp_plan.qualities[:count][::-1])
-        draw_grasps(axis, shown, observation.camera, observation.gripper, colors)
-    axes[0, 1].set_xlim(left, right)
-    axes[0, 1].set_ylim(bottom, top)
-    save_png(figure, path)
-
-
-def _around(mask: Bool[np.ndarray, "H W"], margin: int) -> tuple[float, float, float, float]:
-    """left, right, top, bottom of the mask with a margin; of the image where it is empty."""
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return -0.5, mask.shape[1] - 0.5, -0.5, mask.shape[0] - 0.5
-    left, right = columns.min() - margin, columns.max() + margin
-    return float(left), float(right), float(rows.min() - margin), float(rows.max() + margin)

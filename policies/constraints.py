@@ -16,7 +16,7 @@ from scipy.ndimage import binary_dilation
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 

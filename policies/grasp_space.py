@@ -14,8 +14,8 @@ from jaxtyping import Float64
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.heightmap import HeightMap
-from graspnet.observation import Observation
+from graspnet.observation.height_map import HeightMap
+from graspnet.observation.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid, unit
 
 __all__ = ["GraspSpace"]
@@ -26,7 +26,7 @@ class GraspSpace:
     """An observation, an approach of its camera's frame, and the height map along it.
 
     Coordinates are (x, y, height) of the map, metres. The map's own axis is the approach to a millionth
-    (`graspnet.heightmap.shared_approaches`); grasps have the approach itself.
+    (`graspnet.observation.height_map.shared_approaches`); grasps have the approach itself.
     """
 
     observation: Observation

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankingConfig, RankingPolicy
@@ -59,7 +59,7 @@ class PrincipalAxisPolicy(Policy):
         center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
         height = _height(points, center, space, self.config)
         grasps = space.grasps(np.array([[*center, height]]), np.array([angle]), np.array([space.w]))
-        return GraspPlan(grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
+        return GraspPlan(observation, grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
 
 
 class CentralAntipodalPolicy(Policy):

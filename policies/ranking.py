@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.policy import Policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
@@ -81,7 +81,7 @@ class RankingPolicy(Policy):
             return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
         ranked = RankedGrasps.none().merged(candidates, self.quality(observation, candidates)).top(self.config.grasps)
         seconds = _seconds(start, sampled, perf_counter())
-        return GraspPlan(ranked.grasps_in_camera, ranked.qualities, "", seconds, self.name)
+        return GraspPlan(observation, ranked.grasps_in_camera, ranked.qualities, "", seconds, self.name)
 
 
 class RandomAntipodalPolicy(Policy):
@@ -102,7 +102,7 @@ class RandomAntipodalPolicy(Policy):
         seconds = _seconds(start, perf_counter(), perf_counter())
         if not len(candidates):
             return GraspPlan.nothing(self.name, observation, seconds, refused)
-        return GraspPlan(candidates, np.zeros(len(candidates)), "", seconds, self.name)
+        return GraspPlan(observation, candidates, np.zeros(len(candidates)), "", seconds, self.name)
 
 
 def _candidates(

@@ -25,7 +25,7 @@ from graspnet.data_gen.physics.film import object_picture
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.run.engines import Engine
 from graspnet.run.progress import track

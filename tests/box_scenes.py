@@ -7,7 +7,7 @@ import pytest
 
 from graspnet.camera import Camera
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.transforms import rigid
 
 CAMERA = Camera(525.0, 525.0, 319.5, 239.5, 640, 480)

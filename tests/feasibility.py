@@ -3,8 +3,8 @@
 import numpy as np
 
 from graspnet.grasps.grasps import Grasps
-from graspnet.heightmap import shared_approaches
-from graspnet.observation import Observation
+from graspnet.observation.height_map import shared_approaches
+from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, Constraints
 from graspnet.policies.grasp_space import GraspSpace
 

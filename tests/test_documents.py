@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 
+import graspnet as gn
 from tests.places import ROOT
 
 PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
@@ -120,7 +121,7 @@ def test_every_module_class_and_function_that_is_named_exists(path):
 
 def is_dotted(span: str) -> bool:
     """`package.module.function`; the groups of entry points have names of that form, too."""
-    return re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", span) is not None and span not in GROUPS
+    return re.fullmatch(r"graspnet(?:\.\w+)+", span) is not None and span not in GROUPS
 
 
 def resolves(name: str) -> bool:
@@ -154,6 +155,13 @@ def test_every_program_that_is_run_as_a_module_exists(path):
     assert not [name for name in re.findall(r"python -m ([\w.]+)", path.read_text()) if find_spec(name) is None]
 
 
+def test_the_page_on_python_names_all_that_the_front_door_offers():
+    page = (ROOT / "docs" / "python.md").read_text()
+    rows = page.partition("## All names")[2]
+    named = re.findall(r"`gn\.(\w+)`", "".join(row.split("|")[1] for row in rows.splitlines() if row.startswith("| `")))
+    assert sorted(named) == sorted(gn.__all__)
+
+
 # Commands
 
 
@@ -185,11 +193,13 @@ def test_every_command_that_is_shown_exists_with_its_options(words):
     assert {word for word in rest if word.startswith("--")} <= options | {"--help"}
 
 
-def test_the_readmes_python_plans_a_grasp(box_scene, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_the_python_of_the_documents_plans_a_grasp(document, box_scene, tmp_path, monkeypatch, capsys):
+    """Blocks of one document run in its order, as a reader would type them."""
     np.save(tmp_path / "depth.npy", box_scene(((0.10, 0.03, 0.05), (0.0, 0.0), 0.4), noise=0.001).depth)
     monkeypatch.chdir(tmp_path)
-    (program,) = code_blocks(ROOT / "README.md", "python")
     found: dict[str, object] = {}
-    exec(program, found)
+    for program in code_blocks(ROOT / document, "python"):
+        exec(program, found)
     assert len(found["plan"]) > 0  # type: ignore[arg-type]
     assert "[[" in capsys.readouterr().out  # the pose of the best

@@ -21,7 +21,7 @@ from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 
 __all__ = [
     "SOURCES",

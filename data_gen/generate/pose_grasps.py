@@ -17,7 +17,7 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.data_gen.scenes.views import View
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.transforms import invert
 
 __all__ = ["ObjectInView", "label_fresh_grasps"]

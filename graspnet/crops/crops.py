@@ -16,7 +16,7 @@ from graspnet.camera import Camera
 from graspnet.crops.metric import MetricCropConfig, metric_crops
 from graspnet.crops.pixel import PixelCropConfig, pixel_crops
 from graspnet.errors import InputError
-from graspnet.heightmap import HeightMap, shared_approaches
+from graspnet.observation.height_map import HeightMap, shared_approaches
 
 __all__ = ["CropConfig", "CropSource", "GraspCrops", "grasp_crops"]
 

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from graspnet.crops.pose_layout import COUNT, pose_numbers
 from graspnet.errors import InputError
-from graspnet.heightmap import NOTHING, HeightMap
+from graspnet.observation.height_map import NOTHING, HeightMap
 from graspnet.ops.affine import affine_grid
 
 __all__ = ["MetricCropConfig", "metric_crops"]

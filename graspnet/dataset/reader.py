@@ -27,14 +27,27 @@ __all__ = ["Dataset"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset to read. Objects, not grasps, are split: no object of `validation` was seen in `train`."""
+    """A dataset to read. Objects, not grasps, are split: no object of `validation` was seen in `train`.
+
+    >>> import graspnet as gn
+    >>> dataset = gn.open_dataset("my_dataset")  # a folder that `graspnet generate` made
+    >>> shard = next(dataset.shards("train"))
+    >>> shard.images.depth.ndim  # (image, row, column), metres
+    3
+    """
 
     folder: Folder
     header: DatasetHeader
 
     @staticmethod
     def open(url: str | Path) -> "Dataset":
-        """Open a complete dataset, a folder or a URL. InputError: none, an unfinished one, one of another version."""
+        """Open a complete dataset, a folder or a URL. InputError: none, an unfinished one, one of another version.
+
+        >>> import graspnet as gn
+        >>> dataset = gn.open_dataset("my_dataset")
+        >>> sorted(dataset.header.splits)
+        ['train', 'validation']
+        """
         folder = open_folder(url)
         header = read_header(folder)
         if header is None:

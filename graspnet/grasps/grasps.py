@@ -25,6 +25,13 @@ class Grasps:
 
     poses: frame_from_grasp, (N, 4, 4), metres. columns: by name, (N,), what the gripper's kind says that its grasps
     have besides (`Gripper.columns`).
+
+    >>> import numpy as np, graspnet as gn
+    >>> pose = np.eye(4)
+    >>> pose[2, 3] = 0.6  # straight ahead of the camera, 0.6 m away, approaching along its axis
+    >>> grasps_in_camera = gn.Grasps.of_jaws(pose[None], np.array([0.05]))
+    >>> len(grasps_in_camera), grasps_in_camera.approach.tolist()
+    (1, [[0.0, 0.0, 1.0]])
     """
 
     poses: Float64[np.ndarray, "N 4 4"]

@@ -100,7 +100,13 @@ class Gripper(ABC):
 
 
 def load_gripper(source: str | Path) -> Gripper:
-    """A gripper of any kind from a preset's name (`yumi`, `panda` …) or a YAML or JSON file (docs/formats.md)."""
+    """A gripper of any kind from a preset's name (`yumi`, `panda` …) or a YAML or JSON file (docs/formats.md).
+
+    >>> import graspnet as gn
+    >>> hand = gn.load_gripper("panda")
+    >>> hand.kind, hand.max_width
+    ('parallel_jaw', 0.08)
+    """
     path = preset_path("grippers", source)
     data = read_mapping(path, "keys such as kind, max_width, finger_length")
     return parse_gripper({"name": path.stem} | data, str(path))

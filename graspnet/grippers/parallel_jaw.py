@@ -29,6 +29,14 @@ class ParallelJaw(Gripper):
     """Sizes in metres. The pads' centre is z = 0 of the grasp frame, the fingertips z = +pad_to_tip.
 
     Contacts of a grasp: where the pads touch, the jaw at −y first.
+
+    >>> import graspnet as gn
+    >>> hand = gn.ParallelJaw(
+    ...     max_width=0.085, finger_length=0.05, finger_thickness=0.012, finger_breadth=0.022, pad_to_tip=0.012,
+    ...     palm=(0.06, 0.12, 0.08),
+    ... )
+    >>> hand.span, hand.force
+    (0.085, 20.0)
     """
 
     kind: ClassVar[str] = "parallel_jaw"

@@ -82,6 +82,10 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     """The checkpoint in a folder, or the one that ships under a bare name (`parallel_jaw`); on the CPU, in eval mode.
 
     InputError: nothing there; a file that is truncated, changed, of another version or another network.
+
+    >>> import graspnet as gn
+    >>> gn.load_model("parallel_jaw").metric
+    'robust_pad_closure'
     """
     folder = _folder_of(source)
     record = _read_record(folder / RECORD)

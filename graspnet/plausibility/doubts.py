@@ -5,7 +5,7 @@ something that rises above the table, and the camera's pose must have its table 
 gets a wrong one of them plans with a high quality beside the object.
 """
 
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.plausibility.mask_check import mask_doubts
 from graspnet.plausibility.pose_check import pose_doubts
 from graspnet.plausibility.size_check import size_doubts
@@ -21,9 +21,7 @@ def doubts(observation: Observation, sources: Sources) -> list[str]:
     Intrinsics come first, since wrong ones make everything else look wrong.
     InputError: what cannot be, or what a common mistake explains, with the remedy.
     """
-    return [
-        *view_doubts(observation.camera, sources.camera),
-        *pose_doubts(observation, sources),
-        *mask_doubts(observation, sources.segmask),
-        *size_doubts(observation, sources),
-    ]
+    of_view = list(view_doubts(observation.camera, sources.camera))
+    of_objects = [*pose_doubts(observation, sources), *mask_doubts(observation, sources.segmask)]
+    of_sizes = [] if of_objects else size_doubts(observation, sources)  # what is no object has no size
+    return [*of_view, *of_objects, *of_sizes]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from graspnet.errors import InputError
-from graspnet.observation import MASK_HEIGHT, Observation, fit_plane
+from graspnet.observation.observation import MASK_HEIGHT, Observation, fit_plane
 
 __all__ = ["mask_doubts"]
 
@@ -23,8 +23,9 @@ def mask_doubts(observation: Observation, name: str) -> Iterator[str]:
     if mask is None:
         return
     measured = np.isfinite(observation.depth)
-    table = fit_plane(observation.points[measured])  # of the whole image: beside an inverted mask are only objects
-    if table is not None and _border(mask).mean() > 0.5:
+    of_whole_image = _border(mask).mean() > 0.5  # beside an inverted mask are only objects, and no table
+    table = fit_plane(observation.points[measured]) if of_whole_image else None
+    if table is not None:
         raised = measured & (table.height(np.nan_to_num(observation.points)) > MASK_HEIGHT)
         inside, outside = int((raised & mask).sum()), int((raised & ~mask).sum())
         beside = int((measured & ~mask).sum())

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
-from graspnet.observation import Observation, Plane
+from graspnet.observation.observation import Observation, Plane
 from graspnet.plausibility.sources import Sources
 from graspnet.transforms import invert
 
@@ -50,7 +50,7 @@ def pose_doubts(observation: Observation, sources: Sources) -> Iterator[str]:
         _refuse_common_mistake(pose, fitted, seen, text)
         _refuse_other_unit(pose, fitted, text, sources)
         _refuse_nowhere(pose, text)
-        yield f"{text}. Grasps in the world, and the table that they keep away from, are as wrong as the pose is"
+        yield f"{text}. Where objects lie must be z = 0; else grasps are wrong in the world, too low or too high"
         return
     position = ", ".join(f"{number:.4g}" for number in pose[:3, 3])
     text = f"{sources.camera_pose}: the camera would stand at ({position}) m in the world"
@@ -68,7 +68,7 @@ def _seen_points(observation: Observation, fitted: Plane) -> Float64[np.ndarray,
 
 
 def _agree(pose: Float64[np.ndarray, "4 4"], fitted: Plane, seen: Float64[np.ndarray, "P 3"]) -> bool:
-    return _angle(pose, fitted) <= LARGEST_ANGLE and abs(_height(pose, seen)) <= LARGEST_GAP
+    return bool(_angle(pose, fitted) <= LARGEST_ANGLE and abs(_height(pose, seen)) <= LARGEST_GAP)
 
 
 def _angle(pose: Float64[np.ndarray, "4 4"], fitted: Plane) -> float:

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.ndimage import find_objects, label
 
-from graspnet.heightmap import map_axes
-from graspnet.observation import Observation
+from graspnet.observation.height_map import map_axes
+from graspnet.observation.observation import Observation
 from graspnet.plausibility.sources import Sources
 
 __all__ = ["size_doubts"]

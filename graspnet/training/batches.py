@@ -25,7 +25,7 @@ from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.run.progress import track
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.grasp_space import GraspSpace
@@ -89,7 +89,7 @@ class CrossEntropyPolicy(Policy):
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refused)
-        return GraspPlan(best.grasps_in_camera, best.qualities, "", seconds, self.name)
+        return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name)
 
 
 class _Timed:

@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.heightmap import HeightMap
-from graspnet.observation import Observation
+from graspnet.observation.height_map import HeightMap
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 
 __all__ = ["AntipodalSampler", "AntipodalSamplerConfig", "sample_antipodal"]

@@ -13,7 +13,7 @@ from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation import MASK_HEIGHT, Observation
+from graspnet.observation.observation import MASK_HEIGHT, Observation
 from graspnet.sensors import Sensor
 from graspnet.sim_eval.episodes.chance import planning_seed
 from graspnet.sim_eval.planners.planner import Situation

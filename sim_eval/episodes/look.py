@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from graspnet.data_gen.scenes.rendering import Renderer
 from graspnet.data_gen.scenes.scenes import Scene
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.sim_eval.episodes.chance import noise_of, planning_seed
 from graspnet.sim_eval.episodes.episode import Episode
 from graspnet.sim_eval.episodes.fused_views import fused_depth

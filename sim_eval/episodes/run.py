@@ -17,8 +17,8 @@ from graspnet.data_gen.objects.decomposition import piece_fit
 from graspnet.data_gen.physics.outcome import PickResult
 from graspnet.data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.plan import GraspPlan
 from graspnet.run.engines import Engine
 from graspnet.sim_eval.episodes.draw import draw_episode
 from graspnet.sim_eval.episodes.episode import Episode
@@ -102,7 +102,7 @@ def run_attempt(
     try:
         plan = _plan(situation, planner)
     except PlannerError as error:
-        plan = GraspPlan(Grasps.none(), np.zeros(0), str(error))
+        plan = GraspPlan(situation.observation, Grasps.none(), np.zeros(0), str(error))
         return Attempt("planner_failed", seconds=perf_counter() - start, reason=str(error)), plan, None
     seconds = plan.seconds.get("total", 0.0)
     if not len(plan):

@@ -11,7 +11,7 @@ from graspnet.data_gen.physics.film import film, film_strip, last_picture
 from graspnet.data_gen.physics.outcome import OUTCOMES
 from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.report.page import figure_html, paragraph, picture_html
 from graspnet.sim_eval.replay.replay import FRAME_INTERVAL, PickRecord, ReplayedPick, describe
 

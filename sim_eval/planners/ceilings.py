@@ -22,10 +22,10 @@ from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.registry import make_policy
 from graspnet.sim_eval.planners.planner import Planner, Situation
 from graspnet.transforms import invert
@@ -73,9 +73,9 @@ class Oracle(Planner):
         seconds = {"total": perf_counter() - start}
         if not len(order):
             reason = "no grasp from above holds the object, says the label"
-            return GraspPlan(Grasps.none(), np.zeros(0), reason, seconds, self.name)
+            return GraspPlan(situation.observation, Grasps.none(), np.zeros(0), reason, seconds, self.name)
         in_camera = grasps_in_world[order].transformed(invert(self._world_from_camera(situation)))
-        return GraspPlan(in_camera, robustness[order], "", seconds, self.name)
+        return GraspPlan(situation.observation, in_camera, robustness[order], "", seconds, self.name)
 
     def _world_from_camera(self, situation: Situation) -> Float64[np.ndarray, "4 4"]:
         """Choose the pose through which a grasp in the world is told to the arm: the one that the arm believes in."""

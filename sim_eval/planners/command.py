@@ -16,9 +16,9 @@ from PIL import Image
 from graspnet.camera import save_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import gripper_fields
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.sim_eval.planners.planner import Planner, PlannerError, Situation
 
 __all__ = ["CommandPlanner", "save_observation"]

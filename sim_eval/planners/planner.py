@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from graspnet.data_gen.scenes.scenes import Scene
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.grasp_plan import GraspPlan
+from graspnet.observation.observation import Observation
 
 __all__ = ["Planner", "PlannerError", "Situation"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graspnet.plan import GraspPlan
+from graspnet.grasp_plan import GraspPlan
 from graspnet.policies.policy import Policy
 from graspnet.sim_eval.planners.planner import Planner, Situation
 

@@ -15,7 +15,7 @@ from graspnet.data_gen.physics.outcome import PickFrame
 from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
 from graspnet.sim_eval.episodes.draw import draw_episode
 from graspnet.sim_eval.episodes.episode import Episode

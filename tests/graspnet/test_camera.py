@@ -1,4 +1,4 @@
-"""Pinhole cameras: projection and its inverse, windows, and the files that hold them (those of others: inputs/test_camera_formats.py)."""
+"""Pinhole cameras: projection and its inverse, windows, and files; formats of others: inputs/test_camera_formats.py."""
 
 import json
 

@@ -197,7 +197,7 @@ def test_a_bad_value_names_the_override_that_brought_it_in_and_not_the_file(tmp_
     )
     assert refused(tmp_path, text, "rate=0.1", "steps=many").startswith("override 'steps=many': steps is 'many'")
     assert refused(tmp_path, text, "steps=x", "rate=y").startswith("overrides 'steps=x', 'rate=y': steps is 'x'")
-    with pytest.raises(InputError, match="override 'lens.tilt_deg=-1': lens.tilt is"):
+    with pytest.raises(InputError, match=r"override 'lens\.tilt_deg=-1': lens\.tilt is"):
         with_overrides(Settings(steps=1), ["steps=2", "lens.tilt_deg=-1"])
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.plan import GraspPlan
 from graspnet.policies.constraints import REASONS, ConstraintConfig, Constraints, FeasibleSampler
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal

@@ -9,7 +9,7 @@ from graspnet.data_gen.objects.meshes import solid_from_mesh
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.registry import make_policy
 from graspnet.transforms import rigid, rotation_about
 

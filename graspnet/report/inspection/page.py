@@ -16,7 +16,7 @@ from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, qu
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.report.inspection.summary import Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report

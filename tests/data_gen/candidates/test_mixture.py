@@ -11,7 +11,7 @@ from graspnet.data_gen.objects.meshes import solid_from_mesh
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.transforms import rigid
 
 HAND = load_gripper("yumi")

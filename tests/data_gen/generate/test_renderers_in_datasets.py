@@ -12,7 +12,7 @@ from graspnet.data_gen.generate.grippers import HandConfig
 from graspnet.data_gen.generate.run import generate_unit
 from graspnet.data_gen.objects.object_source import ObjectConfig, object_names
 from graspnet.grippers.gripper import load_gripper
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 
 CONFIG = GenerateConfig(
     objects=ObjectConfig(count=12),

@@ -17,10 +17,10 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image, image_from_grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
-from graspnet.heightmap import DepthView, HeightMap
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.observation import Observation
+from graspnet.observation.height_map import DepthView, HeightMap
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.quality import NetworkQuality
 from graspnet.transforms import frame_from_axes, rigid, rotation_about, unit

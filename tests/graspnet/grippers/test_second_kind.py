@@ -27,12 +27,12 @@ from graspnet.dataset import (
 )
 from graspnet.drawing import draw_depth, draw_grasps, png_bytes
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.grippers.gripper import Gripper, gripper_fields, gripper_kinds, load_gripper, parse_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.report.inspection.text import plan_text
 from graspnet.report.inspection.validation import invalid_columns
@@ -193,8 +193,8 @@ def test_a_dataset_of_two_kinds_is_refused(cup, tmp_path):
 
 
 def test_a_plan_in_json_has_the_kind_and_its_columns_and_comes_back(observation, tmp_path):
-    plan = GraspPlan(some_grasps(), np.array([0.75, 0.5, 0.25]))
-    data = json.loads(json.dumps(plan.to_json(observation, "", 0)))
+    plan = GraspPlan(observation, some_grasps(), np.array([0.75, 0.5, 0.25]))
+    data = json.loads(json.dumps(plan.to_json()))
     assert [(row["kind"], row["squeeze"]) for row in data["grasps"]] == [
         ("suction", squeeze) for squeeze in some_grasps().columns["squeeze"]
     ]
@@ -215,7 +215,7 @@ def test_a_plan_in_json_has_the_kind_and_its_columns_and_comes_back(observation,
     ],
 )
 def test_a_plan_that_the_gripper_cannot_execute_is_refused(observation, changes, message):
-    data = GraspPlan(some_grasps(1), np.ones(1)).to_json(observation, "", 0)
+    data = GraspPlan(observation, some_grasps(1), np.ones(1)).to_json()
     data["grasps"][0] |= changes
     with pytest.raises(InputError, match=message):
         GraspPlan.from_json(data, observation)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.inputs.camera_formats import _largest_shift
+from tests.refusals import value_or_line
 
 CAMERA = Camera(fx=606.7, fy=615.75, cx=426.8, cy=292.7, width=800, height=592)
 P = [[606.7, 0.0, 426.8, 0.0], [0.0, 615.75, 292.7, 0.0], [0.0, 0.0, 1.0, 0.0]]
@@ -49,7 +50,7 @@ MESSAGE = {"width": 800, "height": 592, "distortion_model": "plumb_bob", "D": D,
         {key.lower(): value for key, value in MESSAGE.items()},
         MESSAGE | {"K": K, "P": P},
         {key: value for key, value in MESSAGE.items() if key != "K"},
-        MESSAGE | {"P": flat(P[:1]) + [0.0, *flat(P[1:])[1:]]},
+        MESSAGE | {"P": [*flat(P[:1]), 0.0, *flat(P[1:])[1:]]},
         MESSAGE | {"P": [606.7, 0, 426.8, -72.8, 0, 615.75, 292.7, 0, 0, 0, 1, 0]},  # the right camera of a stereo pair
         MESSAGE | {"distortion_model": "equidistant"},
         MESSAGE
@@ -166,9 +167,7 @@ def test_realsense_intrinsics_are_read_and_their_distortion_is(tmp_path):
     for model in ("distortion.inverse_brown_conrady", "Kannala Brandt4"):
         with pytest.raises(InputError, match="the images are distorted"):
             load(tmp_path, bent | {"model": model}, "c.json")
-    with pytest.raises(
-        InputError, match=r"c\.json: missing key 'ppy'; this kind of camera file needs fx, fy, ppx, ppy"
-    ):
+    with pytest.raises(InputError, match=r"c\.json: missing key 'ppy'; this kind of .* needs fx, fy, ppx, ppy"):
         load(tmp_path, {key: value for key, value in REALSENSE.items() if key != "ppy"}, "c.json")
 
 
@@ -201,8 +200,5 @@ KEYS = (
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 def test_any_values_are_a_camera_or_one_line(tmp_path, data):
     (tmp_path / "c.json").write_text(json.dumps(MESSAGE | data))
-    try:
-        assert load_camera(tmp_path / "c.json").fx > 0
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert "c.json" in str(error)
+    camera, line = value_or_line(load_camera, tmp_path / "c.json")
+    assert "c.json" in line if camera is None else camera.fx > 0

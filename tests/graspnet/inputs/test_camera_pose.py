@@ -63,7 +63,7 @@ def test_a_matrix_that_is_not_rigid_is_told_why(tmp_path, pose, reason):
 def test_any_bytes_are_a_pose_or_one_line(tmp_path, suffix, content):
     path = tmp_path / f"pose.{suffix}"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError, match="camera pose|rigid|key") as caught:
+    with pytest.raises(InputError, match=r"camera pose|rigid|key") as caught:
         read_camera_pose(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from graspnet.errors import InputError
 from graspnet.inputs.depth_image import in_metres, read_depth
+from tests.refusals import value_or_line
 
 SIXTEEN_BITS = 65535
 
@@ -153,12 +154,8 @@ def test_pictures_of_depth_are_no_depth(tmp_path):
     )
 )  # fmt: skip
 def test_any_numbers_are_depths_that_a_camera_sees_or_one_line(depth):
-    try:
-        seen = in_metres(depth)
-    except InputError as error:
-        assert "\n" not in str(error)
-        return
-    assert seen.dtype == np.float32
-    measured = seen[np.isfinite(seen)]
+    seen, line = value_or_line(in_metres, depth)
+    assert line or seen.dtype == np.float32
+    measured = np.array([1.0]) if seen is None else seen[np.isfinite(seen)]
     assert len(measured)
     assert np.all((measured > 0.0499) & (measured <= 10))

@@ -10,7 +10,7 @@ from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.heightmap import DepthView
+from graspnet.observation.height_map import DepthView
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 from graspnet.transforms import frame_from_axes, rigid
 

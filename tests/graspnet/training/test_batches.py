@@ -13,8 +13,8 @@ from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.errors import InputError
-from graspnet.heightmap import DepthView
 from graspnet.models import NETWORKS
+from graspnet.observation.height_map import DepthView
 from graspnet.sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples

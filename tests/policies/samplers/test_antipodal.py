@@ -10,7 +10,7 @@ from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
 from tests.places import SHARED

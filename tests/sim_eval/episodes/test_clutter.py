@@ -19,8 +19,8 @@ from graspnet.data_gen.physics.pick import ClutterWorld
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import Bin, CameraConfig, Scene
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.plan import GraspPlan
 from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.sim_eval.episodes.draw import draw_episode, looked_at
@@ -59,7 +59,7 @@ _scene = lru_cache(maxsize=8)(_drawn)
 
 class _Nothing(Planner):
     def plan(self, situation: Situation) -> GraspPlan:
-        return GraspPlan(Grasps.none(), np.zeros(0), "none wanted")
+        return GraspPlan(situation.observation, Grasps.none(), np.zeros(0), "none wanted")
 
 
 class _Above(Planner):
@@ -69,7 +69,7 @@ class _Above(Planner):
         rotation = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0]))
         grasp = Grasps.of_jaws(rigid(rotation, np.array([0.0, 0.0, 0.2]))[None], np.array([0.08]))
         in_camera = grasp.transformed(invert(situation.world_from_believed_camera))
-        return GraspPlan(in_camera, np.ones(1))
+        return GraspPlan(situation.observation, in_camera, np.ones(1))
 
 
 def _run(planner: Planner, task: ClutterTask, scene: Episode | None = None) -> EpisodeResult:

@@ -15,7 +15,7 @@ from graspnet.data_gen.physics import pick
 from graspnet.data_gen.scenes.rendering import RaycastRenderer, Renderer
 from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.errors import InputError
-from graspnet.plan import GraspPlan
+from graspnet.grasp_plan import GraspPlan
 from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine, LocalEngine
 from graspnet.sim_eval.analysis.results import summarise

@@ -17,13 +17,13 @@ from graspnet.camera import load_camera
 from graspnet.data_gen.objects.object_source import ObjectConfig
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import CameraConfig
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation import Observation
-from graspnet.plan import GraspPlan
+from graspnet.observation.observation import Observation
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality
@@ -111,7 +111,9 @@ class _Omniscient(Policy):
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         grasps = Grasps.of_jaws(self.pose[None], np.array([observation.gripper.max_width]))
-        return GraspPlan(grasps.transformed(self.camera_from_world), np.ones(1), "", {"total": 0.0}, self.name)
+        return GraspPlan(
+            observation, grasps.transformed(self.camera_from_world), np.ones(1), "", {"total": 0.0}, self.name
+        )
 
 
 def test_a_grasp_goes_where_the_arm_believes_the_camera_to_be(renderer):
@@ -132,7 +134,7 @@ def test_no_plan_is_an_outcome(renderer):
             pass
 
         def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-            return GraspPlan(Grasps.none(), np.zeros(0), "too risky", {"total": 0.25}, "timid")
+            return GraspPlan(observation, Grasps.none(), np.zeros(0), "too risky", {"total": 0.25}, "timid")
 
     result, _ = run_trial(draw_episode(BOXES, 0, 0, renderer), PolicyPlanner(Timid()))
     assert (result.outcome, result.reason, result.seconds) == ("no_plan", "too risky", 0.25)

@@ -11,7 +11,7 @@ from graspnet.camera import Camera
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 from graspnet.sim_eval.planners.command import CommandPlanner
 from graspnet.sim_eval.planners.planner import PlannerError, Situation
 from graspnet.transforms import rigid

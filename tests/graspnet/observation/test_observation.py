@@ -11,7 +11,7 @@ from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
-from graspnet.observation import Observation, fit_plane
+from graspnet.observation.observation import Observation, fit_plane
 from graspnet.transforms import invert, rigid, rotation_about
 
 CAMERA = Camera(fx=260.0, fy=260.0, cx=159.5, cy=119.5, width=320, height=240)
@@ -77,7 +77,7 @@ import numpy as np
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation import Observation
+from graspnet.observation.observation import Observation
 
 camera = Camera(fx=20.0, fy=20.0, cx=9.5, cy=7.5, width=20, height=16)
 metres = np.full((16, 20), 0.7)

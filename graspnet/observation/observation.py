@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Float32, Float64
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
-from graspnet.heightmap import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.inputs.array_file import shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
 from graspnet.inputs.depth_image import in_metres
+from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, unit
 
 __all__ = ["Observation", "Plane", "fit_plane"]
@@ -40,6 +40,15 @@ class Observation:
 
     segmask: (H, W), True on what may be grasped.
     world_from_camera: (4, 4) where known; the table is then the world's plane z = 0.
+
+    >>> import numpy as np, graspnet as gn
+    >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
+    >>> depth[100:140, 150:170] = 0.46  # ... and a block on it, 4 cm high
+    >>> seen = gn.Observation(depth, gn.Camera(300.0, 300.0, 159.5, 119.5, 320, 240), gn.load_gripper("yumi"))
+    >>> int(seen.object_mask.sum())  # pixels of what rises above the table: the block's
+    800
+    >>> round(seen.table.offset, 3)  # metres from the camera to the table
+    0.5
     """
 
     depth: Float32[np.ndarray, "H W"]

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from graspnet.camera import Camera
-from graspnet.depth_mesh import filled, halved, inverse_depth, rasterise, span_of_pixels
 from graspnet.errors import InputError
+from graspnet.observation.depth_mesh import filled, halved, inverse_depth, rasterise, span_of_pixels
 from graspnet.transforms import unit
 
 __all__ = ["NOTHING", "STEEPEST_VIEW", "DepthView", "HeightMap", "map_axes", "shared_approaches"]

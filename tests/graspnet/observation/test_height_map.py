@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.heightmap import DepthView, HeightMap, map_axes, shared_approaches
+from graspnet.observation.height_map import DepthView, HeightMap, map_axes, shared_approaches
 from graspnet.transforms import frame_from_axes, invert, perpendicular_to, rigid, unit
 from tests.box_scenes import CAMERA, looking_down, render
 

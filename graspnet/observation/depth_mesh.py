@@ -1,4 +1,4 @@
-"""A depth image as a mesh, drawn across a direction: the compiled part of `graspnet.heightmap`.
+"""A depth image as a mesh, drawn across a direction: the compiled part of `graspnet.observation.height_map`.
 
 Arrays: `inverse` and `filled` are (H, W) float32, 1 / depth, which is affine in (u, v) on every plane; 0 = missing.
 `mask` is (H, W) uint8, 1 on what may be grasped. `focal` and `center` are (2,), pixels. `rotation` (3, 3) and `offset`

@@ -1,0 +1,170 @@
+"""`import graspnet as gn`: quick, complete, typed, and every name with an example that runs."""
+
+import doctest
+import inspect
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.spatial.transform import Rotation
+
+import graspnet as gn
+from graspnet.cli import main
+from graspnet.data_gen.generate.config import GenerateConfig
+from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.run import generate
+from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.run.engines import LocalEngine
+from tests.places import ROOT
+
+FUNCTIONS_AND_CLASSES = [name for name in gn.__all__ if name != "__version__"]
+
+
+def run(code: str, tmp_path) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_import_loads_nothing_but_the_standard_library(tmp_path):
+    code = """
+import sys
+before = set(sys.modules)
+import graspnet
+print(sorted({name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
+"""
+    assert run(code, tmp_path) == "['graspnet']\n"
+
+
+def test_a_name_is_what_its_module_has_whatever_was_imported_before(tmp_path):
+    """A module `graspnet.plan` would take the place of the function `gn.plan` once anybody imports it."""
+    code = f"""
+import pkgutil, importlib, graspnet as gn
+for name in {FUNCTIONS_AND_CLASSES}:
+    assert importlib.util.find_spec(f'graspnet.{{name}}') is None, name
+print(gn.plan.__name__, gn.load_model.__name__)
+"""
+    assert run(code, tmp_path) == "plan load_checkpoint\n"
+
+
+def test_the_types_that_an_editor_sees_are_those_that_python_gets():
+    """The imports for type checkers and the table for Python name the same places."""
+    source = (ROOT / "graspnet" / "__init__.py").read_text()
+    seen = dict.fromkeys(gn.__all__)
+    namespace: dict = {}
+    block = source.partition("if TYPE_CHECKING:\n")[2].partition("\n__all__")[0]
+    exec(inspect.cleandoc("\n" + block), namespace)
+    assert {name: namespace[name] == getattr(gn, name) for name in seen if name != "__version__"} == {
+        name: True for name in FUNCTIONS_AND_CLASSES
+    }
+    assert files("graspnet").joinpath("py.typed").is_file()
+
+
+def test_the_front_door_offers_what_it_says_and_says_so_where_a_name_is_wrong():
+    assert dir(gn) == sorted(gn.__all__)
+    assert gn.__version__ == version("graspnet")
+    with pytest.raises(AttributeError, match="no attribute 'Plan'; it offers Camera, Dataset"):
+        gn.Plan  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def folder_with_a_dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("front_door")
+    objects, hands = ObjectConfig(count=4), HandConfig(presets=("yumi",), random_share=0.0)
+    config = GenerateConfig(objects=objects, hands=hands, views=1, grasps_per_view=6)
+    list(generate(config, "tiny", 0, folder / "my_dataset", LocalEngine(1)))
+    return folder
+
+
+@pytest.mark.parametrize("name", FUNCTIONS_AND_CLASSES)
+def test_every_name_has_an_example_that_runs(name, folder_with_a_dataset, monkeypatch):
+    monkeypatch.chdir(folder_with_a_dataset)
+    found = doctest.DocTestFinder(recurse=False).find(getattr(gn, name), name)
+    examples = [example for test in found for example in test.examples]
+    assert examples, f"gn.{name} has no example in its docstring"
+    failures = []
+    for test in found:
+        doctest.DocTestRunner(verbose=False).run(test, out=failures.append)
+    assert not failures, "".join(failures)
+
+
+def test_the_example_of_the_package_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (test,) = doctest.DocTestFinder(recurse=False).find(gn, "graspnet", module=False)
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+
+
+# A plan
+
+
+@pytest.fixture(scope="module")
+def block() -> np.ndarray:
+    depth = np.full((240, 320), 0.5, np.float32)
+    depth[100:140, 150:170] = 0.46
+    return depth
+
+
+CAMERA = gn.Camera(300.0, 300.0, 159.5, 119.5, 320, 240)
+
+
+def test_a_plan_in_python_is_the_plan_of_the_command(block, tmp_path):
+    np.save(tmp_path / "depth.npy", block)
+    (tmp_path / "camera.json").write_text('{"fx":300.0,"fy":300.0,"cx":159.5,"cy":119.5,"width":320,"height":240}')
+    files = ["--depth", tmp_path / "depth.npy", "--camera", tmp_path / "camera.json", "--seed", "3"]
+    done = CliRunner().invoke(main, ["plan", *map(str, files), "--output", str(tmp_path / "plan.json")])
+    assert done.exit_code == 0, done.output
+    of_command = json.loads((tmp_path / "plan.json").read_text())
+    of_python = gn.plan(block, CAMERA, gn.load_gripper("yumi"), seed=3).to_json()
+    assert of_command["grasps"] == of_python["grasps"]
+    del of_command["seconds"], of_python["seconds"]
+    assert of_command == of_python
+
+
+def test_a_plan_iterates_over_its_grasps_best_first_and_the_best_is_the_first(block):
+    world_from_camera = np.eye(4)
+    world_from_camera[:3, :3] = Rotation.from_euler("x", 180, degrees=True).as_matrix()
+    world_from_camera[2, 3] = 0.5
+    plan = gn.plan(block, CAMERA, gn.load_gripper("yumi"), world_from_camera=world_from_camera)
+    grasps = list(plan)
+    assert len(grasps) == len(plan) > 1
+    assert [grasp.quality for grasp in grasps] == plan.qualities.tolist()
+    assert np.array_equal(plan.best.camera_from_grasp, grasps[0].camera_from_grasp)
+    assert np.array_equal(plan[-1].camera_from_grasp, grasps[-1].camera_from_grasp)
+    assert 0 < plan.best.width <= 0.05
+    # by hand: the world's pose is the camera's times the camera pose, and the pregrasp lies 0.1 m above
+    assert np.allclose(plan.best.world_from_grasp, world_from_camera @ plan.best.camera_from_grasp)
+    assert np.allclose(plan.best.pregrasp[:3, 3] - plan.best.world_from_grasp[:3, 3], [0, 0, 0.1], atol=1e-6)
+    u, v = CAMERA.project(plan.best.camera_from_grasp[:3, 3])
+    assert np.allclose(plan.best.center, [u, v])
+    with pytest.raises(IndexError):
+        plan[len(plan)]
+
+
+def test_a_plan_without_a_grasp_says_why_where_its_best_is_asked_for():
+    plan = gn.plan(np.full((240, 320), 0.5), CAMERA, gn.load_gripper("yumi"))
+    assert not len(plan)
+    assert list(plan) == []
+    with pytest.raises(gn.InputError, match="holds no grasp: no object: nothing rises above the table"):
+        plan.best  # noqa: B018
+
+
+def test_grasps_are_ranked_by_a_function_of_ones_own(block):
+    def to_the_left(observation, grasps_in_camera):
+        return 1 / (1 + np.exp(40 * grasps_in_camera.origin[:, 0]))
+
+    plan = gn.plan(block, CAMERA, gn.load_gripper("yumi"), policy="ranking", model=to_the_left)
+    x = plan.grasps_in_camera.origin[:, 0]
+    assert np.all(np.diff(x) >= 0)  # the leftmost first
+    assert plan.model == ""
+
+
+def test_a_policy_made_once_plans_as_one_made_by_name(block):
+    policy = gn.load_policy("ranking")
+    by_name = gn.plan(block, CAMERA, gn.load_gripper("yumi"), policy="ranking", seed=5)
+    made = gn.plan(block, CAMERA, gn.load_gripper("yumi"), policy=policy, seed=5)
+    assert np.array_equal(by_name.grasps_in_camera.poses, made.grasps_in_camera.poses)
+    assert by_name.model == "parallel_jaw"
