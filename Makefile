@@ -1,10 +1,12 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both begin with `make setup`, which installs into .venv.
+# Two commands on a fresh machine: `make demo` and `make test`. Both begin with `make setup`, which installs into .venv what
+# graspnet needs to run; `make test` and `make lint` add the tools of its developers.
 #
 # pip's own settings are honoured (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL ...); PYTHON=/path/to/python3 names another Python.
 
 PYTHON ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.installed_dev
 # ensurepip is python3-venv's; Open3D loads libusb, libgomp and libGL; pyrender EGL and, though no screen is there, Xrender.
 LIBRARIES := git libegl1 libgl1 libgomp1 libusb-1.0-0 libxrender1
 
@@ -12,21 +14,26 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup setup-dev demo test test-all lint clean
 
 setup: $(INSTALLED)
+
+setup-dev: $(DEVELOPED)
 
 demo: setup
 	@rm -rf demo # of an earlier, perhaps stopped, demo: it keeps nothing that this one does not make again
 	$(VENV)/bin/graspnet demo --output demo
 
-test: setup
-	@$(VENV)/bin/python -m pytest -m "not slow"
+# A file's tests stay in one process, which makes their shared fixtures once; more processes would want too much memory.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: setup
-	@$(VENV)/bin/python -m pytest
+test: setup-dev
+	@$(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow"
 
-lint: setup
+test-all: setup-dev
+	@$(VENV)/bin/python -m pytest $(PARALLEL)
+
+lint: setup-dev
 	@$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -65,5 +72,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install -c constraints.txt setuptools
 	rm -rf graspnet.egg-info # one of an earlier installation would hide new entry points from tests run here
+	$(VENV)/bin/python -m pip install -c constraints.txt --no-build-isolation -e .
+	touch $@
+
+$(DEVELOPED): $(INSTALLED)
 	$(VENV)/bin/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@

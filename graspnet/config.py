@@ -31,11 +31,13 @@ __all__ = [
     "preset_names",
     "preset_path",
     "read_mapping",
+    "says",
     "with_overrides",
 ]
 
 C = TypeVar("C")
 UNITS = {"_deg": math.pi / 180, "_mm": 1e-3}
+MOST_FILES = 100  # that inherit from each other; more lead back to the first
 KIND = "kind"  # the key that says which of several dataclasses a section is
 FILE_SUFFIXES = {".yaml", ".yml", ".json", ".intr"}  # a name that ends otherwise is a preset's: `gqcnn_2.0`
 
@@ -80,6 +82,25 @@ def preset_names(room: str) -> dict[str, Path]:
     """The presets that ship in `configs/<room>/`, by name."""
     folder = Path(str(resources.files("graspnet.configs"))) / room
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def says(room: str, source: str | Path, keys: Iterable[str], overrides: Iterable[str] = ()) -> bool:
+    """Whether somebody set one of these dotted keys: an override, the file `source`, or a file that it inherits from.
+
+    What a preset of `configs/<room>/` says, its user did not say. A key with a unit (`smallest_side_mm`) counts.
+    """
+    names = [(key + suffix).split(".") for key in keys for suffix in ("", *UNITS)]
+    said = [_nested(key.split("."), _yaml_or_text(text)) for key, _, text in (o.partition("=") for o in overrides)]
+    path = preset_path(room, source)
+    presets = set(preset_names(room).values())
+    while path not in presets:
+        said.append(read_mapping(path, "keys and values"))
+        base = said[-1].get("base")
+        if not isinstance(base, str) or len(said) > MOST_FILES:
+            break
+        beside = path.parent / base
+        path = beside if beside.is_file() else preset_path(room, base)
+    return any(_holds(data, name) for data in said for name in names)
 
 
 def read_mapping(path: Path, expected: str) -> dict[str, Any]:
@@ -193,9 +214,24 @@ def _parse_override(cls: Any, override: str) -> dict[str, Any]:
         value = text
     if is_text and value is not None:
         value = value if isinstance(value, str) else text  # a folder may be called 2024
+    return _nested(names, value)
+
+
+def _nested(names: list[str], value: Any) -> Any:
     for name in reversed(names):
         value = {name: value}
     return value
+
+
+def _yaml_or_text(text: str) -> Any:
+    try:
+        return yaml.load(text, _StrictLoader)
+    except yaml.YAMLError:
+        return text
+
+
+def _holds(data: Any, names: list[str]) -> bool:
+    return not names or (isinstance(data, Mapping) and names[0] in data and _holds(data[names[0]], names[1:]))
 
 
 def _holds_text(cls: Any, names: list[str]) -> bool:

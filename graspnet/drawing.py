@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Float64, UInt8
 from PIL import Image
 
 from graspnet.camera import Camera
+from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import Gripper
 from graspnet.transforms import transform_points
@@ -21,13 +22,24 @@ if TYPE_CHECKING:
 __all__ = [
     "draw_crops",
     "draw_depth",
+    "draw_footprint",
     "draw_grasps",
+    "draw_quality_bar",
+    "draw_ranks",
+    "draw_scale_bar",
     "new_figure",
+    "picture_format",
     "png_bytes",
     "quality_colors",
+    "save_picture",
     "save_png",
     "webp_bytes",
 ]
+
+PICTURE_FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}  # by the suffix of a file's name
+BAR_LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # m: a scale bar is the longest that fills a third at most
+QUALITY_COLORS = "RdYlGn"
+NO_QUALITY = "tab:orange"  # the colour of grasps whose policy predicts none
 
 Color = str | tuple[float, ...]
 MISSING = "#d8b4e2"  # no depth has this colour
@@ -44,6 +56,21 @@ def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: f
 def save_png(figure: "Figure", path: str | Path, dpi: int = 100) -> None:
     """Writes the figure; its folder must exist."""
     Path(path).write_bytes(png_bytes(figure, dpi))
+
+
+def picture_format(path: Path) -> str:
+    """The kind of picture that a file's name asks for, `png` or `jpeg`. InputError: another one."""
+    if path.suffix.lower() not in PICTURE_FORMATS:
+        raise InputError(f"{path}: a picture's name must end in {', '.join(PICTURE_FORMATS)}")
+    return PICTURE_FORMATS[path.suffix.lower()]
+
+
+def save_picture(figure: "Figure", path: Path, dpi: int = 100) -> None:
+    """Writes the figure as the kind of picture that its name asks for; its folder must exist. InputError: another."""
+    if picture_format(path) == "png":
+        save_png(figure, path, dpi)
+    else:
+        figure.savefig(path, format="jpeg", dpi=dpi, pil_kwargs={"quality": 92})
 
 
 def png_bytes(figure: "Figure", dpi: int = 100) -> bytes:
@@ -117,6 +144,63 @@ def draw_grasps(
     axes.add_collection(LineCollection(strokes, colors=of_lines, linewidths=1.2))
 
 
+def draw_footprint(axes: "Axes", grasps_in_camera: Grasps, camera: Camera, gripper: Gripper, color: Color) -> None:
+    """All that the gripper occupies, to scale: the leading face of each of its boxes, dashed, as it would be there."""
+    from matplotlib.collections import PolyCollection
+
+    boxes = gripper.solids(grasps_in_camera)
+    x, y = (np.stack([boxes.low[..., k], boxes.high[..., k]], axis=-1) for k in (0, 1))
+    z = np.repeat(boxes.high[..., 2:], 4, axis=-1)
+    faces = _projected(np.stack([x[..., [0, 1, 1, 0]], y[..., [0, 0, 1, 1]], z], axis=-1), grasps_in_camera, camera)
+    outlines = list(faces.reshape(-1, 4, 2))
+    axes.add_collection(PolyCollection(outlines, facecolors="none", edgecolors=color, linewidths=0.9, linestyles="--"))
+
+
+def draw_ranks(axes: "Axes", grasps_in_camera: Grasps, camera: Camera, gripper: Gripper) -> None:
+    """Number the grasps from 1, in a column beside them; a line leads from each number to its gripper."""
+    corners = _projected(gripper.outline(grasps_in_camera).faces, grasps_in_camera, camera)
+    corners = corners.reshape(len(grasps_in_camera), -1, 2)
+    ends = corners[np.arange(len(corners)), np.argmax(corners[..., 0], axis=1)]
+    left, right, height = *sorted(axes.get_xlim()), float(np.ptp(axes.get_ylim()))
+    order, gap = np.argsort(ends[:, 1]), 0.05 * height
+    spread = np.maximum.accumulate(ends[order, 1] - gap * np.arange(len(ends))) + gap * np.arange(len(ends))
+    v = np.empty(len(ends))
+    v[order] = spread - np.mean(spread - ends[order, 1])  # as near to their grippers as a line of text allows
+    u = min(float(ends[:, 0].max()) + 0.06 * (right - left), right - 0.03 * (right - left))
+    for rank, (end, label_v) in enumerate(zip(ends, v, strict=True), start=1):
+        axes.plot([end[0], u], [end[1], label_v], color="white", linewidth=0.8, path_effects=_halo(1.8))
+        axes.text(
+            u, float(label_v), f" {rank}", va="center", fontsize=9, fontweight="bold", color="white",
+            path_effects=_halo(2.5),
+        )  # fmt: skip
+
+
+def draw_scale_bar(axes: "Axes", camera: Camera, depth: float) -> None:
+    """A bar in the lower left corner, with its length in millimetres at that depth (metres)."""
+    left, right = sorted(axes.get_xlim())
+    bottom, top = max(axes.get_ylim()), min(axes.get_ylim())
+    pixels_per_metre = camera.fx / depth
+    length = max((each for each in BAR_LENGTHS if each * pixels_per_metre < (right - left) / 3), default=BAR_LENGTHS[0])
+    u, v = left + 0.04 * (right - left), bottom + 0.05 * (top - bottom)
+    axes.plot([u, u + length * pixels_per_metre], [v, v], color="white", linewidth=3, path_effects=_halo(5))
+    axes.text(
+        u, v + 0.02 * (top - bottom), f"{1000 * length:.0f} mm at {depth:.2f} m", color="white", fontsize=8,
+        va="bottom", path_effects=_halo(2),
+    )  # fmt: skip
+
+
+def draw_quality_bar(axes: "Axes") -> None:
+    """The colours of `quality_colors` beside a picture."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    bar = axes.figure.colorbar(
+        ScalarMappable(Normalize(0, 1), QUALITY_COLORS), ax=axes, fraction=0.04, pad=0.02, shrink=0.93
+    )
+    bar.set_label("quality: the predicted chance that the grasp holds", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+
+
 def draw_crops(
     axes: np.ndarray,
     images: Float32[np.ndarray, "N C S S"],
@@ -146,10 +230,19 @@ def draw_crops(
 
 
 def quality_colors(qualities: Float[np.ndarray, "N"]) -> Float64[np.ndarray, "N 4"]:
-    """Red at 0, yellow at ½, green at 1."""
+    """Red at 0, yellow at ½, green at 1; orange where there is none (NaN)."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_rgba
 
-    return np.asarray(colormaps["RdYlGn"](np.clip(qualities, 0, 1)), dtype=np.float64)
+    colors = np.asarray(colormaps[QUALITY_COLORS](np.clip(qualities, 0, 1)), dtype=np.float64)
+    return np.where(np.isnan(qualities)[:, None], to_rgba(NO_QUALITY), colors)
+
+
+def _halo(width: float) -> list[Any]:
+    """What keeps white marks readable on a bright image."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground="black")]
 
 
 def _projected(

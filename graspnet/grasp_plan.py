@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check 
 class PlannedGrasp:
     """One grasp of a plan: where the hand goes, how far it is opened, and how likely the grasp holds.
 
+    quality: in [0, 1]; None where the policy predicts none.
     camera_from_grasp: (4, 4), the grasp frame has z along the approach and y along the closing axis (metres).
     world_from_grasp: the same in the world, and pregrasp: 0.1 m back along the approach; None where the camera's pose
     is unknown. center: (u, v) in pixels. angle: of the closing axis in the image, from +u towards +v, in [−π/2, π/2).
@@ -31,7 +32,7 @@ class PlannedGrasp:
     """
 
     kind: str
-    quality: float
+    quality: float | None
     camera_from_grasp: Float64[np.ndarray, "4 4"]
     columns: dict[str, float]
     center: Float64[np.ndarray, "2"]
@@ -60,8 +61,9 @@ class PlannedGrasp:
 class GraspPlan:
     """Ranked grasps of one observation, best first; none, and a `reason`, where nothing can be grasped.
 
-    qualities: (N,), descending. seconds: what each stage took, with the `total`. warnings: sentences that a person
-    should read before a robot moves. model, seed: what the plan was made with, where that is known.
+    qualities: (N,), descending; all NaN of a policy that predicts none. seconds: what each stage took, with the
+    `total`. warnings: sentences that a person should read before a robot moves. model, seed: what the plan was made
+    with, where that is known.
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
@@ -89,7 +91,8 @@ class GraspPlan:
 
     def __post_init__(self) -> None:
         assert len(self.grasps_in_camera) == len(self.qualities)
-        assert np.all(np.diff(self.qualities) <= 0), "a plan is sorted, best first"
+        ranked = np.isnan(self.qualities).all() or bool(np.all(np.diff(self.qualities) <= 0))
+        assert ranked, "a plan is sorted, best first, or has no qualities at all"
         assert bool(self.reason) == (len(self) == 0), "no grasps and a reason, or grasps and none"
 
     @staticmethod
@@ -99,10 +102,8 @@ class GraspPlan:
         """The plan without a grasp, and why. refused: how many candidates there were of which fault."""
         if observation.object_mask.any():
             reason = "no free grasp" + _faults(refused or Counter())
-        elif observation.segmask is not None:
-            reason = "no object: no depth was measured under the segmask"
         else:
-            reason = "no object: nothing rises above the table"
+            reason = f"no object: {observation.why_nothing}"
         return GraspPlan(observation, Grasps.none(), np.zeros(0), reason, seconds, policy)
 
     @staticmethod
@@ -131,11 +132,9 @@ class GraspPlan:
             return np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
 
         poses, columns = numbers("camera_from_grasp", (4, 4)), {c.name: numbers(c.name) for c in gripper.columns}
-        qualities = numbers("quality")
+        qualities = _qualities(plan["grasps"])
         if not gripper.possible(columns).all():
             raise InputError(gripper.demand)
-        if not np.all((qualities >= 0) & (qualities <= 1)):
-            raise InputError("a grasp's quality must lie in [0, 1]: it is the probability that the grasp holds")
         order = np.argsort(-qualities, kind="stable")
         return GraspPlan(observation, Grasps(poses, columns)[order], qualities[order], "", taken, policy)
 
@@ -155,7 +154,7 @@ class GraspPlan:
         in_world = None if world_from_camera is None else world_from_camera @ grasp.poses[0]
         return PlannedGrasp(
             kind=self.observation.gripper.kind,
-            quality=float(self.qualities[rank]),
+            quality=float(self.qualities[rank]) if self.has_qualities else None,
             camera_from_grasp=grasp.poses[0],
             columns={name: float(values[0]) for name, values in grasp.columns.items()},
             center=image.center[0],
@@ -163,6 +162,26 @@ class GraspPlan:
             depth=float(image.depth[0]),
             world_from_grasp=in_world,
             pregrasp=None if in_world is None else _backed_off(in_world, PREGRASP_DISTANCE),
+        )
+
+    @property
+    def has_qualities(self) -> bool:
+        """Whether the policy predicted how likely its grasps hold."""
+        return bool(np.isfinite(self.qualities).all())
+
+    def at_least(self, quality: float) -> "GraspPlan":
+        """Only the grasps of that quality and above; a plan without qualities stays as it is."""
+        if not self.has_qualities or (self.qualities >= quality).all():
+            return self
+        kept = self.qualities >= quality
+        reason = ""
+        if not kept.any():
+            reason = (
+                f"the best of {len(self)} grasps has quality {self.qualities[0]:.3f}, below the least that counts, "
+                f"min_quality = {quality:g}"
+            )
+        return replace(
+            self, grasps_in_camera=self.grasps_in_camera[kept], qualities=self.qualities[kept], reason=reason
         )
 
     @property
@@ -178,7 +197,10 @@ class GraspPlan:
         if not len(self):
             return f"no grasp: {self.reason}"
         taken = f" in {self.seconds['total']:.2f} s" if "total" in self.seconds else ""
-        return f"{len(self)} grasps{taken}; the best has quality {self.qualities[0]:.3f}"
+        count = f"{len(self)} {'grasp' if len(self) == 1 else 'grasps'}{taken}"
+        if not self.has_qualities:
+            return f"{count}; {self.policy or 'the planner'} predicts no quality"
+        return f"{count}; the best has quality {self.qualities[0]:.3f}"
 
     def to_json(self) -> dict[str, Any]:
         """The plan as the JSON object of docs/formats.md, version 1; world poses where the camera's pose is known."""
@@ -204,6 +226,19 @@ def _faults(refused: Counter[str]) -> str:
     if not counts:
         return ": every candidate would touch something that the image shows, or the table"
     return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}"
+
+
+def _qualities(rows: list[Any]) -> Float64[np.ndarray, "N"]:
+    """The qualities of a plan's grasps; NaN where all of them are null."""
+    unknown = [isinstance(row, dict) and "quality" in row and row["quality"] is None for row in rows]
+    if all(unknown):
+        return np.full(len(rows), np.nan)
+    if any(unknown):
+        raise InputError(f"grasps[{unknown.index(True)}].quality is null, others are numbers: give all of them or none")
+    qualities = np.array([_numbers(row, "quality", (), i) for i, row in enumerate(rows)])
+    if not np.all((qualities >= 0) & (qualities <= 1)):
+        raise InputError("a grasp's quality must lie in [0, 1]: it is the probability that the grasp holds")
+    return qualities
 
 
 def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float64[np.ndarray, "*D"]:

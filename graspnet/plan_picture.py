@@ -1,46 +1,151 @@
 """The picture of a grasp plan: its grasps on the depth image that it was made from."""
 
 from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float32, Float64
 
-from graspnet.drawing import draw_depth, draw_grasps, new_figure, quality_colors, save_png
+from graspnet.drawing import (
+    draw_depth,
+    draw_footprint,
+    draw_grasps,
+    draw_quality_bar,
+    draw_ranks,
+    draw_scale_bar,
+    new_figure,
+    quality_colors,
+    save_picture,
+)
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["draw_plan"]
+
+SHOWN = 5  # grasps from near by: more would hide each other
+MARGIN = 1.5  # of the gripper's span, around what is shown from near by
+ABOVE_TABLE = 10.0  # m: higher than whatever is seen
+CONTRAST = 0.25  # of the heights from near by: what is so much higher or lower is white or black
+Box = tuple[float, float, float, float]  # left, right, top, bottom, in pixels
 
 
 def draw_plan(
     observation: Observation,
     grasps_in_camera: Grasps,
     qualities: Float64[np.ndarray, "N"],
-    title: str,
+    summary: str,
     path: Path,
 ) -> None:
-    """The whole image with the best grasp, and the objects from near with the best five, coloured by quality.
+    """The whole image with the best grasp, and the best five from near by, numbered and coloured by quality.
 
-    Grasps come best first. The folder of `path` must exist.
+    Grasps come best first; qualities are NaN where the policy predicts none. The folder of `path` must exist; its name
+    says which kind of picture is written. InputError: neither PNG nor JPEG.
     """
     figure, axes = new_figure(1, 2, width=6.0)
-    left, right, top, bottom = _around(observation.object_mask, margin=40)
-    seen = observation.depth[int(max(top, 0)) : int(bottom) + 1, int(max(left, 0)) : int(right) + 1]
-    near, far = np.nanpercentile(seen, [1, 99]) if np.isfinite(seen).any() else (0.0, 1.0)
-    for axis, count, words in ((axes[0, 0], 1, title), (axes[0, 1], 5, "the best five, by quality")):
-        draw_depth(axis, observation.depth, limits=(float(near), float(far)), title=words)
-        shown = grasps_in_camera[np.arange(min(count, len(qualities)))[::-1]]  # the best is drawn last, on top
-        colors = quality_colors(qualities[:count][::-1])
-        draw_grasps(axis, shown, observation.camera, observation.gripper, colors)
-    axes[0, 1].set_xlim(left, right)
-    axes[0, 1].set_ylim(bottom, top)
-    save_png(figure, path)
+    whole, near = axes[0]
+    count = min(SHOWN, len(grasps_in_camera))
+    best = grasps_in_camera[slice(count)]
+    box = _region(observation, best)
+    relief = _relief(observation)
+    limits = _contrast(relief, box)
+    draw_depth(whole, relief, limits=limits, title=_sentence(summary))
+    draw_depth(near, relief, limits=limits, title=_of_the_near(count, qualities))
+    near.set_xlim(box[0], box[1])
+    near.set_ylim(box[3], box[2])
+    _frame(whole, box)
+    _draw_hands(whole, observation, best[slice(1)], qualities[:1])
+    _draw_hands(near, observation, best, qualities[:count])
+    for each in (whole, near):
+        draw_scale_bar(each, observation.camera, _depth(observation, best))
+    if count:
+        colors = quality_colors(qualities[:1])
+        draw_footprint(near, best[slice(1)], observation.camera, observation.gripper, tuple(colors[0].tolist()))
+        draw_ranks(near, best, observation.camera, observation.gripper)
+    if count and np.isfinite(qualities).all():
+        draw_quality_bar(near)
+    save_picture(figure, path)
 
 
-def _around(mask: Bool[np.ndarray, "H W"], margin: int) -> tuple[float, float, float, float]:
-    """left, right, top, bottom of the mask with a margin; of the image where it is empty."""
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return -0.5, mask.shape[1] - 0.5, -0.5, mask.shape[0] - 0.5
-    left, right = columns.min() - margin, columns.max() + margin
-    return float(left), float(right), float(rows.min() - margin), float(rows.max() + margin)
+def _draw_hands(axes: "Axes", observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]) -> None:
+    backwards = np.arange(len(grasps))[::-1]  # the best is drawn last, on top
+    colors = quality_colors(qualities[::-1])
+    draw_grasps(axes, grasps[backwards], observation.camera, observation.gripper, colors)
+
+
+def _sentence(text: str) -> str:
+    """As a title: it begins with a capital, ends with a full stop, and is broken into lines of the picture's width."""
+    return fill(text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."), 90)
+
+
+def _of_the_near(count: int, qualities: Float64[np.ndarray, "N"]) -> str:
+    if not count:
+        return "What may be grasped, from near by."
+    what = "The only grasp" if count == 1 else f"The best {count} grasps"
+    if not np.isfinite(qualities).all():
+        what = "The only grasp" if count == 1 else f"The first {count} grasps"
+    return f"{what} from near by; dashed: the whole hand of number 1, to scale."
+
+
+def _region(observation: Observation, grasps: Grasps) -> Box:
+    """What is shown from near by: around the grasps, else around what may be grasped, else the whole image."""
+    height, width = observation.depth.shape
+    if len(grasps):
+        points = observation.camera.project(grasps.origin)
+        depth = float(np.median(grasps.origin[:, 2]))
+    elif observation.object_mask.any():
+        rows, columns = np.nonzero(observation.object_mask)
+        points = np.column_stack([columns, rows]).astype(np.float64)
+        depth = float(np.median(observation.depth[observation.object_mask]))
+    else:
+        return -0.5, width - 0.5, -0.5, height - 0.5
+    margin = MARGIN * observation.gripper.span * observation.camera.fx / depth
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    middle, half = (low + high) / 2, (high - low) / 2
+    half = np.maximum(half, half[::-1] * np.array([width / height, height / width]))  # of the image's proportions
+    return (
+        float(middle[0] - half[0]),
+        float(middle[0] + half[0]),
+        float(middle[1] - half[1]),
+        float(middle[1] + half[1]),
+    )
+
+
+def _relief(observation: Observation) -> Float32[np.ndarray, "H W"]:
+    """What is drawn as depth: how far each pixel is below a plane well above the table, and parallel to it.
+
+    So things stand out from a table that is seen from the side. Without a table it is the depth itself.
+    """
+    if observation.table is None:
+        return observation.depth
+    return (ABOVE_TABLE - observation.table.height(observation.points)).astype(np.float32)
+
+
+def _contrast(relief: Float32[np.ndarray, "H W"], box: Box) -> tuple[float, float]:
+    """The nearest and the farthest that are told apart: those from near by, and a little more."""
+    left, right, top, bottom = (int(max(side, 0)) for side in box)
+    seen = relief[top : bottom + 1, left : right + 1]
+    if not np.isfinite(seen).any():
+        return 0.0, 1.0
+    near, far = np.nanpercentile(seen, [1, 99])
+    more = max(CONTRAST * (far - near), 0.002)  # m: of a bare table only noise is seen, and that should stay grey
+    return float(near - more), float(far + more)
+
+
+def _frame(axes: "Axes", box: Box) -> None:
+    """Where the picture from near by lies in the whole one."""
+    from matplotlib.patches import Rectangle
+
+    left, right, top, bottom = box
+    frame = Rectangle(
+        (left, top), right - left, bottom - top, fill=False, edgecolor="white", linewidth=1, linestyle=":"
+    )
+    axes.add_patch(frame)
+
+
+def _depth(observation: Observation, grasps: Grasps) -> float:
+    """Of the best grasp; without one, the median of the image."""
+    return float(grasps.origin[0, 2]) if len(grasps) else float(np.nanmedian(observation.depth))

@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 import numpy as np
+import yaml
+from jaxtyping import Float64
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
+from graspnet.drawing import picture_format
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
@@ -21,10 +24,11 @@ from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.sources import Sources
-from graspnet.policies.planning import load_policy, plan_observation
+from graspnet.policies.planning import MIN_QUALITY, load_policy, plan_observation
+from graspnet.policies.registry import policy_names
 from graspnet.run.record import write_json
 
-__all__ = ["plan"]
+__all__ = ["plan", "read_workspace"]
 
 
 @click.command()
@@ -45,6 +49,12 @@ __all__ = ["plan"]
     metavar="FILE",
     help="world_from_camera: a 4x4 in .json or .yaml, or autolab's .tf; the table is the world's z = 0.",
 )
+@click.option(
+    "--workspace",
+    metavar="x0,x1,y0,y1,z0,z1|FILE",
+    help="A box, metres: nothing outside is grasped. In the world with --camera-pose, else in the camera's frame.",
+)
+@click.option("--max-height", type=float, metavar="METRES", help="Nothing higher above the table is grasped.")
 @click.option("--gripper", default="yumi", show_default=True, metavar="NAME|FILE", help="A preset, .yaml or .json.")
 @click.option(
     "--model",
@@ -59,12 +69,21 @@ __all__ = ["plan"]
     default="cross_entropy",
     show_default=True,
     metavar="NAME",
-    help="cross_entropy, ranking or antipodal (random, without a model).",
+    help=f"{', '.join(policy_names())}. Those that rank grasps by --model: cross_entropy, ranking.",
 )
 @click.option("--config", metavar="NAME|FILE", help="The policy's settings; default: the preset of its name.")
+@click.option(
+    "--min-quality",
+    type=click.FloatRange(0, 1),
+    default=MIN_QUALITY,
+    show_default=True,
+    help="Grasps of less are left out.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--output", required=True, metavar="FILE", help="The plan, as JSON; - = standard output.")
-@click.option("--image", "image_file", type=click.Path(path_type=Path), metavar="FILE", help="Draw the plan (.png).")
+@click.option(
+    "--image", "image_file", type=click.Path(path_type=Path), metavar="FILE", help="Draw the plan (.png, .jpg)."
+)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def plan(
     depth_file: Path,
@@ -72,10 +91,13 @@ def plan(
     camera: str,
     segmask: Path | None,
     camera_pose: Path | None,
+    workspace: str | None,
+    max_height: float | None,
     gripper: str,
     model: str,
     policy_name: str,
     config: str | None,
+    min_quality: float,
     seed: int,
     output: str,
     image_file: Path | None,
@@ -91,13 +113,24 @@ def plan(
     """
     start = perf_counter()
     _check_writable([Path(output)] if output != "-" else [])
-    _check_writable([image_file] if image_file else [])
-    observation = _read_observation(depth_file, depth_scale, camera, segmask, camera_pose, gripper)
+    if image_file is not None:
+        _check_writable([image_file])
+        picture_format(image_file)
+    observation = _read_observation(
+        depth_file,
+        depth_scale,
+        segmask,
+        camera=load_camera(camera),
+        gripper=load_gripper(gripper),
+        world_from_camera=None if camera_pose is None else read_camera_pose(camera_pose),
+        workspace=None if workspace is None else read_workspace(workspace),
+        max_height=max_height,
+    )
     policy = load_policy(policy_name, model, config, overrides)
     loaded = perf_counter() - start
 
     sources = Sources(str(depth_file), camera, gripper, str(segmask), str(camera_pose))
-    planned = plan_observation(observation, policy, seed=seed, sources=sources)
+    planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed, sources=sources)
     seconds = {"load": loaded} | planned.seconds | {"total": perf_counter() - start}
     planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
     _write(planned.to_json(), output)
@@ -110,26 +143,16 @@ def plan(
         sys.exit(NOTHING_FOUND)
 
 
-def _read_observation(
-    depth_file: Path,
-    depth_scale: float | None,
-    camera: str,
-    segmask: Path | None,
-    camera_pose: Path | None,
-    gripper: str,
-) -> Observation:
+def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path | None, **parts: Any) -> Observation:
     """What the files hold; each is blamed for what it says."""
     if depth_scale is not None and not 0 < depth_scale < np.inf:
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
     depth = read_depth(depth_file, depth_scale)
-    camera_of_image, hand = load_camera(camera), load_gripper(gripper)
     mask = None if segmask is None else read_mask(segmask)
-    pose = None if camera_pose is None else read_camera_pose(camera_pose)
     with _blaming(depth_file):
-        observation = Observation(depth, camera_of_image, hand)
+        observation = Observation(depth, **parts)
     with _blaming(segmask):
-        observation = replace(observation, segmask=mask)
-    return replace(observation, world_from_camera=pose)
+        return replace(observation, segmask=mask)
 
 
 @contextmanager
@@ -138,6 +161,31 @@ def _blaming(path: Path | None) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def read_workspace(source: str) -> Float64[np.ndarray, "2 3"]:
+    """The corners of a box from `x0,x1,y0,y1,z0,z1`, or from a JSON or YAML file with x, y and z: [low, high].
+
+    InputError: unreadable, or not two numbers for each axis, the lower first.
+    """
+    try:
+        if "," in source:
+            sides = np.array([float(number) for number in source.split(",")]).reshape(3, 2)
+        else:
+            data = yaml.safe_load(Path(source).read_text())  # JSON is YAML
+            if set(data) != {"x", "y", "z"}:
+                raise ValueError
+            sides = np.array([data[axis] for axis in "xyz"], dtype=np.float64).reshape(3, 2)
+    except FileNotFoundError:
+        raise InputError(f"--workspace {source}: no such file; {_WORKSPACE_FORMATS}") from None
+    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        raise InputError(f"--workspace {source}: no box; {_WORKSPACE_FORMATS}") from None
+    if not np.isfinite(sides).all() or not (sides[:, 0] < sides[:, 1]).all():
+        raise InputError(f"--workspace {source}: on each axis the second number must be larger than the first")
+    return sides.T
+
+
+_WORKSPACE_FORMATS = "expected x0,x1,y0,y1,z0,z1 in metres, or a file with x: [x0, x1], y: [y0, y1], z: [z0, z1]"
 
 
 def _check_writable(paths: list[Path]) -> None:

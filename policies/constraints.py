@@ -9,6 +9,7 @@ there as far as `hidden_share` allows.
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -16,11 +17,12 @@ from scipy.ndimage import binary_dilation
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 
-__all__ = ["REASONS", "ConstraintConfig", "Constraints", "FeasibleSampler"]
+__all__ = ["REASONS", "ConstraintConfig", "Constraints", "FeasibleSampler", "fingers_in_view", "tips_above_table"]
 
 TABLE_NOISE = 0.006  # metres: four deviations of a structured-light camera's depth at 0.7 m
 
@@ -44,8 +46,11 @@ class ConstraintConfig:
     # A grasp is refused if more than this share of its fingers' cross-section goes deeper than the curtain of what the
     # camera did not see. 1: the unseen counts as free. docs/experiments/policies.md compares.
     hidden_share: float = 1.0
+    opening_margin: float = 0.006  # on either side of what stands between the jaws: clutter's labels have the same
 
     def __post_init__(self) -> None:
+        if not 0 <= self.opening_margin < np.inf:
+            raise InputError(f"opening_margin is {self.opening_margin}; it must not be negative (metres)")
         if self.depth_margin < 0 or self.overlap < 0 or self.cells < 1:
             raise InputError(
                 f"depth_margin is {self.depth_margin}, overlap {self.overlap}, cells {self.cells}; "
@@ -140,6 +145,24 @@ class Constraints:
         self._kept(REASONS[4], kept | (touching > 0))
         return free[kept]
 
+    def opened(self, grasps_in_camera: Grasps) -> Grasps:
+        """The same grasps, opened as far as what stands between the jaws needs, and no further than they were.
+
+        The jaws open evenly: the farther side decides. What may hide below a curtain needs room as well. A grasp that
+        touched nothing touches nothing now: its fingers come down where the map shows nothing as high as their tips.
+        """
+        gripper = self.space.gripper
+        between = self._between_jaws
+        tips = self.space.coordinates(grasps_in_camera)[:, 2] - gripper.pad_to_tip
+        heights = self._under(self._solid, grasps_in_camera, between)
+        halves = np.broadcast_to(np.abs(between[:, 2]), heights.shape)
+        in_the_way = heights > (tips + self.config.depth_margin)[:, None]
+        needed = np.where(in_the_way, halves, 0.0).max(axis=1) * grasps_in_camera.width
+        cell = self.space.height_map.pitch  # what is seen in a cell may end at its border
+        width = needed + 2 * (self.config.opening_margin + cell / 2)
+        width = np.where(in_the_way.any(axis=1), width, grasps_in_camera.width)
+        return Grasps.of_jaws(grasps_in_camera.poses, np.clip(width, gripper.min_width, grasps_in_camera.width))
+
     def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
         self.refused[reason] += len(allowed) - int(allowed.sum())
         return allowed
@@ -162,6 +185,11 @@ class Constraints:
     def _graspable(self) -> Float32[np.ndarray, "h w"]:
         """Height of what may be grasped, −inf elsewhere."""
         return np.where(self.space.height_map.on_object, self.space.height_map.height, np.float32(-np.inf))
+
+    @cached_property
+    def _solid(self) -> Float32[np.ndarray, "h w"]:
+        """Height of what was measured and of the curtain of what was not, −inf for the table."""
+        return np.maximum(self._measured, self._unseen)
 
     @cached_property
     def _unseen(self) -> Float32[np.ndarray, "h w"]:
@@ -191,6 +219,14 @@ class Constraints:
         gripper = self.space.gripper  # what lies here is only asked whether there is anything
         half_opening = gripper.max_width / 2
         between = _grid(gripper.finger_breadth / 2, half_opening, 2 * self.space.height_map.pitch)
+        return np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
+
+    @cached_property
+    def _between_jaws(self) -> Float64[np.ndarray, "P 3"]:
+        """As `_between`, in every cell: how far something reaches is asked to the millimetre."""
+        gripper, pitch = self.space.gripper, self.space.height_map.pitch
+        half_opening = gripper.max_width / 2
+        between = _grid(gripper.finger_breadth / 2, half_opening, pitch)
         return np.column_stack([between[:, 0], np.zeros(len(between)), between[:, 1] / half_opening])
 
     def _rise(
@@ -234,27 +270,42 @@ class Constraints:
         return np.where(inside, surface.ravel()[np.where(inside, row * width + column, 0)], np.float32(-np.inf))
 
     def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
-        """Whether the image shows where both fingers go."""
-        observation = self.space.observation
-        camera = observation.camera
-        outwards = grasps_in_camera.width / 2 + self.space.gripper.finger_thickness
-        seen = np.ones(len(grasps_in_camera), dtype=bool)
-        for side in (-1.0, 1.0):
-            uv = camera.project(grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing)
-            seen &= np.all((uv > -0.5) & (uv < [camera.width - 0.5, camera.height - 0.5]), axis=1)
-        return seen
+        return fingers_in_view(self.space.observation, grasps_in_camera)
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
-        """Whether the lowest corner of the two fingertips stays `table_clearance` above the table."""
-        table, gripper = self.space.observation.table, self.space.gripper
-        if table is None:
-            return np.ones(len(grasps_in_camera), dtype=bool)
-        tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
-        half_x = gripper.finger_breadth / 2
-        half_y = grasps_in_camera.width / 2 + gripper.finger_thickness
-        axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
-        lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
-        return lowest >= self.config.table_clearance
+        return tips_above_table(self.space.observation, grasps_in_camera, self.config.table_clearance)
+
+
+def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
+    """Whether the image shows where both fingers go: the outer corners of each, at the pads' centre and at the tip."""
+    camera, gripper = observation.camera, ParallelJaw.of(observation.gripper)
+    seen = np.ones(len(grasps_in_camera), dtype=bool)
+    outwards = grasps_in_camera.width / 2 + gripper.finger_thickness
+    across = np.cross(grasps_in_camera.closing, grasps_in_camera.approach)
+    for x, side, z in product((-0.5, 0.5), (-1.0, 1.0), (0.0, gripper.pad_to_tip)):
+        corner = grasps_in_camera.origin + (side * outwards)[:, None] * grasps_in_camera.closing
+        corner += x * gripper.finger_breadth * across + z * grasps_in_camera.approach
+        uv = camera.project(corner)
+        seen &= np.all((uv > -0.5) & (uv < [camera.width - 0.5, camera.height - 0.5]), axis=1)
+    return seen
+
+
+def tips_above_table(
+    observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
+) -> Bool[np.ndarray, "N"]:
+    """Whether the lowest corner of the two fingertips stays `clearance` metres above where the table may be at most.
+
+    True where no table is known.
+    """
+    table, gripper = observation.table, ParallelJaw.of(observation.gripper)
+    if table is None:
+        return np.ones(len(grasps_in_camera), dtype=bool)
+    tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
+    half_x = gripper.finger_breadth / 2
+    half_y = grasps_in_camera.width / 2 + gripper.finger_thickness
+    axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
+    lowest = table.height(tip) - table.doubt(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
+    return np.asarray(lowest >= clearance)
 
 
 def _grid(half_x: float, half_y: float, spacing: float) -> Float64[np.ndarray, "P 2"]:

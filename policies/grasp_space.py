@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.grasps.grasps import Grasps
@@ -18,7 +18,7 @@ from graspnet.observation.height_map import HeightMap
 from graspnet.observation.observation import Observation
 from graspnet.transforms import frame_from_axes, rigid, unit
 
-__all__ = ["GraspSpace"]
+__all__ = ["GraspSpace", "stands_out"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,10 @@ class GraspSpace:
         return self.observation.gripper.span
 
     def table_height(self, xy: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B"]:
-        """Height of the table at places (x, y); −inf where no table is known, or seen edge-on.
+        """Height of the table at places (x, y), as high as it may be; −inf where no table is known, or seen edge-on.
 
-        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a).
+        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a). A table that was
+        fitted to an image may be higher by its doubt.
         """
         table = self.observation.table
         if table is None:
@@ -67,7 +68,9 @@ class GraspSpace:
         along_x, along_y, along_a = table.normal @ self.height_map.frame_from_map
         if along_a < 1e-3:
             return np.full(xy.shape[:-1], -np.inf)
-        return np.asarray((xy @ np.array([along_x, along_y]) - table.offset) / along_a, dtype=np.float64)
+        height = (xy @ np.array([along_x, along_y]) - table.offset) / along_a
+        points = self.height_map.points(np.concatenate([xy, height[..., None]], axis=-1))
+        return np.asarray(height + table.doubt(points) / along_a, dtype=np.float64)
 
     @cached_property
     def table_of_cells(self) -> Float64[np.ndarray, "h w"]:
@@ -91,3 +94,11 @@ class GraspSpace:
         """Angle of the closing axis from x towards y, in [-π, π]; grasps whose jaws are swapped differ by π."""
         closing = grasps_in_camera.closing @ self.height_map.frame_from_map[:, :2]
         return np.arctan2(closing[:, 1], closing[:, 0])
+
+
+def stands_out(over_table: Float64[np.ndarray, "P"]) -> Bool[np.ndarray, "P"]:
+    """Which of an object's points, by their heights over the table (metres), are not at its rim, where the sensor has
+    put them on the table, or in a mask that is larger than the object."""
+    if not len(over_table):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(over_table > min(0.003, 0.3 * float(np.quantile(over_table, 0.98))))

@@ -16,7 +16,7 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
-from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.grasp_space import GraspSpace, stands_out
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankingConfig, RankingPolicy
 from graspnet.quality import Quality
@@ -39,7 +39,7 @@ class PrincipalAxisConfig:
 
 
 class PrincipalAxisPolicy(Policy):
-    """One grasp, straight down to the table or as far as the palm allows, with the hand fully open."""
+    """One grasp across the object's narrow side, straight down as far as table and palm allow, the hand fully open."""
 
     name: ClassVar[str] = "principal_axis"
     config_type: ClassVar[type] = PrincipalAxisConfig
@@ -49,7 +49,7 @@ class PrincipalAxisPolicy(Policy):
         self.config = config
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """See Policy; nothing here is random; the quality is 0, since the heuristic ranks nothing."""
+        """See Policy; nothing here is random; the grasp has no quality, since the heuristic predicts nothing."""
         start = perf_counter()
         space = GraspSpace.of(observation)
         points = _object_points(space)
@@ -59,7 +59,7 @@ class PrincipalAxisPolicy(Policy):
         center, angle = outline.mean(axis=0), _narrow_direction(outline, self.config)
         height = _height(points, center, space, self.config)
         grasps = space.grasps(np.array([[*center, height]]), np.array([angle]), np.array([space.w]))
-        return GraspPlan(observation, grasps, np.zeros(1), "", {"total": perf_counter() - start}, self.name)
+        return GraspPlan(observation, grasps, np.full(1, np.nan), "", {"total": perf_counter() - start}, self.name)
 
 
 class CentralAntipodalPolicy(Policy):
@@ -73,9 +73,9 @@ class CentralAntipodalPolicy(Policy):
         self.config = config
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """See Policy. The quality falls from 1 at the centroid to 0 far from it; it predicts nothing."""
+        """See Policy. The nearest come first; they have no quality, since nearness predicts nothing."""
         plan = RankingPolicy(self.config, _nearness_to_centroid).plan(observation, rng)
-        return replace(plan, policy=self.name)
+        return replace(plan, policy=self.name, qualities=np.full(len(plan), np.nan))
 
 
 def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
@@ -93,7 +93,7 @@ def _object_points(space: GraspSpace) -> Float64[np.ndarray, "P 3"]:
     over_table = points[:, 2] - space.table_height(points[:, :2])
     if not len(points) or not np.isfinite(over_table).all():
         return points
-    return points[over_table > min(0.003, 0.3 * float(np.quantile(over_table, 0.98)))]
+    return points[stands_out(over_table)]
 
 
 def _outline(points: Float64[np.ndarray, "P 3"], cell: float) -> Float64[np.ndarray, "C 2"]:

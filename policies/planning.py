@@ -1,17 +1,22 @@
 """From a depth image to a grasp plan in one call: what `graspnet.plan` and the command `graspnet plan` both do."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from graspnet.camera import Camera
+from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import Gripper
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
+from graspnet.policies.constraints import REASONS, fingers_in_view, tips_above_table
+from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality, Quality
@@ -19,6 +24,7 @@ from graspnet.quality import NetworkQuality, Quality
 __all__ = ["load_policy", "plan", "plan_observation"]
 
 DEFAULT_POLICY, DEFAULT_MODEL = "cross_entropy", "parallel_jaw"
+MIN_QUALITY = 0.05  # grasps of less are no plan; docs/experiments/policies.md has how many of those held
 
 
 def plan(
@@ -28,17 +34,24 @@ def plan(
     *,
     mask: Bool[np.ndarray, "H W"] | None = None,
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None,
+    workspace: Float[np.ndarray, "2 3"] | None = None,
+    max_height: float | None = None,
     policy: str | Policy = DEFAULT_POLICY,
     model: str | Quality = DEFAULT_MODEL,
+    min_quality: float = MIN_QUALITY,
     seed: int = 0,
 ) -> GraspPlan:
     """Plan grasps on one depth image, best first.
 
-    depth: metres along z; 0 or NaN = missing. mask: True on what may be grasped; without one, what rises above the
-    table. world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and
-    the table is the world's plane z = 0. policy: a name (`graspnet.load_policy`), or a Policy that was made before: do
+    depth: metres along z; 0 or NaN = missing. mask: True on what may be grasped; without one, what stands
+    on the table and neither goes on beyond the image nor is longer than eight openings of the gripper.
+    world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and the table
+    is the world's plane z = 0. workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the
+    camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
+    higher above the table, metres. policy: a name (`graspnet.load_policy`), or a Policy that was made before: do
     so in a loop, since a name loads the network anew. model: a network by name or folder, or a function that scores
-    grasps (`graspnet.Quality`); a policy that was made before has its own.
+    grasps (`graspnet.Quality`); a policy that was made before has its own. min_quality: grasps
+    of less are left out.
 
     The plan is empty, with a reason, where nothing can be grasped; read its `warnings`. InputError: an argument that
     cannot be right, and how to mend it.
@@ -56,24 +69,46 @@ def plan(
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
-    observation = Observation(depth, camera, gripper, mask, world_from_camera)
-    return plan_observation(observation, policy, model, seed)
+    observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height)
+    return plan_observation(observation, policy, model, min_quality, seed)
 
 
 def plan_observation(
     observation: Observation,
     policy: str | Policy = DEFAULT_POLICY,
     model: str | Quality = DEFAULT_MODEL,
+    min_quality: float = MIN_QUALITY,
     seed: int = 0,
     sources: Sources | None = None,
 ) -> GraspPlan:
-    """The same for an Observation. sources: what warnings and refusals call its parts; without them, by their names."""
+    """The same for an Observation. sources: what warnings and refusals call its parts; without them, by their names.
+
+    Where a network ranks, the plan warns of what is outside of the network's range. Whatever the policy: no
+    grasp is kept whose fingers leave the image or whose tips reach into the table.
+    """
+    if not 0 <= min_quality <= 1:
+        raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
     doubtful = doubts(observation, sources or Sources())
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
-    planned = planner.plan(observation, np.random.default_rng(seed))
+    planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
     named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
-    warnings = (*doubtful, *planned.warnings)
+    quality = getattr(planner, "quality", None)  # heuristics have none
+    outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
+    warnings = (*doubtful, *planned.warnings, *outside)
     return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings)
+
+
+def _possible(planned: GraspPlan) -> GraspPlan:
+    """The grasps that the image shows whole and that stay above the table, where the gripper is a parallel jaw."""
+    if not len(planned) or not isinstance(planned.observation.gripper, ParallelJaw):
+        return planned
+    in_view = fingers_in_view(planned.observation, planned.grasps_in_camera)
+    above = tips_above_table(planned.observation, planned.grasps_in_camera)
+    refused = Counter({REASONS[0]: int((~in_view).sum()), REASONS[1]: int((in_view & ~above).sum())})
+    if not (in_view & above).any():
+        return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refused)
+    kept = in_view & above
+    return replace(planned, grasps_in_camera=planned.grasps_in_camera[kept], qualities=planned.qualities[kept])
 
 
 def load_policy(
@@ -86,8 +121,8 @@ def load_policy(
 
     name: ours or an installed package's, such as "cross_entropy", "ranking" or "principal_axis". model: a name that
     ships, a folder that `graspnet train` made, or a function of your own that scores grasps (`graspnet.Quality`);
-    unused by a policy that ranks without one. config: a preset of
-    `configs/policy/` or a file; by default the preset of the policy's name. overrides: `KEY=VALUE` settings.
+    unused by a policy that ranks without one. config: a preset of `configs/policy/` or a file; by default the preset
+    of the policy's name. overrides: `KEY=VALUE` settings.
     InputError: an unknown name, preset or key, or a folder without a model.
 
     >>> import graspnet as gn

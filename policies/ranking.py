@@ -1,6 +1,5 @@
 """Sample and rank: candidates of the antipodal sampler by their quality; and the baseline that does not rank at all."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import ClassVar
@@ -75,17 +74,19 @@ class RankingPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Candidates, sorted by quality."""
         start = perf_counter()
-        candidates, refused = _candidates(observation, self.config, rng)
+        sampler = _sampler(observation, self.config)
+        candidates = sampler.sample(self.config.samples, rng) if sampler else Grasps.none()
         sampled = perf_counter()
-        if not len(candidates):
+        if sampler is None or not len(candidates):
+            refused = sampler.constraints.refused if sampler else None
             return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
         ranked = RankedGrasps.none().merged(candidates, self.quality(observation, candidates)).top(self.config.grasps)
-        seconds = _seconds(start, sampled, perf_counter())
-        return GraspPlan(observation, ranked.grasps_in_camera, ranked.qualities, "", seconds, self.name)
+        grasps = sampler.constraints.opened(ranked.grasps_in_camera)
+        return GraspPlan(observation, grasps, ranked.qualities, "", _seconds(start, sampled, perf_counter()), self.name)
 
 
 class RandomAntipodalPolicy(Policy):
-    """A random feasible antipodal grasp: the baseline that every ranking must beat. Its qualities are all 0."""
+    """A random feasible antipodal grasp: the baseline that every ranking must beat. Its grasps have no quality."""
 
     name: ClassVar[str] = "antipodal"
     config_type: ClassVar[type] = RankingConfig
@@ -97,22 +98,21 @@ class RandomAntipodalPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Candidates in the order in which they were drawn, which says nothing about them."""
         start = perf_counter()
-        candidates, refused = _candidates(observation, self.config, rng)
-        candidates = candidates[slice(self.config.grasps)]
+        sampler = _sampler(observation, self.config)
+        candidates = sampler.sample(self.config.samples, rng)[slice(self.config.grasps)] if sampler else Grasps.none()
         seconds = _seconds(start, perf_counter(), perf_counter())
-        if not len(candidates):
+        if sampler is None or not len(candidates):
+            refused = sampler.constraints.refused if sampler else None
             return GraspPlan.nothing(self.name, observation, seconds, refused)
-        return GraspPlan(observation, candidates, np.zeros(len(candidates)), "", seconds, self.name)
+        no_quality = np.full(len(candidates), np.nan)
+        return GraspPlan(observation, sampler.constraints.opened(candidates), no_quality, "", seconds, self.name)
 
 
-def _candidates(
-    observation: Observation, config: RankingConfig, rng: np.random.Generator
-) -> tuple[Grasps, Counter[str]]:
-    """Feasible grasps, and how many candidates were refused for which fault."""
+def _sampler(observation: Observation, config: RankingConfig) -> FeasibleSampler | None:
+    """The sampler of what may be grasped; None where nothing may."""
     if not observation.object_mask.any():
-        return Grasps.none(), Counter()
-    sampler = FeasibleSampler.of(observation, config.sampler, config.constraints)
-    return sampler.sample(config.samples, rng), sampler.constraints.refused
+        return None
+    return FeasibleSampler.of(observation, config.sampler, config.constraints)
 
 
 def _seconds(start: float, sampled: float, end: float) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
 from graspnet.run.options import run_options
-from graspnet.run.progress import track
+from graspnet.run.progress import told_if_slow, track
 from graspnet.run.record import write_json, write_run_record
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def simulate(
         policies = (config.task.heuristic,)
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
-    check_planners(choices)  # before a folder is made
+    with told_if_slow("loading the planners", terminal_only=True):
+        check_planners(choices)  # before a folder is made
+    _prepare(config, seed, engine)
     runs = {
         name: _run(
             variant, f"{config_name}, {name}" if config.variants else config_name, choices, seed, engine, resume,
@@ -145,18 +148,45 @@ def simulate(
         write_json(output / "effects.json", [as_json(effect) for effect in found])
         click.echo(format_effects(found))
         if report:
-            write_effects_report(output / "report.html", f"{config_name}, variants", found)
+            write_effects_report(output / "report.html", config_name, found)
 
 
 def _protocol(config_name: str, objects: tuple[Path, ...], overrides: tuple[str, ...]) -> "ProtocolConfig":
     """Load the config, with the meshes of --objects: those that the preset's pattern names, or all if it names none."""
-    from graspnet.data_gen.objects.object_source import only_meshes_of
+    from graspnet.data_gen.objects.object_source import keeping_size, one_file_an_object, only_meshes_of
     from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 
     key = "objects"
     config = load_config(ProtocolConfig, "simulate", config_name, (*only_meshes_of(objects, key), *overrides))
     meshes = only_meshes_of(objects, key, config.objects.pattern)
-    return load_config(ProtocolConfig, "simulate", config_name, (*meshes, *overrides))
+    config = load_config(ProtocolConfig, "simulate", config_name, (*meshes, *overrides))
+    # Nothing is split here: two objects of one shape do no harm, and no file is read to find them.
+    chosen, notes = one_file_an_object(
+        keeping_size(config.objects, "simulate", config_name, overrides), "simulate", copies=False
+    )
+    for note in notes:
+        click.echo(f"simulate: {note}", err=True)
+    return replace(config, objects=chosen)
+
+
+def _prepare(config: "ProtocolConfig", seed: int, engine: "Engine") -> None:
+    """Load the meshes that episodes begin with, and cut them into pieces, once for all episodes and variants.
+
+    InputError: none of them can be used.
+    """
+    from graspnet.data_gen.generate.preparation import prepare
+    from graspnet.data_gen.objects.object_source import mesh_files
+    from graspnet.sim_eval.episodes.draw import objects_met
+
+    if config.task.object_set is not None or not config.objects.folders:
+        return
+    met = objects_met(config, seed)
+    names = [name for name in mesh_files(config.objects) if name in met]
+    left_out = prepare(config.objects, names, engine, "simulate")
+    for name, reason in left_out.items():
+        click.echo(f"simulate: left out {name}: {reason}", err=True)
+    if len(left_out) == len(met):
+        raise InputError(f"no object could be used; the first: {next(iter(left_out.values()))}")
 
 
 def _run(
@@ -186,7 +216,7 @@ def _run(
     write_json(output / "results.json", results_as_json(config, name, choices, seed, records, session))
     if not all(record.problem for record in records):
         taken = run_time(records, session)
-        lines = [format_results(config, records), format_fits(records), format_time(taken)]
+        lines = [format_results(config, records), _sizes(config), format_fits(records), format_time(taken)]
         click.echo("\n".join([*filter(None, lines), f"protocol {run['protocol']}, seed {seed}"]))
         made = {"protocol_name": name, "results": "results.json", units: len(records), "time": as_json(taken)}
         if report:
@@ -197,6 +227,16 @@ def _run(
     return records
 
 
+def _sizes(config: "ProtocolConfig") -> str:
+    """Say how large the objects were."""
+    from graspnet.data_gen.objects.object_source import size_in_words
+
+    if config.task.object_set is not None:
+        return "objects are as large beside the hand as their frozen set says"
+    times = "" if config.task.scale == (1.0, 1.0) else " times {:g} to {:g} (task.scale)".format(*config.task.scale)
+    return size_in_words(config.objects) + times
+
+
 @click.command()
 @click.option(
     "--output",
@@ -204,15 +244,19 @@ def _run(
     default=Path("demo"),
     show_default=True,
     metavar="DIR",
-    help="Gets dataset/, model/, results.json and report.html.",
+    help="Gets report.html, and what it is made of.",
 )
+@click.option("--train/--no-train", "train_too", default=True, show_default=True, help="Stop before a dataset is made.")
 @run_options
-def demo(output: Path, engine: "Engine", seed: int) -> None:
-    """Run the whole loop in minutes: objects, dataset, network, plans, picks, and a report to look at.
+def demo(output: Path, train_too: bool, engine: "Engine", seed: int) -> None:
+    """Plan and pick with the network that ships, then make a dataset, train a network on it and pick with that.
 
     \b
     graspnet demo --output out/demo
+    graspnet demo --no-train --output out/picks      # the first two minutes of it
+
+    report.html is there after the first step, and written anew after every other; Ctrl-C leaves the last one.
     """
     from graspnet.sim_eval.demo import run_demo
 
-    run_demo(output, seed, engine)
+    run_demo(output, seed, engine, train_too)

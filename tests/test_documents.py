@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import graspnet as gn
+from graspnet.sample.files import write_sample
+from tests.documents import code_blocks, joined_lines
 from tests.places import ROOT
 
 PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
@@ -28,10 +30,6 @@ each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(
 def prose(path: Path) -> str:
     """A document without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-
-
-def code_blocks(path: Path, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def spans(path: Path) -> list[str]:
@@ -177,10 +175,6 @@ def shown_commands() -> list[tuple[str, ...]]:
     return sorted(shown)
 
 
-def joined_lines(block: str) -> list[str]:
-    return re.sub(r"\\\n\s*", "", block).splitlines()
-
-
 @pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
 def test_every_command_that_is_shown_exists_with_its_options(words):
     commands = {entry.name: entry for entry in entry_points(group="graspnet.commands")}
@@ -197,6 +191,7 @@ def test_every_command_that_is_shown_exists_with_its_options(words):
 def test_the_python_of_the_documents_plans_a_grasp(document, box_scene, tmp_path, monkeypatch, capsys):
     """Blocks of one document run in its order, as a reader would type them."""
     np.save(tmp_path / "depth.npy", box_scene(((0.10, 0.03, 0.05), (0.0, 0.0), 0.4), noise=0.001).depth)
+    write_sample(tmp_path / "sample")
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
     for program in code_blocks(ROOT / document, "python"):

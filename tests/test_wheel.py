@@ -62,21 +62,22 @@ def test_the_installed_command_answers(run):
 
 
 def test_it_runs_from_the_environment_and_not_from_the_checkout(run):
-    done = run("python", "-c", "import graspnet, data_gen, policies, sim_eval; print(graspnet.__file__)")
+    done = run("python", "-c", "import graspnet.sim_eval.cli; print(graspnet.__file__)")
     assert done.returncode == 0, done.stderr
     assert "site-packages" in done.stdout
     assert str(ROOT) not in done.stdout
 
 
-def test_it_brings_every_preset_benchmark_and_weight(run):
+def test_it_brings_every_preset_benchmark_weight_and_sample(run):
     program = (
         "from importlib.resources import files; from pathlib import Path; "
-        "roots = {name: Path(str(files('graspnet.' + name))) for name in ('configs', 'benchmarks', 'weights')}; "
+        "names = ('configs', 'benchmarks', 'weights', 'sample'); "
+        "roots = {name: Path(str(files('graspnet.' + name))) for name in names}; "
         "[print(f'{n}/{p.relative_to(r)}') for n, r in roots.items() for p in r.rglob('*') if p.is_file()]"
     )
     installed = set(run("python", "-c", program).stdout.splitlines())
     listed = subprocess.run(
-        ["git", "ls-files", "configs", "benchmarks", "graspnet/weights"],
+        ["git", "ls-files", "configs", "benchmarks", "graspnet/weights", "graspnet/sample"],
         cwd=ROOT,
         capture_output=True,
         text=True,

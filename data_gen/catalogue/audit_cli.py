@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from graspnet.report.words import folder_name
 from graspnet.run.progress import track
 from graspnet.run.record import write_run_record
 
@@ -38,7 +39,7 @@ def audit(dataset: str, output: Path, grasps: int, seed: int) -> None:
     drawn = audited_grasps(opened, grasps, np.random.default_rng(seed))
     found = list(track(drawn, grasps, "audit", "grasps"))
     output.mkdir(parents=True, exist_ok=True)
-    write_page(output / "report.html", opened.header.name, found, config)
+    write_page(output / "report.html", folder_name(dataset), found, config)
     made = {"page": str(output / "report.html"), "grasps": len(found)}
     write_run_record(output, "audit", {"dataset": dataset, "grasps": grasps}, seed, started, made)
     click.echo(f"{len(found)} grasps: {output / 'report.html'}")

@@ -4,7 +4,8 @@ Sections ask the solids themselves what is inside, and jaws are stopped by rays 
 with the labels but the meshes.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from graspnet.data_gen.catalogue.audit import KINDS, AuditedGrasp
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.objects.raycasting import raycasting_scene
 from graspnet.data_gen.physics.film import OBJECT_COLOURS, looking, shaded, square_camera
-from graspnet.report.page import Section, figure_html, paragraph, write_report
+from graspnet.report.page import Section, details_html, figure_html, paragraph, table_html, write_report
+from graspnet.report.words import counted, listed
+from graspnet.run.progress import track
 from graspnet.transforms import invert, perpendicular_to, transform_points
 
 if TYPE_CHECKING:
@@ -27,11 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["grasp_figure", "jaw_stops", "write_page"]
 
 EXPLANATION = (
-    "Grasps drawn at random, as many of each kind. Left: the scene from obliquely above (bin walls left out); the hand "
-    "as it comes, open, its pads where they stop, the contacts with their friction cones, the approach in violet. "
-    "Middle: a cut along the approach (down) and the closing axis (right). Right: a cut across the approach. Cuts show "
-    "the object (orange), other things (grey) and the table (brown); the hand open (dashed) and closed until a pad "
-    "touches (blue at -y, green at +y). Metrics: mean ± standard deviation of one sample (samples)."
+    "On the left is the scene from obliquely above, without the walls of a bin. It shows the hand as it comes, open; "
+    "its pads where they stop; the contacts with their friction cones; and the approach in violet. In the middle is a "
+    "cut along the approach (down) and the closing axis (right). On the right is a cut across the approach. Cuts show "
+    "the object in orange, other things in grey and the table in brown. The hand is dashed where it is open, and "
+    "filled where it has closed until a pad touches: blue at -y, green at +y. Below each picture are the robustness "
+    "(0 to 1), the distance of the contacts, and the clearances along the way: below zero, something is touched."
 )
 SIZE = 300  # A picture is so many pixels wide and high.
 ELEVATION = np.deg2rad(40)
@@ -44,13 +48,26 @@ PAD_RAYS = 15  # A pad is looked at along so many rays on each side.
 
 
 def write_page(path: Path, name: str, grasps: Sequence[AuditedGrasp], config: GenerateConfig) -> None:
-    """The page, in one file."""
-    sections = [Section("How to read it", (paragraph(EXPLANATION),))]
+    """The page, in one file; name: of the dataset's folder."""
+    blocks: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for grasp in track(grasps, len(grasps), "report", "grasps"):
+        blocks[grasp.kind] += _blocks(grasp, config)
+    counts = Counter(grasp.kind for grasp in grasps)
+    sections = [Section("How to read the pictures", (paragraph(EXPLANATION),))]
     for kind, meaning in KINDS.items():
-        of_kind = [grasp for grasp in grasps if grasp.kind == kind]
-        blocks = [block for grasp in of_kind for block in _blocks(grasp, config)]
-        sections.append(Section(f"{kind} ({len(of_kind)})", (paragraph(meaning + "."), *blocks)))
-    write_report(path, f"Audit of {name}", sections)
+        title = f"{kind} ({counted(counts[kind], 'grasp')})"
+        sections.append(Section(title, (paragraph(meaning + "."), *blocks[kind])))
+    write_report(path, f"Audit: {name}", sections, (paragraph(_opening(counts, config)),))
+
+
+def _opening(counts: Mapping[str, int], config: GenerateConfig) -> str:
+    drawn = listed([f"{counts[kind]} of the kind “{kind}”" for kind in KINDS])
+    return (
+        f"{counted(sum(counts.values()), 'grasp')} of the dataset were drawn at random: {drawn}. Each is drawn with "
+        f"the object that it was labelled on, so that a person can judge the label, which is {config.metrics[0]} with "
+        f"the threshold {config.threshold:g}. A label is right if the picture shows what the section's first sentence "
+        "says."
+    )
 
 
 def grasp_figure(grasp: AuditedGrasp, friction: float) -> "Figure":
@@ -98,10 +115,11 @@ def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]
     name = grasp.scene.solids[grasp.target].name
     opening = _mm(table.columns["width"][row])
     caption = f"{name}: {grasp.place}; {table.source[row]}; hand {table.gripper[row]}, {opening} open"
-    metrics = "; ".join(
-        f"{name} {m.mean[row]:.3g} ± {np.sqrt(m.variance[row]):.2g} ({m.samples[row]})"
+    metrics = [
+        [name, f"{m.mean[row]:.3g}", f"{np.sqrt(m.variance[row]):.2g}", m.samples[row]]
         for name, m in table.metrics.items()
-    )
+    ]
+    header = ["metric", "mean", "standard deviation of one sample", "samples"]
     clearances = ", ".join(
         f"{part} {_mm(values[row])}" for part, values in table.clearance.each.items() if np.isfinite(values[row])
     )
@@ -110,7 +128,7 @@ def _blocks(grasp: AuditedGrasp, config: GenerateConfig) -> tuple[str, str, str]
     return (
         figure_html(grasp_figure(grasp, config.assumed.uncertainty.friction_mean), caption),
         paragraph(f"{robustness}; {apart}; clearance: {clearances}"),
-        paragraph(metrics),
+        details_html("All metrics of its label", table_html(header, metrics)),
     )
 
 

@@ -81,7 +81,7 @@ COLUMNS = (
 
 def summary_rows(groups: Mapping[str, Sequence[ShapeMeasures]]) -> list[tuple[str, ...]]:
     """One row of text for each group, under its name and COLUMNS: medians, with the 10 % and 90 % quantiles beside
-    them in brackets; shares of the surface are means."""
+    them in brackets where they are not the same; shares of the surface are means."""
     return [(name, *_row(measures)) for name, measures in groups.items()]
 
 
@@ -101,7 +101,7 @@ def _row(measures: Sequence[ShapeMeasures]) -> tuple[str, ...]:
 
 def _spread(values: Sequence[float], digits: str) -> str:
     low, middle, high = (format(v, digits) for v in np.quantile(values, [0.1, 0.5, 0.9]))
-    return f"{middle} [{low}, {high}]"
+    return f"{middle} [{low}, {high}]" if low != high else middle
 
 
 def _bending(

@@ -3,7 +3,7 @@
 import csv
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ import numpy as np
 
 from graspnet.config import config_to_dict, load_config
 from graspnet.errors import InputError
+from graspnet.report.words import counted
 from graspnet.run.options import run_options
-from graspnet.run.progress import track
+from graspnet.run.progress import told_if_slow, track
 from graspnet.run.record import write_run_record
 
 if TYPE_CHECKING:
@@ -80,10 +81,20 @@ def objects(
     from graspnet.data_gen.catalogue.diversity import COLUMNS
     from graspnet.data_gen.catalogue.objects_page import group_table, notes_table, write_page
     from graspnet.data_gen.generate.config import GenerateConfig
-    from graspnet.data_gen.objects.object_source import object_names, only_meshes_of
+    from graspnet.data_gen.objects.object_source import (
+        keeping_size,
+        object_names,
+        one_file_an_object,
+        only_meshes_of,
+        size_in_words,
+    )
 
     started = time.time()
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(folders, "objects"), *overrides))
+    chosen, notes = one_file_an_object(keeping_size(config.objects, "generate", config_name, overrides), "objects")
+    config = replace(config, objects=chosen)
+    for note in notes:
+        click.echo(f"objects: {note}", err=True)
     units = _chosen(object_names(config.objects), config.objects, most)
     work = partial(_report, config=config.objects, seed=seed)
     reports = list(track(engine.run(work, units), len(units), "objects", "objects"))
@@ -92,14 +103,17 @@ def objects(
     if len(problems) == len(reports):
         raise InputError(f"no object could be used; the first: {problems[0].problem}")
     output.mkdir(parents=True, exist_ok=True)
-    write_page(output / "objects.html", reports)
+    with told_if_slow("writing the page"):
+        write_page(output / "objects.html", reports)
     _write_csv(output / "objects.csv", reports)
     click.echo(_aligned([("", *COLUMNS), *group_table(reports, "group")]))
     for group, count, note in notes_table(reports):
-        click.echo(f"{group}: {count} objects: {note}")
+        click.echo(f"{group}: {counted(count, 'object')}: {note}")
     for report in problems:
         click.echo(f"left out {report.name}: {report.problem}")
-    made = {"page": str(output / "objects.html"), "objects": len(reports), "left_out": len(problems)}
+    if config.objects.folders:
+        click.echo(f"sizes are as loaded; in a dataset, {size_in_words(config.objects)}")
+    made = {"page": str(output / "objects.html"), "objects": len(reports), "left_out": len(problems), "notes": notes}
     write_run_record(output, "objects", config_to_dict(config), seed, started, made)
 
 
@@ -123,7 +137,7 @@ def _chosen(names: Sequence[str], config: "ObjectConfig", most: int) -> list[_Un
 
 
 def _group(name: str, config: "ObjectConfig") -> str:
-    from graspnet.data_gen.objects.meshes import MESH_SUFFIXES
+    from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
 
     if not name.lower().endswith(MESH_SUFFIXES):
         return "procedural"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
+MOST_NAMED = 5
+
 
 @click.command()
 @click.option(
@@ -73,27 +75,38 @@ def generate(
     """
     from graspnet.data_gen.generate.config import GenerateConfig
     from graspnet.data_gen.generate.run import generate as run
-    from graspnet.data_gen.objects.object_source import only_meshes_of
+    from graspnet.data_gen.objects.object_source import keeping_size, only_meshes_of, size_in_words
     from graspnet.dataset import Dataset
 
     started = time.time()
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
+    config = replace(config, objects=keeping_size(config.objects, "generate", config_name, overrides))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
     if labels == "physics":
         config = config.with_physics()
     generation = run(config, preset_path("generate", config_name).stem, seed, output, engine, resume)
+    config = generation.config
+    if config.objects.folders:
+        click.echo(f"generate: {size_in_words(config.objects)}", err=True)
+    for note in generation.notes:
+        click.echo(f"generate: {note}", err=True)
+    if config.heap is not None:
+        click.echo(f"generate: {generation.total} heaps (scenes=N makes N)", err=True)
     made = list(track(generation, generation.total, "generate", _units(config), generation.done))
     click.echo(summary_table(made, config))
-    counts = Dataset.open(output).header.counts  # of the whole dataset, where --resume made the rest of it
+    header = Dataset.open(output).header  # of the whole dataset, where --resume made the rest of it
+    click.echo(_splits_in_words(header.splits))
     if resume:
-        click.echo(f"with what was there: {counts['objects']} objects, {counts['grasps']} grasps")
-    write_run_record(output, "generate", config_to_dict(config), seed, started, {"dataset": output} | counts)
+        click.echo(f"with what was there: {header.counts['objects']} objects, {header.counts['grasps']} grasps")
+    found = {"dataset": output} | header.counts | ({"notes": list(generation.notes)} if generation.notes else {})
+    write_run_record(output, "generate", config_to_dict(config), seed, started, found)
 
 
 def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> str:
-    """What a run made, by the source of the grasps, and which objects it left out and why."""
+    """What a run made, by the source of the grasps, at which sizes, and which objects it left out and why."""
     from graspnet.data_gen.generate.run import SourceCounts
+    from graspnet.data_gen.objects.object_source import size_in_words
 
     made = [s for s in summaries if not s.skipped]
     names = sorted({name for s in made for name in s.sources})
@@ -107,11 +120,30 @@ def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> s
         shares = f"{_share(of.collision_free, of.grasps):>18}{_share(of.positives, of.grasps):>18}"
         lines.append(f"{name:16}{of.grasps:>10}{shares}")
     lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and nothing is touched)")
+    if made:
+        low, high = min(s.scales[0] for s in made), max(s.scales[1] for s in made)
+        factor = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        lines.append(f"sizes times {factor}: {size_in_words(config.objects)}")
+    hopeless = [s.name for s in made if not s.total.positives]
+    if hopeless and config.objects.scaling == "as_is":
+        named = ", ".join(hopeless[:MOST_NAMED]) + (", …" if len(hopeless) > MOST_NAMED else "")
+        lines.append(
+            f"no grasp is positive on {len(hopeless)} of {len(made)} {_units(config)}: {named}; if the hand is too "
+            "small for them, choose another, or scale them to it: objects.scaling=fit_gripper"
+        )
     left_out = {s.name: s.skipped for s in summaries if s.skipped}
     for summary in made:
         left_out |= summary.left_out
     lines += [f"left out {name}: {reason}" for name, reason in left_out.items()]
     return "\n".join(lines)
+
+
+def _splits_in_words(splits: dict[str, list[str]]) -> str:
+    """How many objects there are to train on, and what becomes of validation where there is none for it."""
+    counts = ", ".join(f"{len(names)} for {name}" for name, names in splits.items())
+    if splits["validation"]:
+        return f"objects: {counts}"
+    return f"objects: {counts}; `graspnet train` will look at images of the same objects: that says nothing of others"
 
 
 def _units(config: "GenerateConfig") -> str:

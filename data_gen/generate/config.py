@@ -31,7 +31,7 @@ class GenerateConfig:
     candidates: CandidateConfig = field(default_factory=CandidateConfig)  # drawn afresh in every pose, or …
     object_grasps: ObjectGraspConfig | None = None  # … these instead: of the object, reused in every pose and image
     heap: HeapConfig | None = None  # the objects are dropped together; None: each lies alone on the table
-    scenes: int = 100  # So many heaps are made, where `heap` is given.
+    scenes: int | None = None  # So many heaps are made, where `heap` is given; None: two for each object.
     # An object in a heap gets grasps in a view only if its visible area is at least so many max_width².
     visible_area: float = 0.04
     # Jaws stay so far (metres) beside what they close on (jaw_width.py); None: they open wide.

@@ -5,7 +5,7 @@ the table, the neighbours and the walls of the bin.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float64, Int64
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
 from graspnet.data_gen.labels.label import LabelledGrasps, seen_in_image
-from graspnet.data_gen.objects.decomposition import convex_parts
 from graspnet.data_gen.objects.meshes import Solid
-from graspnet.data_gen.objects.object_source import load_object, posed_at_random
+from graspnet.data_gen.objects.object_source import load_object, posed_at_random, with_parts
 from graspnet.data_gen.physics.heaps import draw_bin, drop_heap
 from graspnet.data_gen.scenes.rendering import RENDERERS, Renderer
 from graspnet.data_gen.scenes.scenes import Bin, Scene, SceneConfig, sample_camera
@@ -53,6 +52,8 @@ def generate_heap(
     assert config.heap is not None
     bin_ = draw_bin(config.heap, rng, share=config.heap.bin_share)
     shapes, left_out = _loaded(members, config, seed)
+    if config.objects.scaling == "as_is":
+        shapes = _fitting(shapes, bin_, left_out)
     dropped = [_scaled(shape, bin_, hands[0], config, rng) for _, shape in shapes]
     heap = drop_heap(tuple(solid for solid, _ in dropped), bin_, config.heap, rng, reach=config.heap.reach)
     if not len(heap.kept):
@@ -80,12 +81,30 @@ def _loaded(
     for member in members:
         try:
             shape = load_object(config.objects, member.name, np.random.default_rng([seed, member.number]))
-            shapes.append((member.name, replace(shape, parts=convex_parts(shape))))
+            shapes.append((member.name, with_parts(shape, config.objects)))
         except InputError as error:
             left_out[member.name] = str(error)
     if not shapes:
         raise InputError("; ".join(left_out.values()))
     return shapes, left_out
+
+
+def _fitting(shapes: list[tuple[str, Solid]], bin_: Bin | None, left_out: dict[str, str]) -> list[tuple[str, Solid]]:
+    """The objects that are not too long for the bin; why the others are left out is added to `left_out`.
+
+    InputError: all of them are too long.
+    """
+    longest = np.inf if bin_ is None else FITTING * min(bin_.inner_x, bin_.inner_y)
+    too_long = {name: length for name, shape in shapes if (length := float(max(shape.mesh.extents))) > longest}
+    left_out |= {
+        name: f"not in every heap: {length:.3g} m long, too long for a bin in which {longest:.3g} m fit; widen "
+        "heap.bin_x and heap.bin_y, or let objects.scaling make it smaller"
+        for name, length in too_long.items()
+    }
+    kept = [(name, shape) for name, shape in shapes if name not in too_long]
+    if not kept:
+        raise InputError("; ".join(f"{name}: {reason}" for name, reason in left_out.items()))
+    return kept
 
 
 def _scaled(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import numpy as np
 from graspnet.config import config_to_dict
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.generate.heap import generate_heap
+from graspnet.data_gen.generate.preparation import usable_objects
 from graspnet.data_gen.generate.single import generate_object
 from graspnet.data_gen.generate.units import Unit, split_objects, unit_hands, unit_names, work_units
+from graspnet.data_gen.objects.object_source import one_file_an_object
 from graspnet.dataset import DatasetHeader, DatasetWriter, GraspTable, Shard
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import gripper_fields
@@ -46,6 +48,7 @@ class UnitSummary:
     sources: dict[str, SourceCounts] = field(default_factory=dict)
     skipped: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    scales: tuple[float, float] = (1.0, 1.0)  # least and largest of its objects
     seconds: float = 0.0
 
     @property
@@ -60,6 +63,7 @@ class Generation:
 
     total: int  # work units
     left: tuple[Unit, ...]
+    notes: tuple[str, ...]  # which files stand for others, and which objects a heap cannot have; a line each
     config: GenerateConfig
     writer: DatasetWriter
     engine: Engine
@@ -72,17 +76,27 @@ class Generation:
     def __iter__(self) -> Iterator[UnitSummary]:
         """A summary as each unit is done."""
         yield from self.engine.run(partial(_work, self.config, self.writer), self.left)
-        self.writer.finish()
+        seed = self.writer.header.seed
+        alone = self.config.heap is None  # heaps were made of one split each, from objects that could be used
+        self.writer.finish(partial(split_objects, self.config, seed) if alone else None)
 
 
 def generate(
     config: GenerateConfig, name: str, seed: int, folder: str | Path, engine: Engine, resume: bool = False
 ) -> Generation:
-    """Prepare to make a dataset in `folder`, a path or a URL.
+    """Prepare to make a dataset in `folder`, a path or a URL: of each object that its meshes hold one file is chosen;
+    for heaps, which share their objects, all are loaded.
 
     InputError: the folder holds a dataset already (`resume` continues one with the same config and seed); a candidate
-    source cannot be made.
+    source cannot be made; no object can be used.
     """
+    objects, notes = one_file_an_object(config.objects, "generate")
+    config = replace(config, objects=objects)
+    if config.heap is not None:
+        objects, left_out = usable_objects(objects, engine, "generate")
+        config = replace(config, objects=objects)
+        config = replace(config, scenes=len(unit_names(config)))
+        notes += [f"left out {object_}: {reason}" for object_, reason in left_out.items()]
     names = unit_names(config)
     config.candidates.check_sources()
     splits = split_objects(config, seed)
@@ -98,7 +112,7 @@ def generate(
     writer = DatasetWriter(folder, header, resume)
     finished = writer.finished()
     left = tuple(unit for unit in work_units(config, splits, seed) if unit.index not in finished)
-    return Generation(len(names), left, config, writer, engine)
+    return Generation(len(names), left, tuple(notes), config, writer, engine)
 
 
 def generate_unit(config: GenerateConfig, index: int, name: str, seed: int) -> Shard:
@@ -121,7 +135,8 @@ def _work(config: GenerateConfig, writer: DatasetWriter, unit: Unit) -> UnitSumm
     writer.write(unit.index, shard)
     sources = _source_counts(shard.grasps, config)
     seconds = time.perf_counter() - start
-    return UnitSummary(unit.name, len(shard.images), sources, left_out=left_out, seconds=seconds)
+    scales = float(shard.objects.scale.min()), float(shard.objects.scale.max())
+    return UnitSummary(unit.name, len(shard.images), sources, left_out=left_out, scales=scales, seconds=seconds)
 
 
 def _source_counts(grasps: GraspTable, config: GenerateConfig) -> dict[str, SourceCounts]:

@@ -5,7 +5,7 @@ origin of the world. Each view puts it down elsewhere, turned about the vertical
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,9 +20,8 @@ from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.generate.pose_grasps import ObjectInView, label_fresh_grasps
 from graspnet.data_gen.labels.label import HoldLabels, LabelledGrasps, hold_labels, seen_in_image
 from graspnet.data_gen.labels.metrics import METRICS
-from graspnet.data_gen.objects.decomposition import convex_parts
 from graspnet.data_gen.objects.meshes import Solid
-from graspnet.data_gen.objects.object_source import load_object, posed_for_hand
+from graspnet.data_gen.objects.object_source import load_object, posed_for_hand, with_parts
 from graspnet.data_gen.objects.stable_poses import StablePoses, stable_poses
 from graspnet.data_gen.scenes.rendering import RENDERERS, Renderer
 from graspnet.data_gen.scenes.scenes import Scene, SceneConfig, sample_camera, sample_placement
@@ -40,7 +39,7 @@ def generate_object(name: str, hands: Sequence[ParallelJaw], config: GenerateCon
     """One object's images and labelled grasps. InputError: its mesh cannot be used, or no grasp can be sampled."""
     shape = load_object(config.objects, name, rng)
     if any(METRICS[metric].executed for metric in config.metrics):  # at its own size: pieces once for every scale
-        shape = replace(shape, parts=convex_parts(shape))
+        shape = with_parts(shape, config.objects)
     poses = stable_poses(shape, config.stable_pose_probability)
     config = config.with_one_camera(rng)
     label_views = _with_fresh_grasps if config.object_grasps is None else _with_object_grasps

@@ -3,6 +3,7 @@
 A unit's random streams depend on the seed and the unit alone, so that any number of workers writes the same bytes.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 
 __all__ = ["Unit", "split_objects", "unit_hands", "unit_names", "work_units"]
 
+HEAPS_PER_OBJECT = 2  # where `scenes` says nothing; as many as 500 objects and 1,000 heaps
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -28,7 +31,11 @@ class Unit:
 
 def unit_names(config: GenerateConfig) -> list[str]:
     """Names of all units: every object, or as many heaps as the config asks for."""
-    return object_names(config.objects) if config.heap is None else [f"heap_{i:05d}" for i in range(config.scenes)]
+    objects = object_names(config.objects)
+    if config.heap is None:
+        return objects
+    heaps = HEAPS_PER_OBJECT * len(objects) if config.scenes is None else config.scenes
+    return [f"heap_{i:05d}" for i in range(heaps)]
 
 
 def work_units(config: GenerateConfig, splits: dict[str, list[str]], seed: int) -> list[Unit]:
@@ -38,9 +45,10 @@ def work_units(config: GenerateConfig, splits: dict[str, list[str]], seed: int) 
     return [Unit(i, name, of_heap) for i, (name, of_heap) in enumerate(zip(names, members, strict=True))]
 
 
-def split_objects(config: GenerateConfig, seed: int) -> dict[str, list[str]]:
-    """Objects for `train` and for `validation`."""
-    return _splits(object_names(config.objects), config.objects.validation_share, seed)
+def split_objects(config: GenerateConfig, seed: int, made: Container[str] | None = None) -> dict[str, list[str]]:
+    """Objects for `train` and for `validation`: all, or those that are in `made`."""
+    names = [name for name in object_names(config.objects) if made is None or name in made]
+    return _splits(names, config.objects.validation_share, seed)
 
 
 def unit_hands(config: GenerateConfig, index: int, seed: int) -> list[ParallelJaw]:

@@ -1,11 +1,13 @@
 """CoACD on one mesh, in a process of its own: it may abort or run for ever, and takes nobody with it.
 
-Run as a file with the path of an .npz and CoACD's parameters as JSON; decomposition.py reads what it leaves there. It
-ends when its standard input does, so that nobody's death leaves it running.
+Run as a file with the path of an .npz, CoACD's parameters as JSON, and the seconds of processor time that it may take;
+decomposition.py reads what it leaves there. The system ends it by SIGXCPU when these are over. It also ends when its
+standard input does, so that nobody's death leaves it running.
 """
 
 import json
 import os
+import resource
 import sys
 import threading
 
@@ -14,8 +16,10 @@ import numpy as np
 __all__ = ["main"]
 
 
-def main(path: str, parameters: str) -> None:
+def main(path: str, parameters: str, seconds: str) -> None:
     """Replace the file's `vertices` and `faces` by those of all pieces; `counts` says how many each has."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 1))
     import coacd
 
     threading.Thread(target=_end_with_parent, daemon=True).start()

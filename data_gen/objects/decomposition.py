@@ -1,12 +1,17 @@
 """Convex pieces of a solid, to collide with: its own where it knows them, else CoACD's, finer until they fit.
 
-CoACD (Wei et al., SIGGRAPH 2022) takes 0.1 to 100 s; its answer is kept on disk under a hash of the mesh and of the
-parameters. So is what piece_fit.py says of the pieces.
+CoACD (Wei et al., SIGGRAPH 2022) takes 0.1 to 100 s, and on some meshes hours. A mesh gets so much processor time, not
+so many seconds by the clock: a busy machine finds the same pieces. Where that is not enough, coarse blocks (blocks.py)
+stand in. The answer is kept on disk under a hash of the mesh and of the parameters, either way. So is what piece_fit.py
+says of the pieces.
 """
 
 import hashlib
 import json
+import math
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,22 +20,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import click
 import numpy as np
 import trimesh
 from jaxtyping import Float64
 
+from graspnet.data_gen.objects.blocks import blocks_of
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.piece_fit import FAR, TOLERATED, Fit, Gaps, fit_of, gaps_of
 from graspnet.errors import InputError
 
-__all__ = ["DecompositionConfig", "cache_folder", "coacd_command", "convex_parts", "decompose", "piece_fit"]
+__all__ = ["DecompositionConfig", "NoPieces", "cache_folder", "coacd_command", "convex_parts", "decompose", "piece_fit"]
 
 SAME_SHAPE = 1e-5  # Two shapes are the same if their vertices differ by less than about this share of the radius.
 CONVEX_SHARE = 0.999  # A mesh collides as its hull if it fills this share of the hull's volume.
 COACD_PROCESS = Path(__file__).with_name("coacd_process.py")
-COACD_PATIENCE = 300.0  # CoACD gets so many seconds for one threshold: three times the slowest that we have seen.
+FIRST_WORD, WORDS_APART = 5.0, 20.0  # seconds after which a decomposition says that it goes on, and between its words
+STALLED = 30.0  # CoACD gets so many seconds by the clock for one of processor time; then it hangs
+# These signals end a process that broke down by itself; others come from outside (no memory left, the user).
+BREAKDOWNS = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +53,25 @@ class DecompositionConfig:
     resolution: int = 2000  # samples for the concavity measure; CoACD's default
     search_iterations: int = 60  # CoACD's default is 150: twice as slow for 1-2 % fewer pieces
     seed: int = 0
+    patience: float = 60.0  # CoACD gets so many seconds of processor time for a mesh, at all thresholds together
 
     def __post_init__(self) -> None:
         if not self.thresholds or not all(0.01 <= threshold <= 1 for threshold in self.thresholds):
             raise InputError(f"thresholds are {self.thresholds}; CoACD takes 0.01 to 1, and at least one is needed")
+        if not 1 <= self.patience <= 86400:
+            raise InputError(f"patience is {self.patience}; expected 1 to 86400 seconds of processor time")
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Convex pieces, and whether no more time would have made other ones."""
+
+    parts: list[trimesh.Trimesh]
+    final: bool
+
+
+class NoPieces(InputError):
+    """CoACD found no pieces of a mesh, and would find none if it were asked again."""
 
 
 def convex_parts(
@@ -54,16 +79,21 @@ def convex_parts(
 ) -> tuple[trimesh.Trimesh, ...]:
     """Convex meshes in the object's frame whose union is (nearly) the solid; from the cache where it has them.
 
-    InputError: CoACD finds none, breaks down, or takes too long.
+    A warning says so where they are coarse, or do not fit. InputError: CoACD cannot be run.
     """
     if solid.parts is not None:
         return solid.parts
     if solid.mesh.volume >= CONVEX_SHARE * solid.mesh.convex_hull.volume:
         return (solid.mesh.convex_hull,)
     config = config or DecompositionConfig()
-    path = (cache_dir or cache_folder()) / "convex_parts" / f"{_fingerprint(solid.mesh, config)}.npz"
-    if not path.is_file():
-        _write_parts(path, _refined(solid, config))
+    folder, name = (cache_dir or cache_folder()) / "convex_parts", _fingerprint(solid.mesh, config)
+    final, hurried = folder / f"{name}.npz", folder / f"{name}_{config.patience:g}s.npz"  # the latter: time was over
+    for path in (final, hurried):
+        if path.is_file():
+            return _read_parts(path)
+    pieces = _refined(solid, config)
+    path = final if pieces.final else hurried
+    _write_parts(path, pieces.parts)
     return _read_parts(path)
 
 
@@ -86,11 +116,14 @@ def piece_fit(solid: Solid, cache_dir: Path | None = None) -> Fit:
     return gaps.fit(solid.radius)
 
 
-def decompose(solid: Solid, threshold: float, config: DecompositionConfig) -> list[trimesh.Trimesh]:
+def decompose(
+    solid: Solid, threshold: float, config: DecompositionConfig, seconds: float | None = None
+) -> list[trimesh.Trimesh]:
     """Convex pieces that CoACD finds at one threshold, in a process of its own: it may abort, or never end.
 
-    InputError: it does, or it finds none.
+    seconds: of processor time; None: the config's patience. NoPieces: it does, or it finds none.
     """
+    seconds = seconds or config.patience
     parameters = {
         "threshold": threshold, "resolution": config.resolution, "mcts_iterations": config.search_iterations,
         "seed": config.seed,
@@ -98,24 +131,23 @@ def decompose(solid: Solid, threshold: float, config: DecompositionConfig) -> li
     with tempfile.TemporaryDirectory(prefix="graspnet_coacd_") as folder:
         path = Path(folder) / "mesh.npz"
         np.savez(path, vertices=solid.mesh.vertices, faces=solid.mesh.faces)
-        failure = _run_coacd(path, parameters, Path(folder) / "errors.txt")
-        if failure:
-            raise InputError(f"{solid.name}: CoACD {failure}; repair the mesh, make it coarser, or leave it out")
+        _run_coacd(coacd_command(path, parameters, seconds), solid.name, seconds, Path(folder) / "errors.txt")
         with np.load(path, allow_pickle=False) as file:
             vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
     if not len(counts):
-        raise InputError(f"{solid.name}: CoACD found no convex pieces; is the mesh closed and thicker than a sheet?")
+        raise NoPieces(f"{solid.name}: CoACD found no convex pieces")
     vertex_ends, face_ends = np.cumsum(counts, axis=0)[:-1].T
     pieces = zip(np.split(vertices, vertex_ends), np.split(faces, face_ends), strict=True)
     return [trimesh.Trimesh(vertices, faces).convex_hull for vertices, faces in pieces]
 
 
-def coacd_command(mesh: Path, parameters: dict[str, float]) -> list[str]:
+def coacd_command(mesh: Path, parameters: dict[str, float], seconds: float) -> list[str]:
     """What runs CoACD on a mesh of coacd_process.py's format, which it overwrites with the pieces.
 
     -P: otherwise modules that lie beside coacd_process.py would be taken for libraries of the same names.
     """
-    return [sys.executable, "-P", str(COACD_PROCESS), str(mesh), json.dumps(parameters)]
+    limit = str(max(1, math.ceil(seconds)))
+    return [sys.executable, "-P", str(COACD_PROCESS), str(mesh), json.dumps(parameters), limit]
 
 
 def cache_folder() -> Path:
@@ -123,47 +155,87 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graspnet"
 
 
-def _refined(solid: Solid, config: DecompositionConfig) -> list[trimesh.Trimesh]:
-    """The pieces of the first threshold that fits, or, with a warning, of the one that fits best."""
-    tries: list[tuple[float, list[trimesh.Trimesh]]] = []
+def _refined(solid: Solid, config: DecompositionConfig) -> _Pieces:
+    """The pieces of the first threshold that fits; else, with a warning, those that fit best: coarse blocks are among
+    them where CoACD gave up."""
+    tries: list[tuple[float, list[trimesh.Trimesh], str]] = []  # far share, pieces, what they are called
+    left, why = config.patience, ""
     for threshold in config.thresholds:
-        parts = decompose(solid, threshold, config)
-        tries.append((fit_of(solid, parts).far_share, parts))
+        before = _seconds_of_children()
+        try:
+            parts = decompose(solid, threshold, config, left)
+        except NoPieces as error:
+            blocks, why = blocks_of(solid.mesh), f"{error}"
+            tries.append(
+                (fit_of(solid, blocks).far_share, blocks, f"{len(blocks)} coarse blocks, which collide instead,")
+            )
+            break
+        tries.append((fit_of(solid, parts).far_share, parts, "its collision pieces"))
+        left -= _seconds_of_children() - before
         if tries[-1][0] < config.largest_far_share:
-            return parts
-    far_share, parts = min(tries, key=lambda one: one[0])
+            return _Pieces(parts, final=True)
+        if left < 1:
+            why = f"{solid.name}: CoACD's {config.patience:g} s of processor time are over"
+            break
+    far_share, parts, called = min(tries, key=lambda one: one[0])
     click.echo(
-        f"warning: {solid.name}: its collision pieces are more than {1000 * FAR:g} mm off over {far_share:.1%} of the"
-        " surface, at the finest threshold too: there, physics meets another shape than cameras see",
+        f"warning: {why or solid.name}{';' if why else ':'} {called} are more than {1000 * FAR:g} mm off over "
+        f"{far_share:.1%} of the surface{'' if why else ', at the finest threshold too'}: there, physics meets another "
+        "shape than cameras see",
         err=True,
     )
-    return parts
+    return _Pieces(parts, final=not why)
+
+
+def _seconds_of_children() -> float:
+    """Processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _fingerprint(mesh: trimesh.Trimesh, config: DecompositionConfig) -> str:
-    digest = hashlib.sha256(repr(sorted(asdict(config).items())).encode())
+    """What pieces depend on. Not so patience: those that were found in time are the same with more of it."""
+    settings = {name: value for name, value in asdict(config).items() if name != "patience"}
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode())
     digest.update(np.ascontiguousarray(mesh.vertices, dtype=np.float64).tobytes())
     digest.update(np.ascontiguousarray(mesh.faces, dtype=np.int64).tobytes())
     return digest.hexdigest()[:32]
 
 
-def _run_coacd(mesh: Path, parameters: dict[str, float], errors: Path) -> str:
-    """Run CoACD and say what went wrong; empty if nothing did."""
+def _run_coacd(command: list[str], name: str, seconds: float, errors: Path) -> None:
+    """Run CoACD, and say now and then that it goes on. NoPieces: it takes too long, or breaks
+    down by itself. InputError: it cannot be run.
+    """
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # waiting threads would count as processor time
+    begun = monotonic()
     with errors.open("wb") as said:
-        process = subprocess.Popen(coacd_command(mesh, parameters), stdin=subprocess.PIPE, stdout=said, stderr=said)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=one_thread)
     try:
-        status = process.wait(COACD_PATIENCE)
-    except subprocess.TimeoutExpired:
-        return f"found no end within {COACD_PATIENCE:g} s"
+        status = None
+        while status is None:
+            try:
+                status = process.wait(FIRST_WORD if monotonic() - begun < FIRST_WORD else WORDS_APART)
+            except subprocess.TimeoutExpired:
+                waited = monotonic() - begun
+                if waited > STALLED * seconds:
+                    raise NoPieces(f"{name}: CoACD hung: it had no answer after {waited:.0f} s") from None
+                click.echo(
+                    f"{name}: cutting it into convex pieces for collisions, {waited:.0f} s (CoACD may take "
+                    f"{seconds:.0f} s of processor time)",
+                    err=True,
+                )
     finally:
         process.kill()
         process.wait()
         assert process.stdin is not None
         process.stdin.close()
-    if status == 0:
-        return ""
-    lines = errors.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    return f"broke down (exit status {status}: {lines[-1][:200]})"
+    if status == -signal.SIGXCPU:
+        raise NoPieces(f"{name}: CoACD was not done after {seconds:.0f} s of processor time")
+    if -status in BREAKDOWNS:
+        raise NoPieces(f"{name}: CoACD broke down ({signal.Signals(-status).name})")
+    if status != 0:
+        lines = errors.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise InputError(f"{name}: CoACD cannot be run (exit status {status}: {lines[-1][:200]})")
 
 
 def _write_parts(path: Path, parts: list[trimesh.Trimesh]) -> None:

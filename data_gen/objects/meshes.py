@@ -12,13 +12,13 @@ import numpy as np
 import trimesh
 from jaxtyping import Float64
 
+from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES, read_triangles
 from graspnet.data_gen.objects.surfaces import Faces, Vertices, close_surface, open_edges, tidied, used
 from graspnet.data_gen.objects.unions import FLAT, outward, signed_volume, simplified, thickened, united
 from graspnet.errors import InputError
 
-__all__ = ["MESH_SUFFIXES", "Solid", "find_meshes", "load_solid", "solid_from_mesh"]
+__all__ = ["Solid", "find_meshes", "load_solid", "solid_from_mesh"]
 
-MESH_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
 SMALLEST, LARGEST = 0.001, 2.0  # longest side that a hand of 4 to 15 cm could have to do with; else the unit is wrong
 UNITS = {"metres": 1.0, "millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254}
 MOST_FACES = 20_000  # a ball of 10 cm then is off by 0.05 mm; labels allow for 2.5 mm
@@ -79,28 +79,16 @@ def load_solid(
     it; None refuses what is open. Scenes come as one mesh with their transforms applied; no other file is opened.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.suffix.lower() not in MESH_SUFFIXES:
-        raise InputError(f"{path}: unknown mesh format {path.suffix!r}; expected one of {', '.join(MESH_SUFFIXES)}")
     if not 0 < unit < np.inf:
         raise InputError(f"{path}: unit is {unit}; it must be positive (metres in one unit of the file)")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; export the mesh again")
-    # process=False: trimesh would merge vertices unasked, which opens some meshes that are closed as they stand.
-    # An open file, not its path: trimesh then can neither guess another format nor follow references (textures).
-    try:
-        with path.open("rb") as file:
-            mesh = trimesh.load_mesh(file, file_type=path.suffix.lower()[1:], process=False, skip_materials=True)
-    except Exception as error:  # a parser of five formats fails in many ways; all mean the same to the reader
-        raise InputError(f"{path}: not a readable mesh ({type(error).__name__}: {error}); export it again") from error
-    if not isinstance(mesh, trimesh.Trimesh):
-        raise InputError(f"{path}: no triangles in it; expected a surface mesh, not points or lines")
-    return _solid(mesh.vertices * unit, mesh.faces, path.stem, str(path), unit=unit, most_faces=most_faces, wall=wall)
+    vertices, faces = read_triangles(path)
+    return _solid(vertices * unit, faces, path.stem, str(path), unit=unit, most_faces=most_faces, wall=wall)
 
 
 def solid_from_mesh(mesh: trimesh.Trimesh, name: str, parts: tuple[trimesh.Trimesh, ...] | None = None) -> Solid:
     """The solid that a mesh in metres encloses, checked and repaired; `parts` are moved along with it."""
+    if len(mesh.faces) == 0:
+        raise InputError(f"{name}: no triangles in it; expected a surface mesh, not points or lines")
     return _solid(mesh.vertices, mesh.faces, name, name, parts)
 
 
@@ -116,8 +104,6 @@ def _solid(
     wall: float | None = None,
 ) -> Solid:
     """The pipeline of repair: finite, of some size, closed, wound outward, one body, about its centre of mass."""
-    if len(faces) == 0:
-        raise InputError(f"{where}: no triangles in it; expected a surface mesh, not points or lines")
     notes: list[str] = []
     vertices, faces = _finite(np.array(vertices, dtype=np.float64), np.array(faces, dtype=np.int64), where, notes)
     _check_size(vertices, unit, where)
@@ -159,11 +145,11 @@ def _check_size(vertices: Vertices, unit: float, where: str) -> None:
     longest = float(np.ptp(vertices, axis=0).max())
     if SMALLEST <= longest <= LARGEST:
         return
-    fitting = [f"{name} (unit {u:g})" for name, u in UNITS.items() if 0.01 <= longest / unit * u <= 0.5]
+    fitting = [f"{name} (objects.unit={u:g})" for name, u in UNITS.items() if 0.01 <= longest / unit * u <= 0.5]
     if fitting:
         remedy = f"is the file in {' or '.join(fitting)}?"
     elif longest > 0:
-        remedy = f"give the unit of the file in metres (unit {0.1 * unit / longest:.2g} would make it 0.1 m)"
+        remedy = f"give the unit of the file in metres (objects.unit={0.1 * unit / longest:.2g} would make it 0.1 m)"
     else:
         remedy = "all its vertices coincide"
     raise InputError(f"{where}: longest side is {longest:.3g} m; expected {SMALLEST} to {LARGEST} m; {remedy}")

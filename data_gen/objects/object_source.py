@@ -1,8 +1,8 @@
 """Objects: which shapes there are, from folders of meshes and procedural families, and how large beside the hand."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
@@ -11,8 +11,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import ConvexHull
 
-from graspnet.data_gen.objects.meshes import MESH_SUFFIXES, MOST_FACES, Solid, find_meshes, load_solid
+from graspnet.config import says
+from graspnet.data_gen.objects.decomposition import DecompositionConfig, convex_parts
+from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
+from graspnet.data_gen.objects.meshes import LARGEST, MOST_FACES, SMALLEST, Solid, find_meshes, load_solid
 from graspnet.data_gen.objects.procedural import FAMILIES, check_family, make_solid
+from graspnet.data_gen.objects.same_object import files_of_objects, in_words
 from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJaw
@@ -20,15 +24,22 @@ from graspnet.transforms import perpendicular_to
 
 __all__ = [
     "ObjectConfig",
+    "keeping_size",
     "load_object",
     "mesh_files",
     "object_names",
+    "one_file_an_object",
     "only_meshes_of",
     "outline_width",
     "posed_at_random",
     "posed_for_hand",
     "sides",
+    "size_in_words",
+    "with_parts",
 ]
+
+# Settings that say how large objects shall be.
+SCALING_KEYS = ("scaling", "graspable_width", "fit", "smallest_side", "largest_extent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,7 @@ class ObjectConfig:
 
     folders: tuple[str, ...] = ()  # They hold meshes, nested at any depth.
     pattern: str = "*"  # Mesh files have names of this form: "*_visual.obj" leaves out those for collisions.
+    files: tuple[str, ...] = ()  # Of these the named ones alone; commands choose one for each object. Empty: all.
     families: tuple[str, ...] = ()  # procedural, or of installed packages (entry points graspnet.objects); empty: all
     count: int | None = None  # So many procedural objects are made; None: 20 if there are no folders, else none.
     unit: float = 1.0  # A unit of a mesh file is so many metres.
@@ -51,6 +63,8 @@ class ObjectConfig:
     smallest_side: float = 0.04
     largest_extent: float = 4.0  # No object is scaled beyond so many openings.
     validation_share: float = 0.2  # This share of the objects is never trained on.
+    # CoACD gets so many seconds of processor time for a mesh; then coarse blocks collide in its place.
+    decomposition_time: float = 60.0
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < (0 if self.folders else 1):
@@ -64,6 +78,8 @@ class ObjectConfig:
             raise InputError(f"graspable_width is {self.graspable_width}; it must be two positive numbers, least first")
         if not 0 <= self.validation_share < 1:
             raise InputError(f"validation_share is {self.validation_share}; it must lie in [0, 1)")
+        if not 1 <= self.decomposition_time <= 86400:
+            raise InputError(f"decomposition_time is {self.decomposition_time}; expected 1 to 86400 seconds")
         for family in self.families:
             check_family(family)
 
@@ -104,7 +120,49 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
                 files[name] = path
         if len(files) == known:
             raise InputError(f"{folder}: no mesh file has a name like pattern {config.pattern!r}")
-    return files
+    if missing := sorted(set(config.files) - set(files)):
+        raise InputError(f"{missing[0]}: no such mesh in the folders any more; put it back, or begin a new --output")
+    return {name: files[name] for name in config.files} if config.files else files
+
+
+def one_file_an_object(config: ObjectConfig, said_by: str, *, copies: bool = True) -> tuple[ObjectConfig, list[str]]:
+    """The config with `files`, of which one stands for each object, and a line for each that stands for others.
+
+    copies, said_by: as in same_object.py. InputError: as `mesh_files`.
+    """
+    if not config.folders or config.files:
+        return config, []
+    sizes = SMALLEST / config.unit, LARGEST / config.unit
+    chosen = files_of_objects(mesh_files(config), sizes, said_by, copies=copies)
+    return replace(config, files=tuple(chosen)), in_words(chosen)
+
+
+def keeping_size(config: ObjectConfig, room: str, source: str, overrides: Iterable[str]) -> ObjectConfig:
+    """The config with `scaling: as_is` where meshes of folders shall be scaled, but their user never said so.
+
+    A preset scales procedural objects to its hand. Whose meshes have a size of their own asks for another one by an
+    override, or in a file. room, source: where presets are, and the command's --config, which has this config under
+    `objects`.
+    """
+    asked = says(room, source, [f"objects.{name}" for name in SCALING_KEYS], overrides)
+    return config if asked or not config.folders else replace(config, scaling="as_is")
+
+
+def size_in_words(config: ObjectConfig) -> str:
+    """How large objects are, and by which setting."""
+    low, high = config.graspable_width
+    said = {
+        "as_is": "as large as their files say" if config.folders else "as large as they are made",
+        "graspable_width": f"scaled until jaws must span {low:g} to {high:g} openings",
+        "fit_gripper": f"scaled until their middle side is {config.fit:g} openings",
+        "smallest_side": f"scaled until their smallest side is {1000 * config.smallest_side:g} mm",
+    }
+    return f"objects are {said[config.scaling]} (objects.scaling={config.scaling})"
+
+
+def with_parts(solid: Solid, config: ObjectConfig) -> Solid:
+    """The object with its convex pieces, at its own size: one decomposition serves every scale."""
+    return replace(solid, parts=convex_parts(solid, config=DecompositionConfig(patience=config.decomposition_time)))
 
 
 def load_object(config: ObjectConfig, name: str, rng: np.random.Generator) -> Solid:

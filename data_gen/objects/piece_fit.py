@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 from jaxtyping import Float32, Float64
-from manifold3d import Manifold, Mesh, OpType
+from manifold3d import Manifold, OpType
 
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.raycasting import raycasting_scene
@@ -62,7 +62,8 @@ def gaps_of(solid: Solid, parts: Sequence[trimesh.Trimesh]) -> Gaps:
     Of the solid's surface every distance counts. Of the pieces' only what lies outside of the solid: a crack between
     two pieces is narrower than anything that could enter it.
     """
-    pieces = [Manifold(Mesh(part.vertices.astype(np.float32), part.faces.astype(np.uint32))) for part in parts]
+    # Hulls of points, not the pieces' own faces: one sliver among them that rounding turns over would empty the union.
+    pieces = [Manifold.hull_points(np.array(part.vertices, dtype=np.float64)) for part in parts]
     joined = Manifold.batch_boolean(pieces, OpType.Add)
     surface = joined.to_mesh()
     union = trimesh.Trimesh(surface.vert_properties[:, :3], surface.tri_verts, process=False)

@@ -1,7 +1,7 @@
 """Writing a dataset: shard by shard, by any number of processes, killed and resumed at any time."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -32,6 +32,7 @@ from graspnet.run.storage import TEMPORARY, Folder, json_bytes, open_folder
 __all__ = ["DatasetWriter"]
 
 SKIPPED = ".skipped"
+SHARED_BY_A_RUN = ("version", "config", "seed", "packages")  # by a run and the one that resumes it
 READERS = 8  # threads that look through the shards of a stopped run: object stores answer slowly, but many at once
 
 
@@ -71,10 +72,11 @@ class DatasetWriter:
         """Record that a unit could not be made, and why."""
         self.folder.write({shard_folder(unit) + SKIPPED: json_bytes({"unit": name, "reason": reason})})
 
-    def finish(self) -> DatasetHeader:
+    def finish(self, splits_of: Callable[[Set[str]], dict[str, list[str]]] | None = None) -> DatasetHeader:
         """Mark the dataset as complete, with the checksums and counts of all shards.
 
-        InputError: a shard is missing or damaged, or there is none at all.
+        splits_of: draws the splits once more, over the objects that have a shard: one whose objects all turned out to
+        be unusable would be empty. InputError: a shard is missing or damaged, or there is none at all.
         """
         listed = self.folder.sizes("shards")
         contents = self.folder.read(name for name in listed if name.endswith((f"/{RECORD}", SKIPPED)))
@@ -85,11 +87,13 @@ class DatasetWriter:
             raise InputError(f"{self.folder}: {missing} of {self.header.units} shards are missing; use --resume")
         if not records:
             raise InputError(f"{self.folder}: no object could be used; the first: {notes[0]['reason']}")
+        objects = set(chain.from_iterable(r.objects for r in records.values()))
         header = replace(
             self.header,
             complete=True,
+            splits=self.header.splits if splits_of is None else splits_of(objects),
             counts={
-                "objects": len(set(chain.from_iterable(r.objects for r in records.values()))),
+                "objects": len(objects),
                 "images": sum(r.images for r in records.values()),
                 "grasps": sum(r.grasps for r in records.values()),
             },
@@ -113,8 +117,11 @@ class DatasetWriter:
 
 
 def _check_same_run(found: DatasetHeader, asked: DatasetHeader, folder: str | Path) -> None:
-    for name in ("version", "config", "seed", "splits", "packages"):
-        if getattr(found, name) != json.loads(json.dumps(getattr(asked, name))):
+    same = {n: getattr(found, n) == json.loads(json.dumps(getattr(asked, n))) for n in SHARED_BY_A_RUN}
+    begun, now = (set(chain.from_iterable(header.splits.values())) for header in (found, asked))
+    same["set of objects"] = begun <= now <= begun | set(found.skipped)  # those left out are in no split
+    for name, is_same in same.items():
+        if not is_same:
             raise InputError(
                 f"{folder}/{HEADER}: was begun with another {name}; --resume needs the same one, or a new --output"
             )

@@ -40,7 +40,7 @@ class Checkpoint:
 
     gripper_name: the hand(s) it was trained with. metric, threshold: what "holds" meant in training (robustness above
     the threshold). temperature: the logits are divided by it, so that qualities are calibrated. details: what
-    `model.json` tells besides (grippers, camera range, dataset, training), for people; nothing computes with it.
+    `model.json` tells besides (ranges of hands, objects and cameras, dataset, training); plans are warned by ranges.
     """
 
     network: GraspNetwork

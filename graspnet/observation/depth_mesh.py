@@ -12,10 +12,14 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from graspnet.run.compilation import tell_of_compilation
+
 __all__ = ["filled", "halved", "inverse_depth", "rasterise", "span_of_pixels"]
 
 NO_MARKS = (np.uint8(0), np.uint8(0), np.uint8(0))
 EDGE = 1e-9  # cells: the centre of a cell that lies on a triangle's border belongs to it
+
+tell_of_compilation(__name__)
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ from graspnet.grippers.gripper import Gripper
 from graspnet.inputs.array_file import shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
 from graspnet.inputs.depth_image import in_metres
+from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, unit
 
@@ -19,19 +20,33 @@ __all__ = ["Observation", "Plane", "fit_plane"]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
 REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
-MASK_HEIGHT = 0.005  # m above the table: what counts as an object where no mask is given (sensor noise is 1-2 mm)
+PLANE_SHARE = 0.1  # of the points that a table must hold at least: in a full bin the floor is hardly seen
+BELOW_PLANE = 0.2  # what a point below a plane costs it, in points on it: nothing lies below a table
+INDEPENDENT_PATCHES = 50  # of a table's image: what a camera gets wrong there, it gets wrong over a patch
+UPSIDE_DOWN = 0.5  # what a plane that faces the image's lower border keeps of its points: cameras are rarely overhead
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The points p of the camera frame with normal · p = offset; the normal points into the table (away from us)."""
+    """The points p of the camera frame with normal · p = offset; the normal points into the table (away from us).
+
+    covariance: of a fitted plane, (4, 4). The variance of its height at p is q · covariance · q for q = (p, 1), m².
+    """
 
     normal: Float64[np.ndarray, "3"]
     offset: float
+    covariance: Float64[np.ndarray, "4 4"] | None = None
 
     def height(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
         """Metres above the table (towards the camera)."""
         return self.offset - points_in_camera @ self.normal
+
+    def doubt(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
+        """By how many metres the table may be higher there: two deviations of the fit; 0 of a plane that is known."""
+        if self.covariance is None:
+            return np.zeros(points_in_camera.shape[:-1])
+        q = np.concatenate([points_in_camera, np.ones_like(points_in_camera[..., :1])], axis=-1)
+        return np.asarray(2 * np.sqrt(np.einsum("...i,ij,...j->...", q, self.covariance, q)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,9 @@ class Observation:
     """depth: (H, W), metres along z; 0, NaN and what no depth camera sees are missing (inputs/depth_image.py).
 
     segmask: (H, W), True on what may be grasped.
-    world_from_camera: (4, 4) where known; the table is then the world's plane z = 0.
+    world_from_camera: (4, 4) where known; the table is then the world's plane z = 0. Two limits cut from what may be
+    grasped, with a segmask and without: workspace, the lowest and the highest corner (x, y, z) of a box, in the world
+    where the camera's pose is known, else in the camera's frame; max_height, metres above the table.
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
@@ -56,6 +73,8 @@ class Observation:
     gripper: Gripper
     segmask: Bool[np.ndarray, "H W"] | None = None
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None
+    workspace: Float64[np.ndarray, "2 3"] | None = None
+    max_height: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
@@ -63,6 +82,10 @@ class Observation:
             object.__setattr__(self, "segmask", _checked_mask(self.segmask, self.depth))
         if self.world_from_camera is not None:
             checked_pose(self.world_from_camera)
+        if self.workspace is not None:
+            object.__setattr__(self, "workspace", _checked_box(self.workspace))
+        if self.max_height is not None and not 0 < self.max_height < np.inf:
+            raise InputError(f"max_height is {self.max_height}; it must be positive (metres above the table)")
 
     @cached_property
     def points(self) -> Float64[np.ndarray, "H W 3"]:
@@ -95,13 +118,69 @@ class Observation:
 
     @cached_property
     def object_mask(self) -> Bool[np.ndarray, "H W"]:
-        """Measured pixels that may be grasped: the segmask, else what rises above the table."""
-        measured = np.isfinite(self.depth)
-        if self.segmask is not None:
-            return self.segmask & measured
+        """Measured pixels that may be grasped: the segmask, else the things above the table; both within the limits.
+
+        InputError: a max_height, but no table from which to measure it.
+        """
+        return (self._marked if self.segmask is not None else self.foreground.mask) & self._low_enough
+
+    @cached_property
+    def foreground(self) -> Foreground:
+        """What stands on the table, if nobody had marked the objects; nothing where no table was found."""
         if self.table is None:
+            return Foreground(np.zeros(self.depth.shape, dtype=bool))
+        focal = (self.camera.fx + self.camera.fy) / 2
+        return find_foreground(self._heights, self.points, self._within, focal, self.gripper.span)
+
+    @property
+    def why_nothing(self) -> str:
+        """Why there is no pixel that may be grasped, and what to do about it."""
+        if self.segmask is None and self.table is None:
+            return "no table was found in the image; give the camera's pose, or mark the objects with a segmask"
+        found = self._marked if self.segmask is not None else self.foreground.mask
+        if found.any():
+            return f"all that may be grasped is higher above the table than max_height ({self.max_height:g} m)"
+        if self.segmask is not None and (self.segmask & np.isfinite(self.depth)).any():
+            return "no depth was measured under the segmask within the workspace"
+        if self.segmask is not None:
+            return "no depth was measured under the segmask"
+        place = " within the workspace" if self.workspace is not None else ""
+        counts = [f"{reason} ({count})" for reason, count in self.foreground.refused.items()]
+        if not counts:
+            return f"nothing rises above the table{place}"
+        if list(self.foreground.refused) == [NOISE]:
+            return f"nothing rises above the table{place} by more than the image's noise"
+        what = f"what rises above the table{place} is {', or '.join(counts)}"
+        return f"{what}; mark the objects with a segmask, or give a workspace that holds only them"
+
+    @cached_property
+    def _heights(self) -> Float64[np.ndarray, "H W"]:
+        """Metres above the table, NaN where missing or where no table is known."""
+        return np.full(self.depth.shape, np.nan) if self.table is None else self.table.height(self.points)
+
+    @cached_property
+    def _within(self) -> Bool[np.ndarray, "H W"]:
+        """Measured pixels in the workspace."""
+        measured = np.isfinite(self.depth)
+        if self.workspace is None:
             return measured
-        return measured & (self.table.height(np.nan_to_num(self.points)) > MASK_HEIGHT)
+        frame_from_camera = np.eye(4) if self.world_from_camera is None else self.world_from_camera
+        points = self.points @ frame_from_camera[:3, :3].T + frame_from_camera[:3, 3]
+        return measured & ((points >= self.workspace[0]) & (points <= self.workspace[1])).all(axis=-1)
+
+    @property
+    def _marked(self) -> Bool[np.ndarray, "H W"]:
+        """Measured pixels of the segmask in the workspace."""
+        assert self.segmask is not None
+        return self.segmask & self._within
+
+    @property
+    def _low_enough(self) -> Bool[np.ndarray, "H W"]:
+        if self.max_height is None:
+            return np.ones(self.depth.shape, dtype=bool)
+        if self.table is None:
+            raise InputError("max_height is a height above the table, and no table was found: give the camera's pose")
+        return self._heights <= self.max_height
 
     def height_map(self, approach: Float64[np.ndarray, "3"], pitch: float) -> HeightMap:
         """The map along an approach around what may be grasped, as far as a gripper and a crop there can reach.
@@ -127,7 +206,7 @@ class Observation:
 
 
 def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:
-    """The plane that most points lie on, within 75° of the optical axis; None if too few agree.
+    """The plane that most points lie on and few below, within 75° of the optical axis; None if too few agree.
 
     RANSAC over 256 triples (Fischler & Bolles 1981) on at most 4096 points, then least squares on the inliers. The
     triples come from a fixed generator, so that the same image always has the same table. Points whose noise is large
@@ -146,20 +225,29 @@ def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:
     normals, anchors = normals[upright], a[sound][upright]
     if not len(normals):
         return None
-    distances = np.abs(sample @ normals.T - np.sum(anchors * normals, axis=1))
+    below = sample @ normals.T - np.sum(anchors * normals, axis=1)
     tolerance = 0.003 + 0.002 * np.median(sample[:, 2])  # depth noise grows with distance
-    inliers = distances < tolerance
-    best = int(np.argmax(inliers.sum(axis=0)))
-    if inliers[:, best].mean() < 0.2:
+    inliers = np.abs(below) < tolerance
+    votes = inliers.sum(axis=0) * np.where(normals[:, 1] < -np.sin(np.deg2rad(20)), UPSIDE_DOWN, 1.0)
+    best = int(np.argmax(votes - BELOW_PLANE * (below > tolerance).sum(axis=0)))
+    if inliers[:, best].mean() < PLANE_SHARE:
         return None
     return _least_squares_plane(sample[inliers[:, best]])
 
 
 def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
+    """The plane nearest to the points, and how uncertain it is: the more, the further beside them.
+
+    The variance of its height is σ² / n (1 + d · S⁻¹ · d), where d leads from the points' centre along the plane and S
+    is their scatter along it. Depth cameras err alike over patches, so that n counts patches and not pixels.
+    """
     center = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(points - center, full_matrices=False)
+    _, deviations, axes = np.linalg.svd((points - center) / np.sqrt(len(points)), full_matrices=False)
     normal = axes[2] * (1.0 if axes[2, 2] > 0 else -1.0)
-    return Plane(normal, float(normal @ center))
+    along = axes[:2] / np.maximum(deviations[:2, None], 1e-6)
+    q = np.column_stack([np.vstack([along, np.zeros(3)]), [*(-along @ center), 1.0]])
+    covariance = deviations[2] ** 2 / min(len(points), INDEPENDENT_PATCHES) * q.T @ q
+    return Plane(normal, float(normal @ center), np.asarray(covariance, dtype=np.float64))
 
 
 def _checked_depth(depth: np.ndarray, camera: Camera) -> Float32[np.ndarray, "H W"]:
@@ -179,3 +267,13 @@ def _checked_mask(segmask: np.ndarray, depth: Float32[np.ndarray, "H W"]) -> Boo
     if not segmask.any():
         raise InputError("segmask is empty: no pixel is marked as an object")
     return segmask
+
+
+def _checked_box(workspace: np.ndarray) -> Float64[np.ndarray, "2 3"]:
+    box = np.asarray(workspace, dtype=np.float64)
+    if box.shape != (2, 3) or not np.isfinite(box).all() or not (box[0] < box[1]).all():
+        raise InputError(
+            "workspace must be two corners (x, y, z) of a box in metres, the lowest first; "
+            f"it is {' '.join(str(box.tolist()).split())[:100]}"
+        )
+    return box

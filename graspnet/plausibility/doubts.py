@@ -5,6 +5,8 @@ something that rises above the table, and the camera's pose must have its table 
 gets a wrong one of them plans with a high quality beside the object.
 """
 
+from collections.abc import Iterator
+
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.mask_check import mask_doubts
 from graspnet.plausibility.pose_check import pose_doubts
@@ -22,6 +24,15 @@ def doubts(observation: Observation, sources: Sources) -> list[str]:
     InputError: what cannot be, or what a common mistake explains, with the remedy.
     """
     of_view = list(view_doubts(observation.camera, sources.camera))
-    of_objects = [*pose_doubts(observation, sources), *mask_doubts(observation, sources.segmask)]
+    of_scene = [*_table_doubts(observation), *pose_doubts(observation, sources)]
+    of_objects = [*of_scene, *mask_doubts(observation, sources.segmask)]
     of_sizes = [] if of_objects else size_doubts(observation, sources)  # what is no object has no size
     return [*of_view, *of_objects, *of_sizes]
+
+
+def _table_doubts(observation: Observation) -> Iterator[str]:
+    if observation.table is None and observation.object_mask.any():
+        yield (
+            "no table was found in the image: grasps come along the camera's axis, and nothing keeps fingertips out of "
+            "what was not measured; give the camera's pose"
+        )

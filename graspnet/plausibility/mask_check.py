@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from graspnet.errors import InputError
-from graspnet.observation.observation import MASK_HEIGHT, Observation, fit_plane
+from graspnet.observation.foreground import MIN_HEIGHT
+from graspnet.observation.observation import Observation, fit_plane
 
 __all__ = ["mask_doubts"]
 
@@ -26,7 +27,7 @@ def mask_doubts(observation: Observation, name: str) -> Iterator[str]:
     of_whole_image = _border(mask).mean() > 0.5  # beside an inverted mask are only objects, and no table
     table = fit_plane(observation.points[measured]) if of_whole_image else None
     if table is not None:
-        raised = measured & (table.height(np.nan_to_num(observation.points)) > MASK_HEIGHT)
+        raised = measured & (table.height(np.nan_to_num(observation.points)) > MIN_HEIGHT)
         inside, outside = int((raised & mask).sum()), int((raised & ~mask).sum())
         beside = int((measured & ~mask).sum())
         if outside > max(FEWEST, 0.5 * beside) and inside < 0.5 * mask.sum():

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from graspnet.errors import InputError
+from graspnet.run.progress import told_if_slow
 
 __all__ = ["CommandGroup"]
 
@@ -36,7 +37,8 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of one command and return it."""
         entry = self._entries().get(cmd_name)
-        return entry.load() if entry else None
+        with told_if_slow(f"loading graspnet {cmd_name}", terminal_only=True):
+            return entry.load() if entry else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

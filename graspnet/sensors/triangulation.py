@@ -258,11 +258,13 @@ def _lose_holes(inverse: Float32[np.ndarray, "H W"], config: TriangulationConfig
     count = rng.poisson(config.holes_per_pixel * (height + 2 * reach) * (width + 2 * reach))
     centers = rng.uniform((-reach, -reach), (height + reach, width + reach), size=(count, 2))
     radii = rng.uniform(*config.hole_radius_px, size=count)
-    for (row, column), radius in zip(centers, radii, strict=True):  # a handful in each image
-        top, left = max(0, int(row - reach)), max(0, int(column - reach))
-        box = inverse[top : int(row + reach) + 1, left : int(column + reach) + 1]
-        rows, columns = np.ogrid[top : top + box.shape[0], left : left + box.shape[1]]
-        box[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = np.nan
+    # Every disc is looked for in the square around it, all squares at once.
+    down, right = (grid.ravel() for grid in np.indices((2 * reach + 2, 2 * reach + 2)) - reach)
+    rows = np.floor(centers[:, :1]).astype(np.int64) + down
+    columns = np.floor(centers[:, 1:]).astype(np.int64) + right
+    inside = (rows - centers[:, :1]) ** 2 + (columns - centers[:, 1:]) ** 2 <= radii[:, None] ** 2
+    inside &= (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    inverse[rows[inside], columns[inside]] = np.nan
 
 
 def _mismatch(

@@ -34,6 +34,7 @@ class Evaluation:
     brier: float  # the mean square of quality − target
     calibration_error: float  # the mean over bins of |mean quality − mean target|, weighted by their size
     cross_entropy: float  # in nats
+    of_new_objects: bool = True  # False: the examples are other images of the objects that were trained on
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain data."""
@@ -41,8 +42,9 @@ class Evaluation:
 
     def lines(self) -> list[str]:
         """The figures for people, each beside what a guess would score."""
+        whose = "objects not seen in training" if self.of_new_objects else "the objects that were trained on"
         return [
-            f"on {self.examples} examples of objects not seen in training, {self.positive_rate:.1%} positive:",
+            f"on {self.examples} examples of {whose}, {self.positive_rate:.1%} positive:",
             f"  accuracy {_percent(self.accuracy)}, balanced {_percent(self.balanced_accuracy)}",
             f"  average precision {_fixed(self.average_precision)} (a guess: {self.positive_rate:.3f}), "
             f"ROC AUC {_fixed(self.roc_auc)}",

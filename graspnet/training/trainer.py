@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ NORMALISATION_EXAMPLES = 2048
 EPOCH_EXAMPLES = 4096  # An epoch ends with a look at about so many unseen examples; the last evaluation takes all.
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 LOG_STEPS = 20
+LENGTHS = ("finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")  # of a hand, as its file names them
 MOST_NAMES = 8  # A checkpoint names its hands one by one up to so many.
 
 
@@ -90,7 +91,10 @@ def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = Fa
     _check_output(output, resume)
     crop = architecture(config.network)().crop.at_pitch(dataset.header.pixel_pitch)
     training = load_examples(dataset, "train", crop, config.label)
-    validation = load_examples(dataset, "validation", crop, config.label)
+    if dataset.indices("validation"):
+        validation = load_examples(dataset, "validation", crop, config.label)
+    else:
+        training, validation = _every_fifth_held_out(training, dataset)
     _warn_of_base_rates(training, validation, config.label)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
@@ -120,6 +124,21 @@ def _check_output(output: Path, resume: bool) -> None:
     if not resume and any(output.glob("state-*")):
         raise InputError(f"{output}: holds an interrupted training; --resume goes on, or choose another --output")
     output.mkdir(parents=True, exist_ok=True)
+
+
+def _every_fifth_held_out(
+    examples: list[ImageExamples], dataset: Dataset
+) -> tuple[list[ImageExamples], list[ImageExamples]]:
+    """Images to train on and to look at, where no object is left for validation; said aloud."""
+    if len(examples) < 2:
+        raise InputError(f"{dataset.folder}: it has one image and no validation objects; generate more of both")
+    held_out = examples[::5]
+    click.echo(
+        f"warning: the dataset has no validation objects; figures are of {len(held_out)} other images of the objects "
+        "that are trained on, and say nothing of new ones: generate more objects",
+        err=True,
+    )
+    return [example for k, example in enumerate(examples) if k % 5], held_out
 
 
 def _warn_of_base_rates(
@@ -249,7 +268,9 @@ def _finished(
     logits = predict(state.network, crops)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
-    evaluation = _evaluation(logits, temperature, validation, config.label)
+    evaluation = replace(
+        _evaluation(logits, temperature, validation, config.label), of_new_objects=bool(dataset.indices("validation"))
+    )
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
@@ -258,7 +279,9 @@ def _finished(
         threshold=config.label.threshold,
         temperature=temperature,
         details={
-            "grippers": _gripper_range(dataset.header),
+            "grippers": _gripper_range(list(dataset.header.grippers.values())),
+            "grippers_in_openings": _gripper_range(list(map(_in_openings, dataset.header.grippers.values()))),
+            "objects": _object_range(dataset.header),
             "camera": _camera_range(training),
             "dataset": {"name": dataset.header.name, "fingerprint": dataset.header.fingerprint}
             | {"train": sum(map(len, training)), "validation": total},
@@ -298,21 +321,39 @@ def _gripper_names(header: DatasetHeader) -> str:
     return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
 
 
-def _gripper_range(header: DatasetHeader) -> dict[str, list[Any]]:
-    """Smallest and largest of every size of the hands in training (metres)."""
-    hands = list(header.grippers.values())
+def _gripper_range(hands: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Smallest and largest of every size of the hands in training (metres, or openings)."""
     sizes = [name for name, value in hands[0].items() if isinstance(value, float)]
     found: dict[str, list[Any]] = {n: [min(h[n] for h in hands), max(h[n] for h in hands)] for n in sizes}
     palms = list(zip(*(hand["palm"] for hand in hands), strict=True))
     return found | {"palm": [[min(side) for side in palms], [max(side) for side in palms]]}
 
 
+def _in_openings(hand: dict[str, Any]) -> dict[str, Any]:
+    """The sizes of a hand that a network sees, in units of its opening: all but the opening itself."""
+    sizes = {name: hand[name] / hand["max_width"] for name in LENGTHS}
+    return sizes | {"palm": [side / hand["max_width"] for side in hand["palm"]]}
+
+
+def _object_range(header: DatasetHeader) -> dict[str, list[float]]:
+    """The widths, in openings, that objects were scaled to; nothing where a dataset does not scale them so."""
+    objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
+    if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first one's size
+        return {}
+    return {"width_in_openings": list(objects["graspable_width"])}
+
+
 def _camera_range(examples: Sequence[ImageExamples]) -> dict[str, list[float]]:
-    """Smallest and largest distance (z of the grasps, metres) and focal length (pixels) in training."""
-    distance = np.concatenate([image.camera_from_grasp[:, 2, 3] for image in examples])
+    """Smallest and largest distance (z of the grasps, metres), tilt (radians) and focal length (pixels) in training.
+
+    The tilt is the angle between a grasp's approach and the camera's axis.
+    """
+    distance, cosine = np.concatenate([image.camera_from_grasp[:, 2, [3, 2]] for image in examples]).T
+    tilt = np.arccos(np.clip(cosine, -1.0, 1.0))
     focal = [image.camera.fx for image in examples]
     return {
         "distance": [float(distance.min()), float(distance.max())],
+        "tilt": [float(tilt.min()), float(tilt.max())],
         "focal_length_px": [float(min(focal)), float(max(focal))],
     }
 

@@ -5,7 +5,7 @@ space across the approach: dimensionless, and the same for a grasp with its jaws
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import ClassVar
 
@@ -65,7 +65,7 @@ class CrossEntropyConfig:
 
 
 class CrossEntropyPolicy(Policy):
-    """The best finalists of a cross-entropy search, by their quality over small errors of the pose."""
+    """The best finalists of a cross-entropy search, by their mean quality over small errors of the pose."""
 
     name: ClassVar[str] = "cross_entropy"
     config_type: ClassVar[type] = CrossEntropyConfig
@@ -85,6 +85,7 @@ class CrossEntropyPolicy(Policy):
             best = search(observation, quality, sampler, self.config, rng)
             refused = sampler.constraints.refused
             best = rescored(best.top(self.config.finalists), observation, quality, self.config, rng)
+            best = replace(best, grasps_in_camera=sampler.constraints.opened(best.grasps_in_camera))
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):

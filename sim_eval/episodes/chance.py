@@ -5,14 +5,11 @@ meets the same episode. Shapes alone have a seed of their own: `generate` draws 
 an episode's object was in no dataset.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from jaxtyping import Float64
 
-from graspnet.data_gen.objects.decomposition import convex_parts
 from graspnet.data_gen.objects.meshes import Solid
-from graspnet.data_gen.objects.object_source import load_object
+from graspnet.data_gen.objects.object_source import load_object, with_parts
 from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.transforms import rigid, rotation_about
 
@@ -49,7 +46,7 @@ def planning_seed(seed: int, index: int, attempt: int) -> int:
 def solid_of(config: ProtocolConfig, shape: int, name: str) -> Solid:
     """Load an object at its own size, with its convex pieces: one decomposition serves every scale."""
     solid = load_object(config.objects, name, np.random.default_rng([config.shape_seed, shape, SHAPES]))
-    return replace(solid, parts=convex_parts(solid))
+    return with_parts(solid, config.objects)
 
 
 def friction_coefficient(config: ProtocolConfig, rng: np.random.Generator) -> float:

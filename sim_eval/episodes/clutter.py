@@ -20,7 +20,7 @@ from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.sim_eval.protocols.tasks import BinConfig, ClutterTask, PackedConfig, PileConfig
 from graspnet.transforms import rigid, rotation_about
 
-__all__ = ["draw_clutter"]
+__all__ = ["draw_clutter", "drawn_shapes"]
 
 RELEASE_HEIGHT = 0.002  # m above the table at which upright objects are let go (VGN)
 UP = np.array([0.0, 0.0, 1.0])
@@ -68,6 +68,11 @@ def draw_clutter(config: ProtocolConfig, task: ClutterTask, seed: int, index: in
     )  # fmt: skip
 
 
+def drawn_shapes(count: int, task: ClutterTask, rng: np.random.Generator) -> list[int]:
+    """Draw which of `count` objects an episode has, if all can be used: its first draw from [seed, index]."""
+    return [int(shape) for shape in rng.choice(count, task.objects, replace=task.objects > count)]
+
+
 def _draw_solids(
     config: ProtocolConfig,
     task: ClutterTask,
@@ -81,7 +86,7 @@ def _draw_solids(
     but its own place. InputError: none of the meshes can be used.
     """
     names = object_names(config.objects)
-    chosen = [int(shape) for shape in rng.choice(len(names), task.objects, replace=task.objects > len(names))]
+    chosen = drawn_shapes(len(names), task, rng)
     solids: list[Solid] = []
     passed_over: dict[str, str] = {}
     for place in range(task.objects):

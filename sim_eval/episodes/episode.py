@@ -13,7 +13,8 @@ from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.data_gen.scenes.scenes import Bin
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation.observation import MASK_HEIGHT, Observation
+from graspnet.observation.foreground import MIN_HEIGHT
+from graspnet.observation.observation import Observation
 from graspnet.sensors import Sensor
 from graspnet.sim_eval.episodes.chance import planning_seed
 from graspnet.sim_eval.planners.planner import Situation
@@ -64,7 +65,7 @@ class Workspace:
         in_camera = np.nan_to_num(camera.deproject_image(depth)).reshape(-1, 3)
         points = transform_points(world_from_believed_camera, in_camera).reshape(*depth.shape, 3)
         half = np.array([self.x, self.y]) - self.margin
-        within = (np.abs(points[..., :2]) <= half).all(axis=-1) & (points[..., 2] > MASK_HEIGHT)
+        within = (np.abs(points[..., :2]) <= half).all(axis=-1) & (points[..., 2] > MIN_HEIGHT)
         areas, number = label(binary_opening(np.isfinite(depth) & within, np.ones((3, 3))))
         pixel = float(np.nanmedian(depth)) ** 2 / (camera.fx * camera.fy)
         large = np.bincount(areas.ravel(), minlength=number + 1) * pixel >= MIN_AREA

@@ -27,27 +27,44 @@ MAX_PLANNERS = 6  # the first ones are shown: a page should stay below some mega
 MAX_FILMS = 3
 
 
-def example_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """Show the first pick that ended in each way, moment by moment."""
-    first = [next((pick for pick in picks if pick.result.outcome == outcome), None) for outcome in OUTCOMES]
-    return tuple(_example(replay(pick)) for pick in first if pick is not None)
+def example_blocks(picks: Sequence[PickRecord], replay: Replay, first: str = "") -> tuple[str, ...]:
+    """Show a pick that ended in each way, moment by moment; of the planner `first`, if one of its picks ended so."""
+    ranked = sorted(picks, key=lambda pick: pick.planner != first)
+    chosen = [next((pick for pick in ranked if pick.result.outcome == outcome), None) for outcome in OUTCOMES]
+    return tuple(_example(replay(pick)) for pick in chosen if pick is not None)
 
 
-def film_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """Show a success, and one of each of the commonest failures with a pick, in real time."""
-    moved = [pick for pick in picks if pick.result.moved]
+def film_blocks(picks: Sequence[PickRecord], replay: Replay, planner: str = "") -> tuple[str, ...]:
+    """Show picks of one planner in real time: a success, and one of each of its commonest failures.
+
+    planner: that of the first pick, if none is named.
+    """
+    planner = planner or picks[0].planner
+    moved = [pick for pick in picks if pick.planner == planner and pick.result.moved]
     common = [outcome for outcome, _ in Counter(pick.result.outcome for pick in moved).most_common()]
     common.sort(key=lambda outcome: outcome != "success")
     chosen = [[pick for pick in moved if pick.result.outcome == outcome][-1] for outcome in common[:MAX_FILMS]]
     shown = [replay(pick) for pick in chosen]  # the last ones: the first have film strips
     blocks = [picture_html(film(one.frames, one.world), _caption(one.record), FRAME_INTERVAL) for one in shown]
-    return tuple(blocks) or (paragraph("No attempt moved the hand."),)
+    if not blocks:
+        return (paragraph(f"No attempt of {planner} moved the hand."),)
+    text = (
+        f"Picks of {planner} as the simulator plays them, in real time: a success first, where there is one, then its "
+        "commonest failures. The hand comes from above, with one finger blue and the other green. The texts say how "
+        "far the object was moved before both pads touched it, with what force the hand met something on its way, and "
+        "how high the object was lifted."
+    )
+    return (paragraph(text), *blocks)
 
 
-def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ...]:
-    """Show some successes and some failures of each planner: the image with the grasp, and how the pick ended."""
+def gallery_blocks(picks: Sequence[PickRecord], replay: Replay, first: str = "") -> tuple[str, ...]:
+    """Show some successes and some failures of each planner: the image with the grasp, and how the pick ended.
+
+    first: the planner that comes first.
+    """
     blocks = []
-    for planner in list(dict.fromkeys(pick.planner for pick in picks))[:MAX_PLANNERS]:
+    planners = sorted(dict.fromkeys(pick.planner for pick in picks), key=lambda planner: planner != first)
+    for planner in planners[:MAX_PLANNERS]:
         executed = [pick for pick in picks if pick.planner == planner and pick.result.world_from_grasp]
         successes = _spread([pick for pick in executed if pick.result.success])
         failures = _spread([pick for pick in executed if not pick.result.success])
@@ -56,9 +73,9 @@ def gallery_blocks(picks: Sequence[PickRecord], replay: Replay) -> tuple[str, ..
             text = f"{planner}, evenly from its attempts: {shown}."
             blocks.append(figure_html(_gallery([replay(pick) for pick in [*successes, *failures]]), text))
     return (paragraph(
-        "Above, what the camera saw (violet: no depth; blue: outline of what is to be grasped), with the grasp that "
-        "was executed, coloured by its quality: red 0, yellow ½, green 1, orange where the planner gives none. Below, "
-        "the end of the pick."
+        "Each column is one pick. Above is what the camera saw, near is bright: violet is where it measured nothing, "
+        "and the blue outline is what is to be grasped. The grasp that was executed is drawn on it, coloured by its "
+        "quality: red is 0, yellow ½, green 1, and orange where the planner gives none. Below is the end of the pick."
     ), *blocks)  # fmt: skip
 
 

@@ -22,8 +22,8 @@ def object_blocks(run: FinishedRun) -> tuple[str, ...]:
     tables.append(("object", objects))
     blocks = [table_html([f"worst by {name}", "all", *planners], worst_rows(outcomes, of)) for name, of in tables]
     blocks.append(paragraph(
-        f"Lifted, of the times that it was there when a {unit} began. The worst are those whose Wilson interval ends "
-        "lowest, all planners together."
+        f"How often each was lifted, of the times that it was there when a {unit} began. The worst come first: those "
+        "whose Wilson interval ends lowest, all planners together."
     ))  # fmt: skip
     sized = [one for one in outcomes if one.size]
     if sized:
@@ -31,8 +31,8 @@ def object_blocks(run: FinishedRun) -> tuple[str, ...]:
             "Share of the objects that was cleared,", "share cleared"
         )  # fmt: skip
         caption = (
-            f"{what} against the object's bounding box, in groups of equal numbers, with Wilson's 95 % intervals; "
-            "dotted: the hand's opening."
+            f"{what} against the sides of the object's bounding box. Each point is a group of equally many objects, "
+            "with Wilson's 95 % interval. The dotted line is the hand's largest opening."
         )
         opening = load_parallel_jaw(run.config.gripper).max_width
         blocks.insert(0, figure_html(size_figure(sized, opening, rate), caption))

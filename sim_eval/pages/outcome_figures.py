@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "Calibration",
     "ObjectOutcome",
+    "calibration",
+    "calibration_figure",
     "family_of",
     "outcome_figure",
     "planners_with_quality",
-    "reliability_figure",
     "short",
     "size_figure",
     "worst_rows",
@@ -74,23 +76,41 @@ def planners_with_quality(picks: Sequence[PickRecord]) -> list[str]:
     return [planner for planner in _planners(picks) if len(set(_judged(picks, planner)[0].tolist())) > 1]
 
 
-def reliability_figure(picks: Sequence[PickRecord]) -> "Figure":
-    """Plot success against the quality that the planner gave to the executed grasp, for planners that give one.
+@dataclass(frozen=True)
+class Calibration:
+    """Executed grasps of one planner in groups of about the same quality, each a tenth of the scale, the lowest first.
 
-    ECE: mean over bins of |mean quality − success rate|, weighted by their size.
+    error: mean over the groups of |mean quality − success rate|, weighted by their size; known as ECE.
     """
-    planners = planners_with_quality(picks)
-    figure, axes = new_figure(1, len(planners), width=3.6, aspect=1.0)
-    for each, planner in zip(axes.flat, planners, strict=True):
-        quality, success = _judged(picks, planner)
-        bins = np.minimum((np.clip(quality, 0, 1) * QUALITY_BINS).astype(int), QUALITY_BINS - 1)
-        groups = [np.flatnonzero(bins == b) for b in range(QUALITY_BINS)]
-        groups = [rows for rows in groups if len(rows)]
-        error = sum(abs(quality[rows].mean() - success[rows].mean()) * len(rows) for rows in groups) / len(quality)
-        each.plot([0, 1], [0, 1], color="gray", linestyle=":")
-        _rates(each, [float(quality[rows].mean()) for rows in groups], [success[rows] for rows in groups], counts=True)
-        each.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="quality Q of the executed grasp", ylabel="success rate")
-        each.set_title(f"{short(planner)}: ECE {error:.3f}", fontsize=9)
+
+    planner: str
+    quality: tuple[float, ...]  # mean of each group
+    success: tuple[Bool[np.ndarray, "K"], ...]  # of the grasps in each group
+    error: float
+
+
+def calibration(picks: Sequence[PickRecord], planner: str) -> Calibration:
+    """Group the executed grasps of a planner that gave some of them a quality."""
+    quality, success = _judged(picks, planner)
+    bins = np.minimum((np.clip(quality, 0, 1) * QUALITY_BINS).astype(int), QUALITY_BINS - 1)
+    groups = [rows for b in range(QUALITY_BINS) if len(rows := np.flatnonzero(bins == b))]
+    means = tuple(float(quality[rows].mean()) for rows in groups)
+    distances = [abs(mean - success[rows].mean()) for mean, rows in zip(means, groups, strict=True)]
+    error = float(np.average(distances, weights=[len(rows) for rows in groups]))
+    return Calibration(planner, means, tuple(success[rows] for rows in groups), error)
+
+
+def calibration_figure(calibrations: Sequence[Calibration]) -> "Figure":
+    """Plot success against quality, a line for each planner, and how many grasps a point stands for."""
+    figure, axes = new_figure(1, 1, width=5.0, aspect=0.9)
+    each = axes[0, 0]
+    each.plot([0, 1], [0, 1], color="gray", linestyle=":")
+    for one in calibrations:
+        _rates(each, one.quality, one.success, label=short(one.planner), counts=True)
+    each.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    each.set(xlabel="quality that the planner gave", ylabel="share of those grasps that was lifted")
+    if len(calibrations) > 1:
+        each.legend(fontsize=8)
     return figure
 
 

@@ -11,7 +11,7 @@ from graspnet.sim_eval.analysis.finished_run import FinishedRun
 from graspnet.sim_eval.analysis.results import Summary, compare_episodes, compare_trials, passed_over, summarise
 from graspnet.sim_eval.analysis.statistics import wilson_interval
 from graspnet.sim_eval.episodes.records import EpisodeRecord, started
-from graspnet.sim_eval.pages.cells import points_cell, rate_cell, share_cell
+from graspnet.sim_eval.pages.cells import points, points_cell, rate_cell, share_cell
 from graspnet.sim_eval.pages.outcome_figures import short
 
 if TYPE_CHECKING:
@@ -40,22 +40,25 @@ def trial_blocks(run: FinishedRun) -> tuple[str, ...]:
     blocks = [table_html(header, rows)]
     differences = [
         [
-            f"{one.first} − {one.second}", _points(one.paired.difference),
-            f"{_points(one.paired.low)} to {_points(one.paired.high)}",
-            f"{_points(one.low_over_objects)} to {_points(one.high_over_objects)}",
+            f"{one.first} − {one.second}", points(one.paired.difference),
+            f"{points(one.paired.low)} to {points(one.paired.high)}",
+            f"{points(one.low_over_objects)} to {points(one.high_over_objects)}",
             f"{one.paired.only_first}, {one.paired.only_second}", f"{one.holm_p_value:.2g}",
         ]
         for one in compare_trials(run.records)
     ]  # fmt: skip
     if differences:
-        header = ["difference, same trials", "points", "95 % (Newcombe)", "95 % over objects", "only one, other",
-                  "p (McNemar, Holm)"]  # fmt: skip
+        header = ["difference, same trials", "points", "95 % (Newcombe)", "95 % over objects",
+                  "only the first, only the second lifted", "p (McNemar, Holm)"]  # fmt: skip
         blocks.append(table_html(header, differences))
     blocks.append(paragraph(
-        "In brackets: Wilson's 95 % intervals; of shares of a ceiling, a bootstrap over objects. Seconds per plan: "
-        "median. Differences: the interval over objects is a bootstrap; trials with the same object are not "
-        "independent, and where the two intervals differ much, it is the one to believe. The p-values are exact, and "
-        "corrected for all pairs of this run."
+        "Success is the share of the trials in which the object was lifted and kept. A plan counts as robust where the "
+        "planner itself gave it a quality Q above 0.5; precision is the share of robust plans that succeeded. Seconds "
+        "per plan are the median. In brackets are 95 % intervals: Wilson's, and for shares of a ceiling those of a "
+        "bootstrap over objects. A difference is the success of the first planner minus that of the second, in points "
+        "of a hundred. Its interval over objects is a bootstrap; trials with the same object are not independent, and "
+        "where the two intervals differ much, it is the one to believe. p is the probability of so large a difference, "
+        "or a larger one, between planners that are equally good: exact, and corrected for all pairs of this run."
     ))  # fmt: skip
     return tuple(blocks)
 
@@ -94,14 +97,17 @@ def episode_blocks(run: FinishedRun) -> tuple[str, ...]:
         blocks.append(table_html(header, differences))
     left_out = sum(record.left_out for record in run.records)
     blocks.append(paragraph(
-        "Success: of all attempts. Cleared: of all objects that were there when their round began. Rounds emptied: of "
-        "which every object was lifted. Of a ceiling: objects lifted over those that it lifted in the same rounds. In "
-        "brackets: 95 % intervals by a bootstrap over rounds, since the attempts of one depend on each other; those "
-        "of rounds emptied are Wilson's. Wilson's of success take attempts for independent; but over few rounds, or "
-        "where all went alike, the bootstrap's are too narrow, and Wilson's are the ones to believe. The p-values are "
-        "from swaps of whole rounds between the two planners, corrected for all pairs of this run. Seconds per plan: "
-        f"median. Picks an hour assume {run.config.motion_time:g} s of motion for each attempt, besides "
-        f"planning. {left_out} objects were not in the workspace when their round began; they are not counted."
+        "Success is the share of all attempts that lifted an object. Cleared is the share of all objects that were "
+        "there when their round began. A round is emptied if every object was lifted. Of a ceiling: objects lifted "
+        "over those that it lifted in the same rounds. AP is the average precision with which quality tells attempts "
+        "that succeed from others. In brackets are 95 % intervals by a bootstrap over rounds, since the attempts of "
+        "one depend on each other; those of rounds emptied are Wilson's. Wilson's intervals of success take attempts "
+        "for independent; but over few rounds, or where all went alike, the bootstrap's are too narrow, and Wilson's "
+        "are the ones to believe. p is the probability of so large a difference, or a larger one, between planners "
+        "that are equally good: from swaps of whole rounds between the two, corrected for all pairs of this run. "
+        f"Seconds per plan are the median. Picks an hour assume {run.config.motion_time:g} s of motion for each "
+        f"attempt, besides planning. {left_out} objects were not in the workspace when their round began; they are not "
+        "counted."
     ))  # fmt: skip
     bad = passed_over(run.records)
     if bad:
@@ -129,10 +135,6 @@ def _clearing_figure(records: Sequence[EpisodeRecord]) -> "Figure":
     axes[0, 0].set(xlabel="attempts", ylabel="share of objects cleared", ylim=(0, 1.02))
     axes[0, 0].legend(fontsize=8)
     return figure
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def _p(value: float) -> str:

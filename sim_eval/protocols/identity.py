@@ -46,7 +46,11 @@ def protocol_hash(config: ProtocolConfig) -> str:
     if config.view.camera is not None:
         data["view"] |= {"camera": asdict(load_camera(config.view.camera))}
     if config.task.object_set is None:
-        data["objects"] |= {"folders": _mesh_checksums(config.objects)}
+        objects = data["objects"]
+        objects |= {"folders": _mesh_checksums(config.objects)}
+        del objects["files"]  # the checksums have them
+        if config.objects.decomposition_time == ObjectConfig().decomposition_time:
+            del objects["decomposition_time"]  # so hashes stay what they were before there was a choice
     else:
         data["task"] |= {"object_set": load_object_set(config.task.object_set).checksum}
         del data["objects"]

@@ -63,6 +63,7 @@ class SingleConfig(PlacementConfig):
     heuristic: ClassVar[str] = "principal_axis"  # who plans where nobody is named
     in_turn: ClassVar[bool] = True  # episode k is about object k, and after the last object the first comes again
     objects: ClassVar[int] = 1
+    scale: ClassVar[tuple[float, float]] = (1.0, 1.0)
     failures: ClassVar[int] = 1
     ends_without_plan: ClassVar[bool] = True
     fusion: ClassVar[None] = None

@@ -85,6 +85,20 @@ def test_a_model_in_a_folder_ranks_the_grasps(scene, tmp_path):
     assert first["model"] == str(tmp_path / "model")
 
 
+def test_what_a_network_was_not_trained_for_is_a_warning_in_the_plan_and_on_standard_error(scene, tmp_path):
+    network = NETWORKS["compact"](torch.Generator().manual_seed(0)).eval()
+    details = {"camera": {"distance": [0.2, 0.4], "focal_length_px": [400.0, 1000.0]}}
+    checkpoint = Checkpoint(network, "compact", "yumi", metric="none", threshold=0.5, details=details)
+    save_checkpoint(checkpoint, tmp_path / "model")
+    options = scene | {"--policy": "ranking", "--model": str(tmp_path / "model"), "--output": "-"}
+    result = plan(options, "samples=32")
+    (told,) = json.loads(result.stdout)["warnings"]
+    assert told.startswith("the object is 0.6")  # the block's top is 4 cm nearer than the table, which is at 0.7 m
+    assert told.endswith(" m from the camera; the network was trained from 0.20 to 0.40 m")
+    assert f"warning: {told}\n" in result.stderr
+    assert "warnings" not in json.loads(plan(scene | {"--output": "-"}).stdout)  # random grasps have no network
+
+
 def test_millimetres_in_a_png_and_metres_in_npy_give_nearly_the_same_depths(scene, tmp_path):
     millimetres = np.rint(1000 * np.load(scene["--depth"])).astype(np.uint16)
     Image.fromarray(millimetres).save(tmp_path / "depth.png")

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from importlib import resources
 from pathlib import Path
 
 import click
@@ -31,22 +32,21 @@ def inspect(
     graspnet inspect out/dataset --output out/look --metric robust_epsilon --threshold 0.002
     graspnet inspect s3://bucket/dataset
     graspnet inspect out/model
-    graspnet inspect plan.json
+    graspnet inspect parallel_jaw
+    graspnet inspect plan.json --output out/plan
 
-    Every file is compared with its checksum, and every column with docs/dataset.md. Exit status: 0 all is well, 2 bad
-    input, or a file that is damaged or holds what cannot be (each is named).
+    A model is a folder, or the name of one that ships. Every file of a dataset is compared with its checksum, and every
+    column with docs/dataset.md. Exit status: 0 all is well, 2 bad input, or a file that is damaged or holds what cannot
+    be (each is named).
     """
     from graspnet.dataset import Dataset
     from graspnet.report.inspection.summary import summarise
-    from graspnet.report.inspection.text import dataset_text, model_text, plan_text
+    from graspnet.report.inspection.text import dataset_text
 
-    if (Path(source) / "model.json").is_file():
-        click.echo(model_text(Path(source)))
+    started, model = time.time(), _model_folder(source)
+    if model is not None or source.endswith(".json"):
+        _inspect_record(source, model, output, seed, started)
         return
-    if source.endswith(".json"):
-        click.echo(plan_text(Path(source)))
-        return
-    started = time.time()
     dataset = Dataset.open(source)
     summary = summarise(dataset, metric, threshold)
     click.echo(dataset_text(dataset, summary))
@@ -69,3 +69,24 @@ def inspect(
         click.echo(f"report: {output / 'report.html'}")
     if summary.problems:
         sys.exit(BROKEN)
+
+
+def _model_folder(source: str) -> Path | None:
+    """The folder of a model, which may be one that ships; None: the source is no model."""
+    shipped = Path(str(resources.files("graspnet.weights"))) / source
+    found = (folder for folder in (Path(source), shipped) if (folder / "model.json").is_file())
+    return next(found, None)
+
+
+def _inspect_record(source: str, model: Path | None, output: Path | None, seed: int, started: float) -> None:
+    """Say what a model or a plan is, and write it on a page if there is to be one."""
+    from graspnet.report.inspection.records import account_text, model_account, plan_account, write_account
+    from graspnet.run.record import write_run_record
+
+    account = plan_account(Path(source)) if model is None else model_account(model)
+    click.echo(account_text(account))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        write_account(output / "report.html", account)
+        write_run_record(output, "inspect", {"source": source}, seed, started, "report.html")
+        click.echo(f"report: {output / 'report.html'}")

@@ -1,6 +1,6 @@
 """The page of a dataset: tables, histograms, and a contact sheet of images, grasps and what a network sees of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from graspnet.observation.height_map import DepthView
 from graspnet.report.inspection.summary import Summary
 from graspnet.report.inspection.text import MOST_ROWS, rows_of
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
+from graspnet.report.words import counted, folder_name, listed, percent
+from graspnet.run.progress import track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,18 +36,54 @@ CROP = MetricCropConfig()
 def write_page(path: Path, dataset: Dataset, summary: Summary, images: int, rng: np.random.Generator) -> None:
     """Write report.html, with `images` images drawn from all shards on its contact sheet."""
     sections = [
+        Section("Contact sheet", (paragraph(SHEET_TEXT), *_contact_sheet(dataset, summary, images, rng))),
         Section("Counts", _counts(dataset, summary)),
-        Section("Positive rates", _rates(summary)),
+        Section("Positive rates", (paragraph(RATES_TEXT), *_rates(summary))),
         Section("Labels", (figure_html(_label_figure(summary), LABEL_CAPTION),)),
         Section("Grasps", (figure_html(_grasp_figure(summary), GRASP_CAPTION),)),
         Section("Cameras", (figure_html(_camera_figure(summary), "The camera of every image."),)),
-        Section("Contact sheet", (paragraph(SHEET_TEXT), *_contact_sheet(dataset, summary, images, rng))),
     ]
     if summary.problems:
-        sections.insert(0, Section("Broken", (table_html(["problem"], [[p] for p in summary.problems]),)))
-    write_report(path, f"Dataset {dataset.header.name}", sections)
+        sections.insert(0, Section(BROKEN, (table_html(["problem"], [[p] for p in summary.problems]),)))
+    write_report(path, f"Dataset: {folder_name(str(dataset.folder))}", sections, _opening(dataset, summary))
 
 
+def _opening(dataset: Dataset, summary: Summary) -> tuple[str, ...]:
+    """Say how much there is, how much of it is positive, where, and whether all of it is whole."""
+    total, header = summary.total, dataset.header
+    splits = listed([f"{counted(len(objects), 'object')} for {name}" for name, objects in header.splits.items()])
+    amount = (
+        f"This dataset (config {header.name}, seed {header.seed}) holds {counted(total.grasps, 'grasp')} with their "
+        f"labels, in {counted(summary.images, 'depth image')}. They are of "
+        f"{counted(len(summary.by['object']), 'object')}; the split is {splits}."
+    )
+    share = (
+        f"Of the grasps, {percent(total.free / max(total.grasps, 1))} touch nothing on their way, and "
+        f"{percent(total.rate)} are positive: {summary.metric} lies above {summary.threshold:g}, and nothing is "
+        "touched."
+    )
+    families = {name: tally.rate for name, tally in summary.by["family"].items() if tally.grasps}
+    if len(families) > 1:
+        easy, hard = max(families, key=families.__getitem__), min(families, key=families.__getitem__)
+        share += (
+            f" The family with the most positives is {easy} ({percent(families[easy])}), the one with the fewest is "
+            f"{hard} ({percent(families[hard])})."
+        )
+    whole = "Every file has the checksum with which it was written, and no value is out of its range."
+    count = len(summary.problems)
+    broken = (
+        f"{counted(count, 'problem')} {'was' if count == 1 else 'were'} found: see “{BROKEN}”. The figures are of what "
+        "is whole."
+    )
+    return paragraph(f"{amount} {share}"), paragraph(broken if summary.problems else whole)
+
+
+BROKEN = "What is broken"
+RATES_TEXT = (
+    "A grasp is free of collision if the hand touches nothing on its way. It is positive if, besides, its metric lies "
+    "above the threshold. The source says how grasps were proposed; the family is the object's. A table that would "
+    f"have more than {MOST_ROWS} rows shows those with the lowest and the highest rates."
+)
 LABEL_CAPTION = (
     "Metrics of sampled grasps, and their signed clearances to object, table and neighbours along the approach: "
     "below zero, something is touched. Bars at the ends hold what lies beyond."
@@ -55,10 +93,10 @@ GRASP_CAPTION = (
     "image; horizontal distance from the object's centre of mass and height above the table; tilt of the approach."
 )
 SHEET_TEXT = (
-    "Images drawn at random. Of each, eight grasps evenly from the least to the most robust, drawn as large as the "
-    "hand would be there and coloured by robustness (red 0, yellow ½, green 1); beside it what the network sees of "
-    "each, with bars where the jaws are before they close. Titles: number, robustness (0 where something is touched), "
-    "smallest clearance."
+    "These images were drawn at random. Each shows eight of its grasps, evenly from the least to the most robust, as "
+    "large as the hand would be there and coloured by robustness: red is 0, yellow ½, green 1. Beside it is what the "
+    "network sees of each grasp, with bars where the jaws are before they close. The titles are the grasp's number, "
+    "its robustness (0 where something is touched), and its smallest clearance."
 )
 
 
@@ -84,9 +122,8 @@ def _rates(summary: Summary) -> tuple[str, ...]:
     header = ["grasps", "free of collision", "positive"]
     tables = [table_html([kind, *header], rows_of(summary.by[kind])) for kind in ("source", "hand", "family")]
     metrics = table_html(["metric, at its usual threshold", *header], rows_of(summary.metric_rates))
-    note = f"A table of more than {MOST_ROWS} rows shows those with the lowest and the highest rates."
-    objects = figure_html(_object_figure(summary), "Objects by positive rate.")
-    return tables[0], tables[1], metrics, objects, paragraph(note), tables[2]
+    objects = figure_html(_object_figure(summary), "How many objects have which share of positive grasps.")
+    return tables[0], tables[1], metrics, objects, tables[2]
 
 
 def _object_figure(summary: Summary) -> "Figure":
@@ -155,7 +192,7 @@ def _histogram(
     """Bars at the ends hold what lies beyond the limits; what is not a number is left out, and infinity lies beyond."""
     known = values[~np.isnan(values)]
     low, high = limits or ((float(known.min()), float(known.max())) if len(known) else (0.0, 1.0))
-    middle, half = (low + high) / 2, max((high - low) / 2, 1e-3 * abs(high) + 1e-6)  # one value only is a range too
+    middle, half = (low + high) / 2, max((high - low) / 2, 0.05 * abs(high) + 1e-6)  # one value only is a range too
     axes.hist(np.clip(known, low, high), bins=30, range=(middle - half, middle + half), color="steelblue")
     axes.set_xlabel(label)
     axes.set_ylabel(counted)
@@ -170,10 +207,17 @@ def _range_of(values: Float64[np.ndarray, "N"]) -> tuple[float, float]:
 
 
 def _contact_sheet(dataset: Dataset, summary: Summary, images: int, rng: np.random.Generator) -> list[str]:
-    figures: list[str] = []
+    return list(
+        track(_sheet_pictures(dataset, summary, images, rng), min(images, dataset.shard_count), "report", "images")
+    )
+
+
+def _sheet_pictures(dataset: Dataset, summary: Summary, images: int, rng: np.random.Generator) -> Iterator[str]:
+    """A picture of one image of each shard, of random ones, until there are enough."""
+    left = images
     for index in rng.permutation(dataset.shard_count):
-        if len(figures) == images:
-            break
+        if not left:
+            return
         try:
             shard = dataset.read(int(index))
         except InputError:  # listed among the problems already
@@ -182,8 +226,8 @@ def _contact_sheet(dataset: Dataset, summary: Summary, images: int, rng: np.rand
         if len(seen):
             image = int(rng.choice(seen))
             caption = f"{', '.join(_objects_in(shard, image))}; shard {dataset.shard_names[index]}, image {image}"
-            figures.append(figure_html(_sheet_figure(_shown(dataset, shard, image, summary.metric)), caption))
-    return figures
+            left -= 1
+            yield figure_html(_sheet_figure(_shown(dataset, shard, image, summary.metric)), caption)
 
 
 def _objects_in(shard: Shard, image: int) -> list[str]:
@@ -256,7 +300,7 @@ def _draw_crops(axes: Sequence["Axes"], shown: _Shown) -> None:
             ax.set_axis_off()
             continue
         opening = grasps.width[i] / shown.grippers[i].max_width * CROP.size / CROP.window
-        title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:.0f} mm"
+        title = f"{i + 1}: {round(shown.robustness[i], 4):.2g}, {shown.clearance[i] * 1e3:z.0f} mm"
         color = tuple(quality_colors(shown.robustness[i : i + 1])[0].tolist())
         draw_crops(np.array([ax]), crops[i : i + 1], opening=float(opening), titles=[title], color=color)
 

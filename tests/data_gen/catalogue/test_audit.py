@@ -149,6 +149,8 @@ def test_the_command_writes_one_page_that_needs_nothing_else(bricks, tmp_path):
     assert result.exit_code == 0, result.output
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img") == 4
+    assert f"<h1>Audit: {bricks.name}</h1>" in page
+    assert "4 grasps of the dataset were drawn at random: 1 of the kind “holds”" in page
     for text in ("robust_pad_closure", "antipodality", "clearance: fingers", "hand yumi", *KINDS):
         assert text in page
     assert "http" not in page

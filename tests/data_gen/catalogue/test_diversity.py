@@ -1,5 +1,7 @@
 """Facts about diversity.py: balls, bricks and cones have the measures that geometry says, at any size and turn."""
 
+import re
+
 import numpy as np
 import pytest
 import trimesh
@@ -86,6 +88,7 @@ def test_a_summary_has_medians_and_quantiles_of_each_group():
     assert told[""] == "boxes"
     assert told["objects"] == "3"
     assert told["sides, mm"] == "20 x 50 x 60"
-    assert told["longest side, mm"] == "60 [60, 60]"
-    assert told["convexity"] == "1.00 [1.00, 1.00]"
-    assert told["stable poses"] == "6 [6, 6]"
+    assert told["longest side, mm"] == "60"  # there is no spread to tell
+    assert told["convexity"] == "1.00"
+    assert re.fullmatch(r"\d+ \[\d+, \d+\]", told["thickness, mm"])
+    assert told["stable poses"] == "6"

@@ -39,7 +39,7 @@ def test_the_table_has_a_row_for_each_set_and_problems_are_named_with_their_reme
     rows = [line.split() for line in done.output.splitlines()]
     counted = {row[0]: row[1] for row in rows if row and row[0] in ("bricks", "cans", "procedural")}
     assert counted == {"bricks": "3", "cans": "1", "procedural": "4"}
-    assert "cans: 1 objects: was inside out: flipped" in done.output
+    assert "cans: 1 object: was inside out: flipped" in done.output
     assert "left out cans/half.ply:" in done.output
     assert "objects.wall" in done.output
 
@@ -61,6 +61,9 @@ def test_the_page_needs_no_other_file_and_shows_every_set(made):
     for part in ("Sets of objects", "Pictures: bricks", "Pictures: cans", "Pictures: procedural", "half.ply"):
         assert part in page
     assert page.count("data:image/png;base64") == 4
+    assert "<h1>Objects: out</h1>" in page
+    assert "bricks: 3 objects were looked at, and all can be used; 3 had to be mended."  # STL repeats vertices in page
+    assert "cans: 2 objects were looked at, and 1 cannot be used" in page
     assert 'src="http' not in page
     record = json.loads((made[0] / "run.json").read_text())
     assert record["made"]["left_out"] == 1
@@ -74,8 +77,8 @@ def test_a_folder_of_which_nothing_can_be_used_is_bad_input(tmp_path):
     assert "no object could be used; the first: " in done.output
 
 
-def test_notes_are_counted_by_kind_not_by_their_numbers():
+def test_notes_are_counted_by_kind_and_tell_from_which_number_to_which():
     brick = measure(solid_from_mesh(trimesh.creation.box((0.06, 0.04, 0.02)), "brick"), np.random.default_rng(0))
-    notes = [("merged 28 vertices",), ("merged 7 vertices", "was inside out: flipped"), ()]
+    notes = [("merged 28 vertices",), ("merged 7 vertices", "was inside out: flipped"), ("merged 9 vertices",), ()]
     reports = [ObjectReport("x", "set", "set", replace(brick, notes=each)) for each in notes]
-    assert notes_table(reports) == [("set", 2, "merged # vertices"), ("set", 1, "was inside out: flipped")]
+    assert notes_table(reports) == [("set", 3, "merged 7 to 28 vertices"), ("set", 1, "was inside out: flipped")]

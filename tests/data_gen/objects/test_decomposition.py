@@ -93,18 +93,51 @@ def test_pieces_are_refined_until_they_fit(tmp_path):
 @pytest.mark.parametrize(
     ("does", "says"),
     [
-        ("import os; os.abort()", r"bracket: CoACD broke down \(exit status -6: it said nothing\); repair the mesh"),
-        ("raise RuntimeError('open edges')", r"exit status 1: RuntimeError: open edges\)"),
-        ("import time; time.sleep(60)", r"bracket: CoACD found no end within 1 s; repair the mesh"),
+        ("import os; os.abort()", "bracket: CoACD broke down (SIGABRT); "),
+        ("import time; time.sleep(60)", "bracket: CoACD hung: it had no answer after "),
+        (
+            "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]), 9))\nwhile True: pass",
+            "bracket: CoACD was not done after 1 s of processor time; ",
+        ),
     ],
+    ids=["aborts", "hangs", "has no end"],
 )
-def test_a_coacd_that_aborts_or_hangs_is_an_error_that_names_the_mesh(tmp_path, monkeypatch, does, says):
+def test_where_coacd_fails_coarse_blocks_stand_in_with_one_warning_and_are_remembered(
+    tmp_path, monkeypatch, capsys, does, says
+):
     (tmp_path / "instead.py").write_text(does)
     monkeypatch.setattr(decomposition, "COACD_PROCESS", tmp_path / "instead.py")
-    monkeypatch.setattr(decomposition, "COACD_PATIENCE", 1.0 if "sleep" in does else 60.0)
-    with pytest.raises(InputError, match=says):
+    monkeypatch.setattr(decomposition, "FIRST_WORD", 0.5)
+    monkeypatch.setattr(decomposition, "STALLED", 1.0 if "sleep" in does else 60.0)
+    bracket, hurried = _bracket(), DecompositionConfig(patience=1.0)
+    parts = convex_parts(bracket, tmp_path / "cache", hurried)
+    assert _overlap_free_volume(parts) == pytest.approx(bracket.volume, rel=0.02)
+    *progress, warning = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: {says}")
+    assert "coarse blocks" in warning
+    assert all(line.startswith("bracket: cutting it into convex pieces") for line in progress)
+    (tmp_path / "instead.py").write_text("raise SystemExit('asked again')")
+    assert len(convex_parts(bracket, tmp_path / "cache", hurried)) == len(parts)
+    with pytest.raises(InputError, match="asked again"):
+        convex_parts(bracket, tmp_path / "cache", DecompositionConfig(patience=2.0))
+
+
+def test_a_coacd_that_cannot_be_run_is_an_error_and_nothing_is_remembered(tmp_path, monkeypatch):
+    (tmp_path / "instead.py").write_text("raise RuntimeError('no such module')")
+    monkeypatch.setattr(decomposition, "COACD_PROCESS", tmp_path / "instead.py")
+    with pytest.raises(
+        InputError, match=r"bracket: CoACD cannot be run \(exit status 1: RuntimeError: no such module\)"
+    ):
         convex_parts(_bracket(), tmp_path / "cache")
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_pieces_that_were_found_in_time_are_the_same_with_more_of_it(tmp_path):
+    convex_parts(_bracket(), tmp_path)
+    convex_parts(_bracket(), tmp_path, DecompositionConfig(patience=600.0))
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    with pytest.raises(InputError, match="patience is 0"):
+        DecompositionConfig(patience=0.0)
 
 
 def test_a_process_of_its_own_changes_no_bit_of_what_coacd_says():
@@ -126,7 +159,7 @@ def test_a_coacd_whose_parent_is_gone_ends(tmp_path):
     torus = trimesh.creation.torus(0.03, 0.01)
     np.savez(tmp_path / "mesh.npz", vertices=torus.vertices, faces=torus.faces)
     for_hours = {"threshold": 0.01, "resolution": 100_000, "mcts_iterations": 1_000_000}
-    process = subprocess.Popen(coacd_command(tmp_path / "mesh.npz", for_hours), stdin=subprocess.PIPE)
+    process = subprocess.Popen(coacd_command(tmp_path / "mesh.npz", for_hours, 3600.0), stdin=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(2)
     process.stdin.close()  # as when its parent is killed

@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 import trimesh
 
-from graspnet.config import parse_config
+from graspnet.config import load_config, parse_config
+from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.objects import procedural
 from graspnet.data_gen.objects.meshes import Solid, solid_from_mesh
 from graspnet.data_gen.objects.object_source import (
     ObjectConfig,
+    keeping_size,
     load_object,
+    mesh_files,
     object_names,
+    one_file_an_object,
     only_meshes_of,
     outline_width,
     posed_for_hand,
     sides,
+    size_in_words,
 )
 from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
@@ -120,6 +125,7 @@ def test_the_middle_extent_of_every_kit_object_that_dexnet_distributes_is_nine_t
     [
         {"unit": 0.0}, {"wall": -0.001}, {"smallest_side": -1.0}, {"fit": 0.0}, {"largest_extent": -2.0},
         {"graspable_width": (0.5, 0.1)}, {"count": 0}, {"most_faces": 3}, {"validation_share": 1.0},
+        {"decomposition_time": 0.0},
     ],
 )  # fmt: skip
 def test_a_setting_that_makes_no_sense_is_refused_by_name(wrong):
@@ -231,3 +237,55 @@ def test_families_take_turns():
 def test_a_family_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match=r"unknown family 'bx'.*did you mean 'box'"):
         ObjectConfig(families=("bx",))
+
+
+@pytest.mark.parametrize("preset", ["quick", "default", "dexnet_2.0", "dexnet_2.0_tool", "bin_clutter"])
+def test_meshes_of_a_folder_keep_their_size_whatever_a_preset_does_to_procedural_objects(preset):
+    config = load_config(GenerateConfig, "generate", preset, ['objects.folders=["mine"]']).objects
+    assert keeping_size(config, "generate", preset, ["objects.unit=0.001"]).scaling == "as_is"
+    procedural = load_config(GenerateConfig, "generate", preset).objects
+    assert keeping_size(procedural, "generate", preset, []) == procedural
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "objects.scaling=fit_gripper", "objects.fit=0.5", "objects.graspable_width=[0.2, 0.4]",
+        "objects.smallest_side_mm=30", "objects={scaling: smallest_side}",
+    ],
+)  # fmt: skip
+def test_who_asks_for_a_size_gets_it(override):
+    config = load_config(GenerateConfig, "generate", "quick", ['objects.folders=["mine"]', override]).objects
+    assert keeping_size(config, "generate", "quick", [override]) == config
+
+
+def test_a_file_of_the_users_and_those_that_it_inherits_from_may_ask_for_a_size_too(tmp_path):
+    (tmp_path / "silent.yaml").write_text("base: dexnet_2.0\nobjects: {folders: [mine]}\n")
+    (tmp_path / "asks.yaml").write_text("objects: {folders: [mine], scaling: fit_gripper}\n")
+    (tmp_path / "heir.yaml").write_text("base: asks.yaml\nviews: 2\n")
+    for name, scaling in (("silent", "as_is"), ("asks", "fit_gripper"), ("heir", "fit_gripper")):
+        path = str(tmp_path / f"{name}.yaml")
+        config = load_config(GenerateConfig, "generate", path).objects
+        assert keeping_size(config, "generate", path, []).scaling == scaling
+
+
+def test_the_size_of_objects_is_said_in_words():
+    assert size_in_words(ObjectConfig(folders=("a",), scaling="as_is")).startswith(
+        "objects are as large as their files"
+    )
+    assert "span 0.1 to 1.05 openings (objects.scaling=graspable_width)" in size_in_words(ObjectConfig())
+    assert "middle side is 0.9 openings" in size_in_words(ObjectConfig(scaling="fit_gripper"))
+    assert "smallest side is 40 mm" in size_in_words(ObjectConfig(scaling="smallest_side"))
+
+
+def test_the_files_that_were_chosen_are_the_objects_and_one_that_is_gone_is_named(tmp_path):
+    folder = meshes(tmp_path, "a.stl", "a.obj")
+    trimesh.creation.box((0.05, 0.04, 0.02)).export(folder / "b.stl")
+    config, notes = one_file_an_object(ObjectConfig(folders=(str(folder),), count=1, families=("mug",)), "test")
+    assert config.files == ("a.obj", "b.stl")
+    assert notes == ["a.obj stands for 1 other file of the same object: a.stl"]
+    assert object_names(config) == ["a.obj", "b.stl", "mug_00000"]
+    assert one_file_an_object(config, "test") == (config, []), "what was chosen stays chosen"
+    (folder / "b.stl").unlink()
+    with pytest.raises(InputError, match=r"b\.stl: no such mesh in the folders any more"):
+        mesh_files(config)

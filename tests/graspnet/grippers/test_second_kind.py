@@ -34,7 +34,7 @@ from graspnet.grippers.gripper import Gripper, gripper_fields, gripper_kinds, lo
 from graspnet.grippers.parallel_jaw import ParallelJaw, load_parallel_jaw
 from graspnet.observation.observation import Observation
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
-from graspnet.report.inspection.text import plan_text
+from graspnet.report.inspection.records import plan_account
 from graspnet.report.inspection.validation import invalid_columns
 
 CAMERA = Camera(500.0, 500.0, 99.5, 74.5, 200, 150)
@@ -203,7 +203,7 @@ def test_a_plan_in_json_has_the_kind_and_its_columns_and_comes_back(observation,
     np.testing.assert_array_equal(back.grasps_in_camera.poses, plan.grasps_in_camera.poses)
     np.testing.assert_array_equal(back.grasps_in_camera.columns["squeeze"], plan.grasps_in_camera.columns["squeeze"])
     (tmp_path / "plan.json").write_text(json.dumps(data))
-    assert plan_text(tmp_path / "plan.json").splitlines()[0].split()[-2:] == ["depth", "squeeze"]
+    assert plan_account(tmp_path / "plan.json").tables[0].header[-2:] == ("depth", "squeeze")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def test_a_mask_of_one_object_among_others_is_beyond_doubt(box_scene):
 
 def test_a_mask_of_the_whole_image_leaves_no_table(box_scene):
     scene = box_scene(LEFT, RIGHT)
-    (sentence,) = doubts(replace(scene, segmask=np.ones_like(scene.segmask)), SOURCES)
+    no_table, sentence = doubts(replace(scene, segmask=np.ones_like(scene.segmask)), SOURCES)
+    assert no_table.startswith("no table was found in the image")
     assert sentence == "m.png: the mask marks 100% of the image, and what is left of it shows no table"
 
 

@@ -45,6 +45,23 @@ def test_every_tag_is_closed(tmp_path):
     assert open_tags == []
 
 
+def test_the_contents_lead_to_every_section_even_where_two_have_one_name(tmp_path):
+    titles = ["Easy & hard <objects>", "Twice", "Twice", "Δ"]
+    write_report(tmp_path / "r.html", "Title", [Section(title, ()) for title in titles], [paragraph("What was found.")])
+    page = (tmp_path / "r.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert targets == re.findall(r'<h2 id="([^"]+)"', page)
+    assert len(set(targets)) == 4
+    assert page.index("</h1>") < page.index("What was found.") < page.index("<nav>") < page.index("<h2")
+
+
+def test_columns_of_numbers_alone_are_aligned_to_the_right_and_long_cells_are_broken():
+    table = table_html(["n", "mixed", "text"], [[1, "2.5", "x" * 60], ["−3.5 %", "– of 3", "y"]])
+    assert table.count('<td class="number">') == 2
+    assert table.count('<th class="number">') == 1
+    assert table.count('<td class="long">') == 1
+
+
 def test_text_is_text_and_not_markup():
     assert paragraph("1 < 2 & <b>") == "<p>1 &lt; 2 &amp; &lt;b&gt;</p>"
     assert "<summary>1 &lt; 2</summary>" in details_html("1 < 2", "")

@@ -93,7 +93,13 @@ def test_a_finished_training_leaves_model_figures_and_logs_only(trained):
     assert json.loads((folder / "model.json").read_text())["gripper"] == "yumi"
     assert details["grippers"]["max_width"] == [0.05, 0.05]
     assert details["grippers"]["palm"] == [[0.04, 0.072, 0.06], [0.04, 0.072, 0.06]]
+    openings = {"finger_length": 0.9, "finger_thickness": 0.2, "finger_breadth": 0.4, "pad_to_tip": 0.2}  # of 50 mm
+    palm = details["grippers_in_openings"].pop("palm")
+    assert palm == [pytest.approx([0.8, 1.44, 1.2])] * 2
+    assert details["grippers_in_openings"] == {name: pytest.approx([size] * 2) for name, size in openings.items()}
+    assert details["objects"] == {}  # the dataset's config is empty: nobody says how objects were scaled
     assert details["camera"]["focal_length_px"] == [220.0, 220.0]
+    assert details["camera"]["tilt"] == [0.0, 0.0]  # the bars are seen from straight above
     assert details["training"]["batches"]["sensor"] == "ideal"
 
 

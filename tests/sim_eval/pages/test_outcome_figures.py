@@ -6,10 +6,11 @@ import pytest
 from graspnet.sim_eval.episodes.records import Attempt
 from graspnet.sim_eval.pages.outcome_figures import (
     ObjectOutcome,
+    calibration,
+    calibration_figure,
     family_of,
     outcome_figure,
     planners_with_quality,
-    reliability_figure,
     size_figure,
     worst_rows,
 )
@@ -40,14 +41,15 @@ def test_a_bar_is_divided_by_the_shares_of_the_outcomes():
 @pytest.mark.parametrize(("shift", "error"), [(0.0, "0.000"), (0.2, "0.200")])
 def test_the_calibration_error_is_the_distance_from_quality_to_success(shift, error):
     mixed = picks("smmm", quality=0.25 + shift) + picks("sssm", quality=0.75 + shift)
-    axes = reliability_figure(mixed).axes[0]
-    assert axes.get_title() == f"p: ECE {error}"
-    points = axes.containers[0].lines[0].get_xydata()
+    found = calibration(mixed, "p")
+    assert f"{found.error:.3f}" == error
+    points = calibration_figure([found]).axes[0].containers[0].lines[0].get_xydata()
     np.testing.assert_allclose(points, [[0.25 + shift, 0.25], [0.75 + shift, 0.75]])
 
 
 def test_the_bars_of_a_rate_are_wilsons():
-    axes = reliability_figure(picks("sssssssmmm", quality=0.65) + picks("m", quality=0.05)).axes[0]
+    found = calibration(picks("sssssssmmm", quality=0.65) + picks("m", quality=0.05), "p")
+    axes = calibration_figure([found]).axes[0]
     low, high = axes.containers[0].lines[2][0].get_segments()[1][:, 1]
     assert (round(low, 4), round(high, 4)) == (0.3968, 0.8922)  # of 7 in 10
 

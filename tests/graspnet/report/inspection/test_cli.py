@@ -36,6 +36,9 @@ def test_it_counts_and_writes_a_page_that_needs_nothing_else(three, tmp_path):
     assert "positive (robust_centered_closure above 0.5, and free)" in done.stdout
     page = (tmp_path / "look" / "report.html").read_text()
     assert page.count("<img") == 4 + 2  # histograms, and the contact sheet
+    assert "<h1>Dataset: data</h1>" in page
+    assert "holds 120 grasps with their labels, in 6 depth images" in page
+    assert "Every file has the checksum with which it was written" in page
     assert "://" not in page
     assert json.loads((tmp_path / "look" / "run.json").read_text())["command"] == "inspect"
 
@@ -48,7 +51,9 @@ def test_every_broken_file_is_named_and_the_status_is_2(damaged, tmp_path):
     assert "00001/depth.zarr/zarr.json: missing" in broken[0]
     assert "00001/grasps.parquet: truncated or changed" in broken[1]
     assert "2 objects" in done.stdout
-    assert "truncated or changed" in (tmp_path / "look" / "report.html").read_text()
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert "2 problems were found: see “What is broken”" in page
+    assert "truncated or changed" in page
 
 
 def test_a_dataset_behind_a_url_is_read_like_a_folder(tmp_path):
@@ -62,25 +67,48 @@ def test_the_same_seed_shows_the_same_images(three, tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_model_says_what_it_is():
+def test_a_model_says_what_it_is_and_how_good_and_one_that_ships_goes_by_its_name(tmp_path):
     weights = ROOT / "graspnet" / "weights" / "parallel_jaw"
-    done = run(weights)
+    done, named = run(weights), run("parallel_jaw", "--output", tmp_path / "look")
+    assert done.exit_code == named.exit_code == 0, done.output
+    assert named.stdout.startswith(done.stdout)
+    record = json.loads((weights / "model.json").read_text())
+    for text in ("temperature", f"{record['parameters']:,} weights", record["metric"]):
+        assert text in done.stdout
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert "<h1>Model: parallel_jaw</h1>" in page
+    assert f"its average precision is {record['details']['evaluation']['average_precision']:.3f}" in page
+    assert json.loads((tmp_path / "look" / "run.json").read_text())["config"] == {"source": "parallel_jaw"}
+
+
+def test_a_model_without_details_is_told_as_far_as_it_goes(tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps({"network": "mine", "metric": "m", "threshold": 0.5, "details": 3}))
+    done = run(tmp_path)
     assert done.exit_code == 0, done.output
-    assert "network" in done.stdout
-    assert "temperature" in done.stdout
+    assert "is a mine network" in done.stdout
+    assert "How good it is" not in done.stdout
 
 
-def test_a_plan_becomes_a_table(tmp_path):
-    image = {"center": [312.4, 240.1], "angle": 0.31, "depth": 0.668}
-    grasp = {"kind": "parallel_jaw", "quality": 0.97, "width": 0.043, "image": image}
-    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [grasp]}))
-    assert run(tmp_path / "plan.json").stdout.splitlines()[1].split() == [
-        "0.970",
-        "312.4",
-        "240.1",
-        "0.310",
-        "0.6680",
-        "0.0430",
-    ]
+def test_a_plan_becomes_sentences_and_a_table(tmp_path):
+    image = {"center": [312.4, 240.1], "angle": np.pi / 6, "depth": 0.668}
+    pose = np.eye(4).tolist()
+    grasp = {"kind": "parallel_jaw", "quality": 0.97, "width": 0.043, "image": image, "camera_from_grasp": pose}
+    plan = {"version": 1, "grasps": [grasp], "policy": "mine", "gripper": "yumi", "warnings": ["Do not <move>."]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    done = run(tmp_path / "plan.json", "--output", tmp_path / "look")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "1 grasp, best first. They were planned by mine, for the hand yumi."
+    assert "quality 0.970. It lies at pixel (312.4, 240.1), at a depth of 0.668 m" in lines[1]
+    assert "turned by 30°" in lines[1]
+    assert lines[2] == "Warning: Do not <move>."
+    assert ["0.970", "312.4", "240.1", "0.524", "0.6680", "0.0430"] in [line.split() for line in lines]
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert "<h1>Plan: plan.json</h1>" in page
+    assert "Do not &lt;move&gt;." in page
+
+
+def test_a_plan_without_a_grasp_says_why_and_one_with_half_a_grasp_is_refused(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [], "reason": "no object"}))
     assert run(tmp_path / "plan.json").stdout == "no grasp: no object\n"
+    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [{"quality": 0.5}]}))
+    assert "a grasp lacks a field" in str(run(tmp_path / "plan.json").exception)
