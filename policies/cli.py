@@ -38,10 +38,15 @@ __all__ = ["plan", "read_workspace"]
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="Depth image: .npy in metres, or a 16-bit PNG or TIFF with --depth-scale. 0 or NaN = missing.",
+    help="Depth image: .npy or .npz in metres, or a 16-bit PNG or TIFF with --depth-scale. 0 or NaN = missing.",
 )
 @click.option("--depth-scale", type=float, metavar="METRES", help="Metres in one unit of the file; millimetres: 0.001.")
-@click.option("--camera", required=True, metavar="NAME|FILE", help="Intrinsics: a preset, .yaml, .json or .intr.")
+@click.option(
+    "--camera",
+    required=True,
+    metavar="NAME|FILE",
+    help="Intrinsics: a preset, or a file (ours, ROS, OpenCV, RealSense, Open3D, autolab).",
+)
 @click.option("--segmask", type=click.Path(path_type=Path), metavar="FILE", help="Image: nonzero = may be grasped.")
 @click.option(
     "--camera-pose",

@@ -236,7 +236,7 @@ def test_a_mask_of_another_size_is_refused_in_one_line(scene, tmp_path):
     Image.fromarray(np.full((240, 320), 255, dtype=np.uint8)).save(tmp_path / "half.png")
     done = in_a_fresh_process(scene | {"--segmask": str(tmp_path / "half.png")})
     assert done.returncode == 2
-    assert "segmask is 320x240" in done.stderr
+    assert "half.png: segmask is 320x240" in done.stderr
     assert "the depth image is 640x480" in done.stderr
     assert done.stderr.count("\n") == 1
 
