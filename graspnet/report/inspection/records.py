@@ -118,9 +118,10 @@ def plan_account(path: Path) -> Account:
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: a grasp lacks a field; docs/formats.md has them all") from None
     grasps = Table("Grasps", ("quality", "u", "v", "angle", "depth", *columns), rows)
+    stated = "no quality" if rows[0][0] == "none" else f"quality {rows[0][0]}"
     opening = (
         f"{counted(len(rows), 'grasp')}, best first. {planned}",
-        f"Quality of the best: {rows[0][0]}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
+        f"The best has {stated}. It lies at pixel ({rows[0][1]}, {rows[0][2]}), at a depth of "
         f"{float(best['depth']):.3f} m, and its closing axis is turned by {turned:.0f}° from the image's rows. In the "
         "tables u and v are pixels, angles are radians, and lengths are metres.",
         *warnings,
