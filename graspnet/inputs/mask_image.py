@@ -13,7 +13,7 @@ from PIL import Image
 from graspnet.errors import InputError
 from graspnet.inputs.array_file import read_array_or_image, shape_text
 
-__all__ = ["read_mask"]
+__all__ = ["marked_pixels", "read_mask"]
 
 GREY_MODES = ("1", "L", "I", "F")  # and those of 16 bits, I;16 and its kin
 BLACK = 16  # of 255: a palette's darkest colour may be so bright and still be black
@@ -32,7 +32,7 @@ def read_mask(path: Path) -> Bool[np.ndarray, "H W"]:
     """
     image = read_array_or_image(path)
     try:
-        return _of_picture(image) if isinstance(image, Image.Image) else _of_array(image)
+        return _of_picture(image) if isinstance(image, Image.Image) else marked_pixels(image)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -43,9 +43,9 @@ def _of_picture(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     if image.mode == "P":
         return _of_palette(image)
     if image.mode in GREY_MODES or image.mode.startswith("I;"):
-        return _of_array(np.asarray(image), lossy=image.format == "JPEG")
+        return marked_pixels(np.asarray(image), lossy=image.format == "JPEG")
     colors = np.asarray(image.convert("RGB"))  # of CMYK, YCbCr and others too
-    return _of_array(colors, lossy=image.format == "JPEG")
+    return marked_pixels(colors, lossy=image.format == "JPEG")
 
 
 def _of_transparent(image: Image.Image) -> Bool[np.ndarray, "H W"]:
@@ -58,7 +58,7 @@ def _of_transparent(image: Image.Image) -> Bool[np.ndarray, "H W"]:
         return _of_picture(plain if image.mode == "P" else plain.convert("RGB"))
     opaque = np.asarray(alpha > alpha.max() / 2)
     colors = pixels[opaque][:, :3]
-    return opaque if (colors == colors[0]).all() else opaque & _of_array(pixels[:, :, :3])
+    return opaque if (colors == colors[0]).all() else opaque & marked_pixels(pixels[:, :, :3])
 
 
 def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
@@ -69,11 +69,14 @@ def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     if used.min() > BLACK or (used.max() <= BLACK and numbers.any()):
         return np.asarray(numbers > 0)
     black = colors.max(axis=2) <= used.min()  # of a picture in two colours, the darker may be 4 of 255
-    return np.asarray(_of_array(colors) & ~black)
+    return np.asarray(marked_pixels(colors) & ~black)
 
 
-def _of_array(array: np.ndarray, lossy: bool = False) -> Bool[np.ndarray, "H W"]:
-    """Of numbers or greys, (H, W), or colours, (H, W, 3)."""
+def marked_pixels(array: np.ndarray, lossy: bool = False) -> Bool[np.ndarray, "H W"]:
+    """True on what may be grasped, from numbers or greys, (H, W), or colours, (H, W, 3); `lossy` as JPEG is.
+
+    InputError: no mask.
+    """
     if array.ndim == 3 and array.shape[2] in (1, 2, 3, 4):
         colors = array.shape[2] - (array.shape[2] in (2, 4))  # the last of 2 or 4 is alpha
         array = array[:, :, :colors].max(axis=2)

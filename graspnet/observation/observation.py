@@ -11,7 +11,8 @@ from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
 from graspnet.inputs.array_file import shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
-from graspnet.inputs.depth_image import in_metres
+from graspnet.inputs.depth_image import FARTHEST, in_metres
+from graspnet.inputs.mask_image import marked_pixels
 from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, unit
@@ -19,6 +20,7 @@ from graspnet.transforms import invert, unit
 __all__ = ["Observation", "Plane", "fit_plane"]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
+FURTHEST_CORNER = 100.0  # m; of a workspace from the origin of its frame
 REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
 PLANE_SHARE = 0.1  # of the points that a table must hold at least: in a full bin the floor is hardly seen
 BELOW_PLANE = 0.2  # what a point below a plane costs it, in points on it: nothing lies below a table
@@ -86,6 +88,9 @@ class Observation:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
         if self.max_height is not None and not 0 < self.max_height < np.inf:
             raise InputError(f"max_height is {self.max_height}; it must be positive (metres above the table)")
+        if self.max_height is not None and self.max_height > FARTHEST:
+            found = f"max_height is {self.max_height:g} m above the table"
+            raise InputError(f"{found}; expected metres. Millimetres? {self.max_height / 1000:g}")
 
     @cached_property
     def points(self) -> Float64[np.ndarray, "H W 3"]:
@@ -254,16 +259,29 @@ def _checked_depth(depth: np.ndarray, camera: Camera) -> Float32[np.ndarray, "H 
     if depth.ndim != 2:
         raise InputError(f"depth is {shape_text(depth)}; expected one channel (height, width)")
     if depth.shape != (camera.height, camera.width):
-        raise InputError(f"depth image is {size_text(depth)}; the camera says {camera.size_text}")
+        sizes = f"depth image is {size_text(depth)}; the camera says {camera.size_text}"
+        raise InputError(f"{sizes}{_size_hint(depth, camera)}")
     if depth.dtype.kind != "f":
         raise InputError(f"depth is {depth.dtype}; expected float metres. Millimetres? Multiply by 0.001")
     return in_metres(depth)
 
 
+def _size_hint(depth: np.ndarray, camera: Camera) -> str:
+    """What the difference of two sizes may come from; nothing where they are not alike."""
+    rows, columns = depth.shape[0] / camera.height, depth.shape[1] / camera.width
+    if depth.shape == (camera.width, camera.height):
+        return ". Are width and height exchanged?"
+    if abs(rows - columns) < 0.002 * columns:
+        return f". If the image was scaled by {columns:.4g}, so must be fx, fy, cx and cy"
+    return ""
+
+
 def _checked_mask(segmask: np.ndarray, depth: Float32[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     if segmask.shape != depth.shape:
         raise InputError(f"segmask is {shape_text(segmask)}; the depth image is {size_text(depth)}")
-    segmask = segmask != 0  # outside of pytest nothing stops an 8-bit mask, whose ~ would not be its complement
+    segmask = marked_pixels(
+        segmask
+    )  # outside of pytest nothing stops 8 bits or probabilities, whose ~ is no complement
     if not segmask.any():
         raise InputError("segmask is empty: no pixel is marked as an object")
     return segmask
@@ -276,4 +294,7 @@ def _checked_box(workspace: np.ndarray) -> Float64[np.ndarray, "2 3"]:
             "workspace must be two corners (x, y, z) of a box in metres, the lowest first; "
             f"it is {' '.join(str(box.tolist()).split())[:100]}"
         )
+    furthest = np.abs(box).max()
+    if furthest > FURTHEST_CORNER:
+        raise InputError(f"workspace has a corner {furthest:g} m from the origin; expected metres. Millimetres?")
     return box

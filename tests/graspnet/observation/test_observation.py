@@ -60,6 +60,13 @@ def test_a_depth_image_of_another_size_than_the_camera_is_refused():
         observe(np.ones((239, 320)))
 
 
+def test_a_depth_image_of_another_size_is_told_what_it_may_come_from():
+    with pytest.raises(InputError, match=r"320x240\. Are width and height exchanged\?"):
+        observe(np.ones((320, 240)))
+    with pytest.raises(InputError, match=r"If the image was scaled by 0\.5, so must be fx, fy, cx and cy"):
+        observe(np.ones((120, 160)))
+
+
 def test_a_mask_without_an_object_is_refused():
     with pytest.raises(InputError, match="segmask is empty"):
         observe(np.ones((240, 320)), segmask=np.zeros((240, 320), bool))
@@ -92,8 +99,9 @@ for depth, mask in (
         print(error)
 mask = np.zeros((16, 20), np.uint8)
 mask[4:8, 4:8] = 255
-seen = Observation(metres, camera, load_gripper("yumi"), mask)
-print(seen.depth.dtype, seen.object_mask.sum(), seen.table is not None)
+for marked in (mask, np.where(mask, 0.93, 0.02)):  # and as probabilities
+    seen = Observation(metres, camera, load_gripper("yumi"), marked)
+    print(seen.depth.dtype, seen.object_mask.sum(), seen.table is not None)
 """
     lines = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -103,6 +111,7 @@ print(seen.depth.dtype, seen.object_mask.sum(), seen.table is not None)
         "depth is (20,) of float64; expected one channel (height, width)",
         "depth is uint16; expected float metres. Millimetres? Multiply by 0.001",
         "segmask is 20x15 of bool; the depth image is 20x16",
+        "float32 16 True",
         "float32 16 True",
     ]
 
