@@ -122,30 +122,33 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 def _entry(message: bytes) -> _Entry:
     """BundleEntryProto: 1 type, 2 shape, 3 shard, 4 offset, 5 size, 6 checksum, 7 slices."""
-    fields = dict(_fields(message))
-    if fields.get(3) or 7 in fields:
+    numbers, parts = _fields(message)
+    if numbers.get(3) or 7 in dict(parts):
         raise ValueError("a tensor is spread over several files")
-    if fields.get(1) not in TYPES:
-        raise ValueError(f"a tensor has TensorFlow's type {fields.get(1)}; known are {sorted(TYPES)}")
-    dimensions = [dict(_fields(value)).get(1, 0) for number, value in _fields(fields.get(2, b"")) if number == 2]
-    return _Entry(TYPES[fields[1]], tuple(dimensions), fields.get(4, 0), fields.get(5, 0), fields.get(6, 0))
+    if numbers.get(1) not in TYPES:
+        raise ValueError(f"a tensor has TensorFlow's type {numbers.get(1)}; known are {sorted(TYPES)}")
+    dimensions = [part for _, shape in parts for number, part in _fields(shape)[1] if number == 2]
+    sizes = tuple(_fields(dimension)[0].get(1, 0) for dimension in dimensions)
+    return _Entry(TYPES[numbers[1]], sizes, numbers.get(4, 0), numbers.get(5, 0), numbers.get(6, 0))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The number and the value of each field; the last one of a number counts where it may stand only once."""
+def _fields(message: bytes) -> tuple[dict[int, int], list[tuple[int, bytes]]]:
+    """A message's numbers by field, and its parts (messages, text), each with its field, in order."""
+    numbers: dict[int, int] = {}
+    parts: list[tuple[int, bytes]] = []
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
-        number, kind = tag >> 3, tag & 7
+        field, kind = tag >> 3, tag & 7
         if kind == 0:
-            value, at = _varint(message, at)
-            yield number, value
+            numbers[field], at = _varint(message, at)
         elif kind == 5:
-            yield number, struct.unpack("<I", message[at : at + 4])[0]
+            numbers[field] = struct.unpack("<I", message[at : at + 4])[0]
             at += 4
         elif kind == 2:
             size, at = _varint(message, at)
-            yield number, message[at : at + size]
+            parts.append((field, message[at : at + size]))
             at += size
         else:
             raise ValueError(f"a field has the wire type {kind}")
+    return numbers, parts
