@@ -21,7 +21,9 @@ from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, o
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.observation.observation import Observation
 from graspnet.policies.planning import DEFAULT_MODEL, plan_observation
 from graspnet.report.page import Section, paragraph, table_html, write_report
 from graspnet.report.words import folder_name
