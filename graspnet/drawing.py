@@ -182,10 +182,10 @@ def draw_scale_bar(axes: "Axes", camera: Camera, depth: float) -> None:
     pixels_per_metre = camera.fx / depth
     length = max((each for each in BAR_LENGTHS if each * pixels_per_metre < (right - left) / 3), default=BAR_LENGTHS[0])
     u, v = left + 0.04 * (right - left), bottom + 0.05 * (top - bottom)
-    axes.plot([u, u + length * pixels_per_metre], [v, v], color="white", linewidth=3, path_effects=_halo(5))
+    axes.plot([u, u + length * pixels_per_metre], [v, v], color="white", linewidth=3, path_effects=_halo(5.0))
     axes.text(
         u, v + 0.02 * (top - bottom), f"{1000 * length:.0f} mm at {depth:.2f} m", color="white", fontsize=8,
-        va="bottom", path_effects=_halo(2),
+        va="bottom", path_effects=_halo(2.0),
     )  # fmt: skip
 
 

@@ -8,9 +8,12 @@ import pytest
 from graspnet.camera import load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.observation.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import invert
+from tests.box_scenes import looking_down
 
 BLOCK = ((0.04, 0.06, 0.05), (0.0, 0.0), 0.5)
 ARM = ((0.08, 0.6, 0.12), (0.2, 0.3), 0.1)  # comes in at the image's border
@@ -30,7 +33,7 @@ def noisy(observation: Observation, sensor: str) -> Observation:
 
 
 @pytest.mark.parametrize("tilt", [0.0, np.pi / 4, np.pi / 3])
-@pytest.mark.parametrize("height", [0.7, 1.0])
+@pytest.mark.parametrize("height", [0.7, 1.0, 1.3])
 @pytest.mark.parametrize("sensor", ["ideal", "structured_light", "realsense", "varied"])
 def test_the_noise_of_an_empty_table_is_no_object(box_scene, sensor, height, tilt):
     bare = noisy(box_scene(masked=False, height=height, tilt=tilt), sensor)
@@ -71,6 +74,17 @@ def test_a_band_that_the_sensor_leaves_empty_does_not_hide_the_border(box_scene)
     _, block = unmasked(box_scene, BLOCK)
     assert not (banded.object_mask & ~block).any()
     assert banded.object_mask.any()
+
+
+@pytest.mark.parametrize("tilt", [0.6, np.pi / 4, np.pi / 3])
+def test_a_thing_that_stands_out_above_the_end_of_the_table_is_whole(box_scene, tilt):
+    tall = ((0.04, 0.04, 0.16), (0.0, 0.03), 0.0)
+    seen, truth = unmasked(box_scene, tall, tilt=tilt)
+    world = seen.points @ looking_down(0.7, tilt)[:3, :3].T + looking_down(0.7, tilt)[:3, 3]
+    beyond = ~truth & (np.abs(world[..., :2]).max(axis=-1) > 0.13)  # nothing is measured beside a small table
+    small = replace(seen, depth=np.where(beyond, np.float32(0), seen.depth))
+    assert truth[np.flatnonzero((~beyond & ~truth).any(axis=1))[0] - 1].any()  # its top is over the far edge
+    assert (small.object_mask & truth).sum() > 0.9 * truth.sum()
 
 
 def test_what_is_longer_than_eight_openings_is_no_object_for_this_hand_and_one_for_a_wide_hand(box_scene):
@@ -143,6 +157,11 @@ def test_what_is_higher_than_max_height_is_no_object(box_scene, masked):
     [
         ({"max_height": 0.0}, "max_height is 0.0; it must be positive"),
         ({"max_height": float("nan")}, "max_height is nan"),
+        ({"max_height": 50.0}, r"max_height is 50 m above the table; expected metres\. Millimetres\? 0\.05"),
+        (
+            {"workspace": np.array([[-200.0, -150.0, 0.0], [200.0, 150.0, 300.0]])},
+            "300 m from the origin; expected metres",
+        ),
         ({"workspace": np.zeros((2, 3))}, "workspace must be two corners .* the lowest first"),
         ({"workspace": np.array([[0.0, 0.0, 0.0], [1.0, 1.0, np.inf]])}, "workspace must be two corners"),
     ],
