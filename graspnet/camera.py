@@ -1,11 +1,8 @@
 """A pinhole camera as OpenCV has it: x right, y down, z forward; integer pixel coordinates are pixel centres."""
 
 import json
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -13,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from graspnet.config import parse_config, preset_path, read_mapping
 from graspnet.errors import InputError
+from graspnet.inputs.camera_formats import FIELDS, as_our_fields
 
 __all__ = ["Camera", "load_camera", "save_camera"]
 
@@ -107,9 +105,9 @@ class Camera:
 
 
 def load_camera(source: str | Path) -> Camera:
-    """A camera from a preset's name or a file: our YAML or JSON, autolab's `.intr`, or a ROS camera_info YAML.
+    """A camera from a preset's name or a file: our YAML or JSON, or a format of others (docs/formats.md).
 
-    Lens distortion is not modelled: the images of a camera_info with distortion must be rectified (a warning says so).
+    Lens distortion is not modelled. Of a ROS camera_info, `P` counts, the intrinsics of the rectified images.
 
     >>> import graspnet as gn
     >>> gn.load_camera("realsense_d435").size_text
@@ -117,50 +115,10 @@ def load_camera(source: str | Path) -> Camera:
     """
     path = preset_path("cameras", source)
     data = read_mapping(path, "keys fx, fy, cx, cy, width, height")
-    if any(f"_{name}" in data for name in _FIELDS):
-        data = _from_intr(data, path)
-    elif any(name in data for name in _CAMERA_INFO_MATRIX):
-        data = _from_camera_info(data, path)
-    return parse_config(Camera, data, str(path))
+    return parse_config(Camera, as_our_fields(data, path), str(path))
 
 
 def save_camera(camera: Camera, path: Path) -> None:
     """Write the six intrinsics as JSON, in the format that `load_camera` reads."""
-    fields = {name: getattr(camera, name) for name in _FIELDS}
+    fields = {name: getattr(camera, name) for name in FIELDS}
     path.write_text(json.dumps(fields, indent=1) + "\n")
-
-
-def _from_intr(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """autolab_core's JSON: `_fx` … and a skew, which is zero in every file that we know of."""
-    if data.get("_skew"):
-        raise InputError(f"{path}: _skew is {data['_skew']}; a camera here has square corners (0)")
-    return _renamed(data, {f"_{name}": name for name in _FIELDS}, path)
-
-
-def _from_camera_info(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """sensor_msgs/CameraInfo, as calibration files write it (`camera_matrix`) or as a message (`K`, in ROS 2 `k`)."""
-    entries = _numbers(next(data[name] for name in _CAMERA_INFO_MATRIX if name in data))
-    if len(entries) != 9:
-        raise InputError(f"{path}: a camera_info file needs camera_matrix: data: [9 numbers]")
-    if any(_numbers(next((data[name] for name in ("distortion_coefficients", "D", "d") if name in data), None))):
-        warnings.warn(f"{path}: lens distortion is not modelled; the images must be rectified", stacklevel=3)
-    size = {"image_width": "width", "image_height": "height"}
-    size = size if "image_width" in data or "image_height" in data else {name: name for name in size.values()}
-    matrix = dict(zip(("fx", "cx", "fy", "cy"), (entries[0], entries[2], entries[4], entries[5]), strict=True))
-    return matrix | _renamed(data, size, path)
-
-
-def _numbers(matrix: Any) -> Sequence[Any]:
-    entries = matrix.get("data") if isinstance(matrix, dict) else matrix
-    return entries if isinstance(entries, list) else []
-
-
-def _renamed(data: dict[str, Any], names: dict[str, str], path: Path) -> dict[str, Any]:
-    missing = [name for name in names if name not in data]
-    if missing:
-        raise InputError(f"{path}: missing key {missing[0]!r}; this kind of camera file needs {', '.join(names)}")
-    return {ours: data[theirs] for theirs, ours in names.items()}
-
-
-_FIELDS = ("fx", "fy", "cx", "cy", "width", "height")
-_CAMERA_INFO_MATRIX = ("camera_matrix", "K", "k")

@@ -13,6 +13,7 @@ another kind begins it anew.
 import dataclasses
 import json
 import math
+import re
 import types
 from collections.abc import Hashable, Iterable, Mapping
 from importlib import resources
@@ -105,10 +106,11 @@ def says(room: str, source: str | Path, keys: Iterable[str], overrides: Iterable
 def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     """Keys and values of a YAML or JSON file; `expected` says in the error what it should hold.
 
-    Refuses a key that is given twice, which plain YAML would let the last one win.
+    Refuses a key that is given twice, which plain YAML would let the last one win. OpenCV's YAML is read, too: its
+    first line `%YAML:1.0` is none of YAML's, and its matrices have a tag.
     """
     try:
-        text = path.read_text()
+        text = re.sub(r"\A%YAML:\S*[^\n]*\n", "", path.read_text())
         documents = [json.loads(text)] if path.suffix == ".json" else list(yaml.load_all(text, _StrictLoader))
     except (OSError, yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not a YAML or JSON file ({_one_line(error)})") from None
@@ -126,9 +128,32 @@ def _one_line(error: Exception) -> str:
 
 
 def _overridden(cls: type[C], data: dict[str, Any], overrides: Iterable[str], where: str) -> C:
-    for override in sorted(overrides, key=_names_no_kind):
+    """The config of `data` with overrides; what is wrong with its values names the override that brought it in."""
+    overrides = sorted(overrides, key=_names_no_kind)
+    try:
+        return parse_config(cls, _with(data, cls, overrides), where)
+    except InputError:
+        if not overrides:
+            raise
+        parse_config(cls, data, where)  # what was wrong before is told of its file
+        cured = [k for k in range(len(overrides)) if _parses(cls, data, overrides[:k] + overrides[k + 1 :])]
+        names = [overrides[k] for k in cured] if len(cured) == 1 else overrides
+        where = f"override{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+        return parse_config(cls, _with(data, cls, overrides), where)
+
+
+def _with(data: dict[str, Any], cls: Any, overrides: Iterable[str]) -> dict[str, Any]:
+    for override in overrides:
         data = _over(data, cls, _parse_override(cls, override), f"override {override!r}")
-    return parse_config(cls, data, where)
+    return data
+
+
+def _parses(cls: Any, data: dict[str, Any], overrides: Iterable[str]) -> bool:
+    try:
+        parse_config(cls, _with(data, cls, overrides), "")
+    except InputError:
+        return False
+    return True
 
 
 def _names_no_kind(override: str) -> bool:
@@ -149,6 +174,13 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, str):
                 seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_opencv_matrix(self, node: yaml.MappingNode) -> dict[Hashable, Any]:
+        """`!!opencv-matrix`: keys rows, cols, dt and data."""
+        return self.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:opencv-matrix", _StrictLoader.construct_opencv_matrix)
 
 
 def _read_with_base(cls: Any, path: Path, room: str, seen: tuple[Path, ...]) -> dict[str, Any]:

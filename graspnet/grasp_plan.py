@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.inputs.depth_image import FARTHEST
 from graspnet.observation.observation import Observation
 
 __all__ = ["GraspPlan", "PlannedGrasp"]
@@ -110,8 +111,9 @@ class GraspPlan:
     def from_json(plan: Any, observation: Observation, seconds: dict[str, float] | None = None) -> "GraspPlan":
         """A plan of docs/formats.md, version 1, sorted here if it was not; `seconds` replace those that it states.
 
-        InputError: names the field that is missing, not finite, not rigid (or left-handed), or impossible for the
-        gripper; a grasp of another kind of gripper; a quality that is no probability.
+        InputError: names the field that is missing, not finite, not rigid (or left-handed), further away than
+        depth cameras see, or impossible for the gripper; a grasp of another kind of gripper; a quality that is no
+        probability.
         """
         if (
             not isinstance(plan, dict)
@@ -132,6 +134,10 @@ class GraspPlan:
             return np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
 
         poses, columns = numbers("camera_from_grasp", (4, 4)), {c.name: numbers(c.name) for c in gripper.columns}
+        furthest = float(np.abs(poses[:, :3, 3]).max())
+        if furthest > FARTHEST:
+            found = f"camera_from_grasp lies {furthest:.4g} m from the camera"
+            raise InputError(f"{found}; expected metres, below {FARTHEST:g}. Millimetres?")
         qualities = _qualities(plan["grasps"])
         if not gripper.possible(columns).all():
             raise InputError(gripper.demand)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -17,12 +19,16 @@ from graspnet.cli import NOTHING_FOUND
 from graspnet.drawing import picture_format
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.inputs.camera_pose import read_camera_pose
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.observation.observation import Observation
+from graspnet.plausibility.sources import Sources
 from graspnet.policies.planning import MIN_QUALITY, load_policy, plan_observation
 from graspnet.policies.registry import policy_names
 from graspnet.run.record import write_json
 
-__all__ = ["plan", "read_camera_pose", "read_workspace"]
+__all__ = ["plan", "read_workspace"]
 
 
 @click.command()
@@ -32,10 +38,15 @@ __all__ = ["plan", "read_camera_pose", "read_workspace"]
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="Depth image: .npy in metres, or a 16-bit PNG or TIFF with --depth-scale. 0 or NaN = missing.",
+    help="Depth image: .npy or .npz in metres, or a 16-bit PNG or TIFF with --depth-scale. 0 or NaN = missing.",
 )
 @click.option("--depth-scale", type=float, metavar="METRES", help="Metres in one unit of the file; millimetres: 0.001.")
-@click.option("--camera", required=True, metavar="NAME|FILE", help="Intrinsics: a preset, .yaml, .json or .intr.")
+@click.option(
+    "--camera",
+    required=True,
+    metavar="NAME|FILE",
+    help="Intrinsics: a preset, or a file (ours, ROS, OpenCV, RealSense, Open3D, autolab).",
+)
 @click.option("--segmask", type=click.Path(path_type=Path), metavar="FILE", help="Image: nonzero = may be grasped.")
 @click.option(
     "--camera-pose",
@@ -113,9 +124,9 @@ def plan(
     observation = _read_observation(
         depth_file,
         depth_scale,
+        segmask,
         camera=load_camera(camera),
         gripper=load_gripper(gripper),
-        segmask=None if segmask is None else read_mask(segmask),
         world_from_camera=None if camera_pose is None else read_camera_pose(camera_pose),
         workspace=None if workspace is None else read_workspace(workspace),
         max_height=max_height,
@@ -123,7 +134,8 @@ def plan(
     policy = load_policy(policy_name, model, config, overrides)
     loaded = perf_counter() - start
 
-    planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed)
+    sources = Sources(str(depth_file), camera, gripper, str(segmask), str(camera_pose))
+    planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed, sources=sources)
     seconds = {"load": loaded} | planned.seconds | {"total": perf_counter() - start}
     planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
     _write(planned.to_json(), output)
@@ -136,14 +148,24 @@ def plan(
         sys.exit(NOTHING_FOUND)
 
 
-def _read_observation(depth_file: Path, depth_scale: float | None, **parts: Any) -> Observation:
+def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path | None, **parts: Any) -> Observation:
+    """What the files hold; each is blamed for what it says."""
     if depth_scale is not None and not 0 < depth_scale < np.inf:
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
     depth = read_depth(depth_file, depth_scale)
+    mask = None if segmask is None else read_mask(segmask)
+    with _blaming(depth_file):
+        observation = Observation(depth, **parts)
+    with _blaming(segmask):
+        return replace(observation, segmask=mask)
+
+
+@contextmanager
+def _blaming(path: Path | None) -> Iterator[None]:
     try:
-        return Observation(depth, **parts)
+        yield
     except InputError as error:
-        raise InputError(f"{depth_file}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def read_workspace(source: str) -> Float64[np.ndarray, "2 3"]:
@@ -169,31 +191,6 @@ def read_workspace(source: str) -> Float64[np.ndarray, "2 3"]:
 
 
 _WORKSPACE_FORMATS = "expected x0,x1,y0,y1,z0,z1 in metres, or a file with x: [x0, x1], y: [y0, y1], z: [z0, z1]"
-
-
-def read_camera_pose(path: Path) -> Float64[np.ndarray, "4 4"]:
-    """world_from_camera from JSON or YAML (a 4x4, bare or under that key) or from autolab's `.tf`.
-
-    A `.tf` has five lines: the frame, the frame that it is given in, the translation, and three rows of the rotation.
-    InputError: unreadable, or not 4x4 numbers.
-    """
-    try:
-        text = path.read_text()
-        if path.suffix == ".tf":
-            numbers = np.array([[float(entry) for entry in line.split()] for line in text.splitlines()[2:6]])
-            return np.vstack([np.column_stack([numbers[1:], numbers[0]]), [0.0, 0.0, 0.0, 1.0]])
-        data = yaml.safe_load(text)  # JSON is YAML
-        matrix = np.array(data["world_from_camera"] if isinstance(data, dict) else data, dtype=np.float64)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError, KeyError, IndexError, yaml.YAMLError):
-        raise InputError(f"{path}: no camera pose; {_POSE_FORMATS}") from None
-    if matrix.shape != (4, 4):
-        raise InputError(f"{path}: the camera pose has shape {matrix.shape}; {_POSE_FORMATS}")
-    return matrix
-
-
-_POSE_FORMATS = "expected world_from_camera as a 4x4 in JSON or YAML, or an autolab .tf file"
 
 
 def _check_writable(paths: list[Path]) -> None:

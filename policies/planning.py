@@ -13,6 +13,8 @@ from graspnet.grippers.gripper import Gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
+from graspnet.plausibility.doubts import doubts
+from graspnet.plausibility.sources import Sources
 from graspnet.policies.constraints import REASONS, fingers_in_view, tips_above_table
 from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
@@ -63,7 +65,10 @@ def plan(
     >>> bool(np.abs(plan.best.center - [159.5, 119.5]).max() < 20)  # on the block, in pixels
     True
     """
-    depth = np.asarray(depth, dtype=np.float32)
+    depth = np.asarray(depth)
+    if depth.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
+            depth = depth.astype(np.float32)
     observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height)
     return plan_observation(observation, policy, model, min_quality, seed)
 
@@ -74,20 +79,22 @@ def plan_observation(
     model: str | Quality = DEFAULT_MODEL,
     min_quality: float = MIN_QUALITY,
     seed: int = 0,
+    sources: Sources | None = None,
 ) -> GraspPlan:
-    """The same for an Observation.
+    """The same for an Observation. sources: what warnings and refusals call its parts; without them, by their names.
 
     Where a network ranks, the plan warns of what is outside of the network's range. Whatever the policy: no
     grasp is kept whose fingers leave the image or whose tips reach into the table.
     """
     if not 0 <= min_quality <= 1:
         raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
+    doubtful = doubts(observation, sources or Sources())
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
     named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
     quality = getattr(planner, "quality", None)  # heuristics have none
     outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
-    warnings = (*planned.warnings, *_doubts(observation), *outside)
+    warnings = (*doubtful, *planned.warnings, *outside)
     return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings)
 
 
@@ -102,16 +109,6 @@ def _possible(planned: GraspPlan) -> GraspPlan:
         return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refused)
     kept = in_view & above
     return replace(planned, grasps_in_camera=planned.grasps_in_camera[kept], qualities=planned.qualities[kept])
-
-
-def _doubts(observation: Observation) -> tuple[str, ...]:
-    """What a person should know of an observation before a robot moves."""
-    if observation.table is None and observation.object_mask.any():
-        return (
-            "no table was found in the image: grasps come along the camera's axis, and nothing keeps fingertips out of "
-            "what was not measured; give the camera's pose",
-        )
-    return ()
 
 
 def load_policy(

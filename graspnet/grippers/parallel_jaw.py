@@ -14,6 +14,13 @@ from graspnet.grippers.gripper import Boxes, GraspColumn, Gripper, Outline, load
 
 __all__ = ["ParallelJaw", "load_parallel_jaw"]
 
+LENGTHS = {  # metres; the smallest and the largest of hands, from tweezers to what lifts car bodies, and a usual one
+    "max_width": (5e-4, 1.0, 0.08), "min_width": (0.0, 1.0, 0.005), "finger_length": (1e-3, 0.6, 0.05),
+    "finger_thickness": (1e-4, 0.2, 0.01), "finger_breadth": (1e-4, 0.4, 0.02), "pad_to_tip": (1e-4, 0.4, 0.01),
+    "palm": (1e-3, 1.0, 0.08),
+}  # fmt: skip
+MOST_TIMES = 50.0  # of the opening: a finger, or a palm; and the opening, of a finger
+MOST_FRICTION = 10.0
 TOLERANCE = 1e-6  # metres; a width of 32 bits, or one that was printed, may pass max_width by so much
 
 
@@ -54,16 +61,29 @@ class ParallelJaw(Gripper):
         for field in ("max_width", "finger_length", "finger_thickness", "finger_breadth", "pad_to_tip", "force"):
             if not 0 < getattr(self, field) < np.inf:
                 raise InputError(f"{field} is {getattr(self, field)}; it must be positive (metres, newtons)")
-        if self.max_width > 1:
-            raise InputError(f"max_width is {self.max_width} m; expected metres below 1. Millimetres? max_width_mm")
+        for field in LENGTHS:
+            if field != "palm":
+                _check_length(field, field, getattr(self, field))
         if not 0 <= self.min_width < self.max_width:
             raise InputError(f"min_width is {self.min_width}; it must lie in [0, max_width = {self.max_width})")
         if self.pad_to_tip >= self.finger_length:
             raise InputError(f"pad_to_tip is {self.pad_to_tip}; it must be less than finger_length")
         if not all(0 < size < np.inf for size in self.palm):
             raise InputError(f"palm is {self.palm}; its three sizes must be positive (metres)")
+        for i, size in enumerate(self.palm):
+            _check_length("palm", f"palm[{i}]", size)
+        self._check_proportions()
         if not 0 <= self.friction < np.inf:
             raise InputError(f"friction is {self.friction}; it must be zero or positive")
+        if self.friction > MOST_FRICTION:
+            raise InputError(f"friction is {self.friction}; it is a coefficient, for rubber 1 (not a percentage)")
+
+    def _check_proportions(self) -> None:
+        for field, size in (("finger_length", self.finger_length), ("palm", max(self.palm))):
+            times = size / self.max_width
+            if not 1 / MOST_TIMES <= times <= MOST_TIMES:
+                found = f"{field} is {getattr(self, field)}, {times:.2g} times max_width ({self.max_width})"
+                raise InputError(f"{found}; one of the two is not in metres")
 
     @staticmethod
     def of(gripper: Gripper) -> "ParallelJaw":
@@ -134,3 +154,14 @@ class ParallelJaw(Gripper):
 def load_parallel_jaw(source: str | Path) -> ParallelJaw:
     """A parallel jaw from a preset's name or a file. InputError: that file's gripper is of another kind."""
     return ParallelJaw.of(load_gripper(source))
+
+
+def _check_length(field: str, name: str, value: float) -> None:
+    """Refuse a length that no hand has; where another unit is likely, the message has it in metres."""
+    low, high, usual = LENGTHS[field]
+    if value > high:
+        factor = min((0.001, 0.01), key=lambda factor: abs(np.log(value * factor / usual)))
+        unit = f"Millimetres? {field}_mm, or in metres" if factor == 0.001 else "Centimetres? In metres"
+        raise InputError(f"{name} is {value} m; expected metres below {high:g}. {unit} {value * factor:.4g}")
+    if value < low:
+        raise InputError(f"{name} is {value:g} m; expected metres above {low:g}. Was it divided by 1000 twice?")

@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
-from PIL import Image
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
+from graspnet.inputs.array_file import shape_text, size_text
+from graspnet.inputs.camera_pose import checked_pose
+from graspnet.inputs.depth_image import FARTHEST, in_metres
+from graspnet.inputs.mask_image import marked_pixels
 from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
-from graspnet.transforms import invert, is_rigid, unit
+from graspnet.transforms import invert, unit
 
-__all__ = ["Observation", "Plane", "fit_plane", "read_depth", "read_mask"]
+__all__ = ["Observation", "Plane", "fit_plane"]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
+FURTHEST_CORNER = 100.0  # m; of a workspace from the origin of its frame
 REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
 PLANE_SHARE = 0.1  # of the points that a table must hold at least: in a full bin the floor is hardly seen
 BELOW_PLANE = 0.2  # what a point below a plane costs it, in points on it: nothing lies below a table
@@ -50,8 +53,9 @@ class Plane:
 
 @dataclass(frozen=True)
 class Observation:
-    """depth: (H, W), metres along z, 0 or NaN = missing. segmask: (H, W), True on what may be grasped.
+    """depth: (H, W), metres along z; 0, NaN and what no depth camera sees are missing (inputs/depth_image.py).
 
+    segmask: (H, W), True on what may be grasped.
     world_from_camera: (4, 4) where known; the table is then the world's plane z = 0. Two limits cut from what may be
     grasped, with a segmask and without: workspace, the lowest and the highest corner (x, y, z) of a box, in the world
     where the camera's pose is known, else in the camera's frame; max_height, metres above the table.
@@ -78,12 +82,15 @@ class Observation:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
         if self.segmask is not None:
             object.__setattr__(self, "segmask", _checked_mask(self.segmask, self.depth))
-        if self.world_from_camera is not None and not is_rigid(self.world_from_camera, tolerance=1e-4):
-            raise InputError("world_from_camera must be a rigid transform: a 4x4 matrix with a proper rotation")
+        if self.world_from_camera is not None:
+            checked_pose(self.world_from_camera)
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
         if self.max_height is not None and not 0 < self.max_height < np.inf:
             raise InputError(f"max_height is {self.max_height}; it must be positive (metres above the table)")
+        if self.max_height is not None and self.max_height > FARTHEST:
+            found = f"max_height is {self.max_height:g} m above the table"
+            raise InputError(f"{found}; expected metres. Millimetres? {self.max_height / 1000:g}")
 
     @cached_property
     def points(self) -> Float64[np.ndarray, "H W 3"]:
@@ -97,6 +104,11 @@ class Observation:
             camera_from_world = invert(self.world_from_camera)
             normal = -camera_from_world[:3, 2]
             return Plane(normal, float(normal @ camera_from_world[:3, 3]))
+        return self.fitted_table
+
+    @cached_property
+    def fitted_table(self) -> Plane | None:
+        """The plane that most of what is no object lies on, whatever the camera's pose says."""
         background = np.isfinite(self.depth)
         if self.segmask is not None:
             background &= ~self.segmask
@@ -243,74 +255,33 @@ def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
     return Plane(normal, float(normal @ center), np.asarray(covariance, dtype=np.float64))
 
 
-def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H W"]:
-    """A depth image in metres from `.npy` (float) or a 16-bit PNG or TIFF.
-
-    `scale` turns the file's unit into metres (0.001 for millimetres); integers need it, since their unit is unknown.
-    InputError: unreadable, not one channel, integers without a scale.
-    """
-    array = _read_array(path)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise InputError(f"{path}: depth is {_shape_text(array)}; expected one channel (height, width) of numbers")
-    if scale is None and array.dtype.kind != "f":
-        raise InputError(f"{path}: depth is {array.dtype}, in an unknown unit. Millimetres? --depth-scale 0.001")
-    if scale is not None and not 0 < scale < np.inf:
-        raise InputError(f"depth scale is {scale}; it must be positive (metres per unit of the file)")
-    depth = array.astype(np.float32) * np.float32(1.0 if scale is None else scale)
-    try:
-        return _in_metres(depth)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def read_mask(path: Path) -> Bool[np.ndarray, "H W"]:
-    """An object mask from an image or `.npy`: nonzero = object."""
-    array = _read_array(path)
-    if array.ndim == 3 and array.shape[2] in (1, 2, 3, 4):
-        colors = array.shape[2] - (array.shape[2] in (2, 4))  # the last of 2 or 4 is alpha, which says nothing
-        array = array[:, :, :colors].max(axis=2)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "bfiu":
-        raise InputError(f"{path}: segmask is {_shape_text(array)}; expected an image (height, width)")
-    return np.asarray(array > 0)
-
-
-def _read_array(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(Image.open(path))
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: PIL's
-        reason = " ".join(str(error).split())  # of a damaged PNG
-        raise InputError(f"{path}: cannot be read as an image ({reason})") from None
-
-
 def _checked_depth(depth: np.ndarray, camera: Camera) -> Float32[np.ndarray, "H W"]:
     if depth.ndim != 2:
-        raise InputError(f"depth is {_shape_text(depth)}; expected one channel (height, width)")
+        raise InputError(f"depth is {shape_text(depth)}; expected one channel (height, width)")
     if depth.shape != (camera.height, camera.width):
-        raise InputError(f"depth image is {_size(depth)}; the camera says {camera.size_text}")
+        sizes = f"depth image is {size_text(depth)}; the camera says {camera.size_text}"
+        raise InputError(f"{sizes}{_size_hint(depth, camera)}")
     if depth.dtype.kind != "f":
         raise InputError(f"depth is {depth.dtype}; expected float metres. Millimetres? Multiply by 0.001")
-    return _in_metres(depth.astype(np.float32))
+    return in_metres(depth)
 
 
-def _in_metres(depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """The depth with NaN where missing, unless nothing is left or it cannot be in metres."""
-    depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))
-    if not np.isfinite(depth).any():
-        raise InputError("depth image is empty: every pixel is 0 or NaN")
-    median = float(np.nanmedian(depth))
-    if median > 10:
-        raise InputError(f"median depth is {median:.0f}; expected metres below 10. Millimetres? --depth-scale 0.001")
-    return depth
+def _size_hint(depth: np.ndarray, camera: Camera) -> str:
+    """What the difference of two sizes may come from; nothing where they are not alike."""
+    rows, columns = depth.shape[0] / camera.height, depth.shape[1] / camera.width
+    if depth.shape == (camera.width, camera.height):
+        return ". Are width and height exchanged?"
+    if abs(rows - columns) < 0.002 * columns:
+        return f". If the image was scaled by {columns:.4g}, so must be fx, fy, cx and cy"
+    return ""
 
 
 def _checked_mask(segmask: np.ndarray, depth: Float32[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     if segmask.shape != depth.shape:
-        raise InputError(f"segmask is {_shape_text(segmask)}; the depth image is {_size(depth)}")
-    segmask = segmask != 0  # outside of pytest nothing stops an 8-bit mask, whose ~ would not be its complement
+        raise InputError(f"segmask is {shape_text(segmask)}; the depth image is {size_text(depth)}")
+    segmask = marked_pixels(
+        segmask
+    )  # outside of pytest nothing stops 8 bits or probabilities, whose ~ is no complement
     if not segmask.any():
         raise InputError("segmask is empty: no pixel is marked as an object")
     return segmask
@@ -323,13 +294,7 @@ def _checked_box(workspace: np.ndarray) -> Float64[np.ndarray, "2 3"]:
             "workspace must be two corners (x, y, z) of a box in metres, the lowest first; "
             f"it is {' '.join(str(box.tolist()).split())[:100]}"
         )
+    furthest = np.abs(box).max()
+    if furthest > FURTHEST_CORNER:
+        raise InputError(f"workspace has a corner {furthest:g} m from the origin; expected metres. Millimetres?")
     return box
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _shape_text(array: np.ndarray) -> str:
-    """Width x height of an image, else the shape as it is; and what it holds."""
-    return f"{_size(array) if array.ndim == 2 else array.shape} of {array.dtype}"

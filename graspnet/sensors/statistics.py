@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy import ndimage
 
 from graspnet.errors import InputError
-from graspnet.observation.observation import read_depth, read_mask
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
 from graspnet.ops.patches import patches
 
 __all__ = ["HEADING", "DepthStatistics", "depth_statistics"]

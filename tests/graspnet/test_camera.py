@@ -1,7 +1,6 @@
-"""Pinhole cameras: projection and its inverse, windows, and the four file formats."""
+"""Pinhole cameras: projection and its inverse, windows, and files; formats of others: inputs/test_camera_formats.py."""
 
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -184,12 +183,3 @@ def test_a_skewed_camera_is_refused(tmp_path):
     intr = {f"_{name}": value for name, value in FIELDS.items()} | {"_skew": 0.2}
     with pytest.raises(InputError, match=r"_skew is 0\.2"):
         load_camera(written(tmp_path / "c.intr", json.dumps(intr)))
-
-
-def test_lens_distortion_is_warned_about_and_its_absence_is_not(tmp_path):
-    distorted = CAMERA_INFO | {"distortion_coefficients": {"rows": 1, "cols": 5, "data": [0.1, 0.0, 0.0, 0.0, 0.0]}}
-    with pytest.warns(UserWarning, match="must be rectified"):
-        assert load_camera(written(tmp_path / "d.yaml", yaml.safe_dump(distorted))) == CAMERA
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load_camera(written(tmp_path / "c.yaml", yaml.safe_dump(CAMERA_INFO)))

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graspnet.config import config_to_dict, load_config, parse_config, preset_names, preset_path, with_overrides
+from graspnet.config import (
+    config_to_dict,
+    load_config,
+    parse_config,
+    preset_names,
+    preset_path,
+    read_mapping,
+    with_overrides,
+)
 from graspnet.errors import InputError
 
 
@@ -180,6 +188,28 @@ def test_overrides_win_over_the_file_and_reach_inner_keys(tmp_path):
 def test_a_text_needs_no_quotes_in_an_override_whatever_yaml_would_take_it_for(tmp_path, folder):
     assert load(tmp_path, "steps: 1", f"folder={folder}").folder == folder
     assert load(tmp_path, "{steps: 1, folder: x}", "folder=null").folder is None
+
+
+def test_a_bad_value_names_the_override_that_brought_it_in_and_not_the_file(tmp_path):
+    text = "{steps: 1, lens: {tilt: 0.2}}"
+    assert (
+        refused(tmp_path, text, "lens.tilt=-1") == "override 'lens.tilt=-1': lens.tilt is -1.0; it must not be negative"
+    )
+    assert refused(tmp_path, text, "rate=0.1", "steps=many").startswith("override 'steps=many': steps is 'many'")
+    assert refused(tmp_path, text, "steps=x", "rate=y").startswith("overrides 'steps=x', 'rate=y': steps is 'x'")
+    with pytest.raises(InputError, match=r"override 'lens\.tilt_deg=-1': lens\.tilt is"):
+        with_overrides(Settings(steps=1), ["steps=2", "lens.tilt_deg=-1"])
+
+
+def test_what_is_wrong_in_the_file_is_told_of_the_file_whatever_is_overridden(tmp_path):
+    assert "c.yaml: lens.tilt is -0.2" in refused(tmp_path, "{steps: 1, lens: {tilt: -0.2}}", "rate=0.1")
+
+
+def test_opencvs_yaml_is_read_though_its_first_line_and_tag_are_not_yaml(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "%YAML:1.0\n---\nm: !!opencv-matrix\n   rows: 1\n   cols: 2\n   data: [ 1., 2. ]\n"
+    )
+    assert read_mapping(tmp_path / "c.yaml", "keys") == {"m": {"rows": 1, "cols": 2, "data": [1.0, 2.0]}}
 
 
 def test_an_override_may_spell_another_unit_than_the_file(tmp_path):

@@ -16,10 +16,11 @@ from PIL import Image
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
 from graspnet.grippers.gripper import load_gripper
+from graspnet.inputs.camera_pose import read_camera_pose
+from graspnet.inputs.mask_image import read_mask
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.observation.observation import read_mask
-from graspnet.policies.cli import read_camera_pose, read_workspace
+from graspnet.policies.cli import read_workspace
 from graspnet.policies.registry import policy_names
 from graspnet.transforms import is_rigid
 
@@ -238,7 +239,7 @@ def test_a_mask_of_another_size_is_refused_in_one_line(scene, tmp_path):
     Image.fromarray(np.full((240, 320), 255, dtype=np.uint8)).save(tmp_path / "half.png")
     done = in_a_fresh_process(scene | {"--segmask": str(tmp_path / "half.png")})
     assert done.returncode == 2
-    assert "segmask is 320x240" in done.stderr
+    assert "half.png: segmask is 320x240" in done.stderr
     assert "the depth image is 640x480" in done.stderr
     assert done.stderr.count("\n") == 1
 

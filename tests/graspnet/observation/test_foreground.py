@@ -8,7 +8,9 @@ import pytest
 from graspnet.camera import load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.observation.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import invert
 from tests.box_scenes import looking_down
@@ -155,6 +157,11 @@ def test_what_is_higher_than_max_height_is_no_object(box_scene, masked):
     [
         ({"max_height": 0.0}, "max_height is 0.0; it must be positive"),
         ({"max_height": float("nan")}, "max_height is nan"),
+        ({"max_height": 50.0}, r"max_height is 50 m above the table; expected metres\. Millimetres\? 0\.05"),
+        (
+            {"workspace": np.array([[-200.0, -150.0, 0.0], [200.0, 150.0, 300.0]])},
+            "300 m from the origin; expected metres",
+        ),
         ({"workspace": np.zeros((2, 3))}, "workspace must be two corners .* the lowest first"),
         ({"workspace": np.array([[0.0, 0.0, 0.0], [1.0, 1.0, np.inf]])}, "workspace must be two corners"),
     ],

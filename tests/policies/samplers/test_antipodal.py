@@ -8,7 +8,9 @@ import pytest
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, sample_antipodal
 from tests.places import SHARED

@@ -20,8 +20,10 @@ from graspnet.data_gen.scenes.scenes import CameraConfig
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation.observation import Observation, read_depth, read_mask
+from graspnet.observation.observation import Observation
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality

@@ -17,6 +17,7 @@ from graspnet.sim_eval.planners.planner import PlannerError, Situation
 from graspnet.transforms import rigid
 
 CAMERA = Camera(500.0, 500.0, 31.5, 23.5, 64, 48)
+MILLIMETRES = [[1.0, 0.0, 0.0, 12.0], [0.0, 1.0, 0.0, -30.0], [0.0, 0.0, 1.0, 668.0], [0.0, 0.0, 0.0, 1.0]]
 GRASP = {"camera_from_grasp": np.eye(4).tolist(), "width": 0.04, "quality": 0.5}
 
 
@@ -80,6 +81,7 @@ def test_nothing_found_is_an_answer(situation, answering):
     [
         ({"version": 1, "grasps": [GRASP | {"quality": float("nan")}]}, r"grasps\[0\].quality .* finite"),
         ({"version": 1, "grasps": [GRASP | {"camera_from_grasp": np.diag([1, 1, -1, 1]).tolist()}]}, "rigid"),
+        ({"version": 1, "grasps": [GRASP | {"camera_from_grasp": MILLIMETRES}]}, r"lies 668 m .* Millimetres\?"),
         ({"version": 1, "grasps": [GRASP, GRASP | {"camera_from_grasp": [1, 2]}]}, r"grasps\[1\].camera_from_grasp"),
         ({"version": 1, "grasps": [GRASP | {"width": 0.2}]}, "opening"),
         ({"version": 1, "grasps": [GRASP, GRASP | {"quality": 5}]}, r"quality must lie in \[0, 1\]"),
