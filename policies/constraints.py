@@ -158,9 +158,8 @@ class Constraints:
         halves = np.broadcast_to(np.abs(between[:, 2]), heights.shape)
         in_the_way = heights > (tips + self.config.depth_margin)[:, None]
         needed = np.where(in_the_way, halves, 0.0).max(axis=1) * grasps_in_camera.width
-        cell = self.space.height_map.pitch  # what is seen in a cell may end at its border
-        width = needed + 2 * (self.config.opening_margin + cell / 2)
-        width = np.where(in_the_way.any(axis=1), width, grasps_in_camera.width)
+        known = in_the_way.any(axis=1)
+        width = np.where(known, needed + 2 * self.config.opening_margin, grasps_in_camera.width)
         return Grasps.of_jaws(grasps_in_camera.poses, np.clip(width, gripper.min_width, grasps_in_camera.width))
 
     def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
@@ -293,7 +292,7 @@ def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[
 def tips_above_table(
     observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
 ) -> Bool[np.ndarray, "N"]:
-    """Whether the lowest corner of the two fingertips stays `clearance` metres above where the table may be at most.
+    """Whether the lowest corner of the two fingertips stays `clearance` metres above the table, and above its doubt.
 
     True where no table is known.
     """
@@ -304,8 +303,8 @@ def tips_above_table(
     half_x = gripper.finger_breadth / 2
     half_y = grasps_in_camera.width / 2 + gripper.finger_thickness
     axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
-    lowest = table.height(tip) - table.doubt(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
-    return np.asarray(lowest >= clearance)
+    lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
+    return np.asarray(lowest >= np.maximum(clearance, table.doubt(tip)))
 
 
 def _grid(half_x: float, half_y: float, spacing: float) -> Float64[np.ndarray, "P 2"]:

@@ -57,10 +57,9 @@ class GraspSpace:
         return self.observation.gripper.span
 
     def table_height(self, xy: Float64[np.ndarray, "*B 2"]) -> Float64[np.ndarray, "*B"]:
-        """Height of the table at places (x, y), as high as it may be; −inf where no table is known, or seen edge-on.
+        """Height of the table at places (x, y); −inf where no table is known, or seen edge-on.
 
-        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a). A table that was
-        fitted to an image may be higher by its doubt.
+        The table is n · p = o, and p = x e_x + y e_y − h a: h = (x n · e_x + y n · e_y − o) / (n · a).
         """
         table = self.observation.table
         if table is None:
@@ -68,9 +67,16 @@ class GraspSpace:
         along_x, along_y, along_a = table.normal @ self.height_map.frame_from_map
         if along_a < 1e-3:
             return np.full(xy.shape[:-1], -np.inf)
-        height = (xy @ np.array([along_x, along_y]) - table.offset) / along_a
-        points = self.height_map.points(np.concatenate([xy, height[..., None]], axis=-1))
-        return np.asarray(height + table.doubt(points) / along_a, dtype=np.float64)
+        return np.asarray((xy @ np.array([along_x, along_y]) - table.offset) / along_a, dtype=np.float64)
+
+    def tip_floor(self, xy: Float64[np.ndarray, "*B 2"], clearance: float) -> Float64[np.ndarray, "*B"]:
+        """How low fingertips may go at places (x, y): `clearance` metres above the table, or where that is more, its
+        doubt; −inf where no table is known."""
+        height = self.table_height(xy)
+        if self.observation.table is None:
+            return height
+        points = self.height_map.points(np.concatenate([xy, np.nan_to_num(height)[..., None]], axis=-1))
+        return np.asarray(height + np.maximum(self.observation.table.doubt(points), clearance), dtype=np.float64)
 
     @cached_property
     def table_of_cells(self) -> Float64[np.ndarray, "h w"]:

@@ -119,7 +119,8 @@ def _height(
     gripper = space.gripper
     under_palm = np.linalg.norm(points[:, :2] - center, axis=1) <= np.hypot(gripper.palm[0], gripper.palm[1]) / 2
     top = float(np.quantile(points[under_palm, 2] if under_palm.any() else points[:, 2], 0.98))
-    table = float(space.table_height(center))
-    floor = table if np.isfinite(table) else float(points[:, 2].min())
-    tip = max(floor + config.table_clearance, top - gripper.finger_length + config.palm_clearance)
+    floor = float(space.tip_floor(center, config.table_clearance))
+    if not np.isfinite(floor):
+        floor = float(points[:, 2].min()) + config.table_clearance
+    tip = max(floor, top - gripper.finger_length + config.palm_clearance)
     return tip + gripper.pad_to_tip

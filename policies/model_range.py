@@ -22,8 +22,8 @@ from graspnet.policies.grasp_space import stands_out
 
 __all__ = ["range_warnings"]
 
-FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol: 2.5 deviations of its points
-SLACK = 0.02  # a number may pass the end of a trained range by so much of the range's width: it is measured with noise
+FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol; less is nothing to warn of
+SIZE_SLACK = 0.02  # a hand's size may pass a trained one by so much, in openings
 SOURCE = "docs/limits.md"
 PALM = ("breadth", "width", "length")  # of the palm: its x, y and z
 JUMP, JUMP_PER_SQUARE = 0.01, 0.004  # m + m per m²: between neighbouring pixels, where an object's outline ends
@@ -34,12 +34,16 @@ MOST_PARTS, MOST_POINTS = 16, 4000  # so many parts are measured, the largest on
 
 @dataclass(frozen=True)
 class _Number:
-    """A number of an observation in words. `{}` stands for its value: times `factor`, with so many digits, and unit."""
+    """A number of an observation in words. `{}` stands for its value: times `factor`, with so many digits, and unit.
+
+    slack: it may pass the ends of a trained range by so much, since it is measured with noise; in SI units.
+    """
 
     name: str
     words: str
     digits: int
     unit: str
+    slack: float
     factor: float = 1.0
 
     def text(self, *values: float) -> str:
@@ -48,35 +52,65 @@ class _Number:
 
 
 NUMBERS = (
-    _Number("distance", "the object is {} from the camera", 2, " m"),
-    _Number("tilt", "the camera looks {} off the table's normal", 0, "°", 180 / np.pi),
-    _Number("focal_length_px", "the camera's focal length is {}", 0, " px"),
-    _Number("opening", "the hand opens to {}", 0, " mm", 1000.0),
-    _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings"),
-    _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 100.0),
+    _Number("distance", "the object is {} from the camera", 2, " m", 0.02),
+    _Number("tilt", "the camera looks {} off the table's normal", 0, "°", np.pi / 180, 180 / np.pi),
+    _Number("focal_length_px", "the camera's focal length is {}", 0, " px", 10.0),
+    _Number("opening", "the hand opens to {}", 0, " mm", 0.001, 1000.0),
+    _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings", 0.02),
+    _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 0.0, 100.0),
 )
 
 
 def range_warnings(details: Mapping[str, Any], observation: Observation) -> list[str]:
     """Say in one sentence each what of an observation lies outside of a network's range; nothing where all is well.
 
-    details: of a `Checkpoint`. A number is outside where it was not trained, or where the network's curve has fallen by
-    FALL; on the curve, numbers between two measured points are interpolated.
+    details: of a `Checkpoint`. A number is outside where it was not trained, or where the network's curve has fallen.
     """
     seen, trained, limits = _seen(observation), _trained(details), details.get("limits", {})
     found = []
     for number in NUMBERS:
-        value, curve = seen.get(number.name), limits.get("curves", {}).get(number.name)
+        value, known = seen.get(number.name), trained.get(number.name)
         if value is None:
             continue
-        known = trained.get(number.name)
-        rate = None if curve is None else _rate(value, curve)
-        if not _within(value, known) or (rate is not None and rate < limits["lifted"] - FALL):
+        curve = _Curve.of(limits, number.name)
+        if not _within(value, known, number.slack) or (curve is not None and curve.fallen(value)):
             said = [number.words.format(number.text(value))]
             said += [] if known is None else [f"the network was trained from {number.text(*known)}"]
-            said += [] if curve is None else [_of_curve(number, value, curve, limits["lifted"])]
+            said += [] if curve is None else [curve.text(value, number)]
             found.append("; ".join(said))
     return found + _unusual_sizes(details, observation)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """How much a network lifts where one number alone is changed. Between measured values it is interpolated.
+
+    points: (value, share lifted, upper 95 % bound of the difference from the unchanged protocol), by growing values.
+    """
+
+    points: Float64[np.ndarray, "P 3"]
+    unchanged: float
+
+    @staticmethod
+    def of(limits: Mapping[str, Any], name: str) -> "_Curve | None":
+        """Take the curve of a number from `details.limits`; None where it was not measured."""
+        points = limits.get("curves", {}).get(name)
+        return None if points is None else _Curve(np.array(points, dtype=np.float64), float(limits["lifted"]))
+
+    def fallen(self, value: float) -> bool:
+        """Say whether the network lifts less by FALL here, and surely less."""
+        return self._at(value, 1) < self.unchanged - FALL and self._at(value, 2) < 0
+
+    def text(self, value: float, number: _Number) -> str:
+        """Say how much is lifted at a value, or at the last one that was tried, and how much in the protocol."""
+        nearest = float(np.clip(value, self.points[0, 0], self.points[-1, 0]))
+        where = "there" if nearest == value else f"at {number.text(nearest)}, the last value that was tried,"
+        there, before = (f"{100 * share:.0f} %" for share in (self._at(value, 1), self.unchanged))
+        chance = "" if self._at(value, 2) < 0 else ", a difference that may be chance"
+        return f"in simulation it lifts {there} {where} and {before} in the protocol single{chance} ({SOURCE})"
+
+    def _at(self, value: float, column: int) -> float:
+        return float(np.interp(value, self.points[:, 0], self.points[:, column]))
 
 
 def _seen(observation: Observation) -> dict[str, float]:
@@ -183,25 +217,8 @@ def _trained(details: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {name: (float(ends[0]), float(ends[1])) for name, ends in found.items() if ends is not None}
 
 
-def _within(value: float, known: tuple[float, float] | None) -> bool:
-    if known is None:
-        return True
-    slack = SLACK * (known[1] - known[0])
-    return known[0] - slack <= value <= known[1] + slack
-
-
-def _rate(value: float, curve: list[list[float]]) -> float:
-    """Interpolate a curve; beyond its ends it is taken to stay level."""
-    values, rates = np.array(curve, dtype=np.float64).T
-    return float(np.interp(value, values, rates))
-
-
-def _of_curve(number: _Number, value: float, curve: list[list[float]], unchanged: float) -> str:
-    """Say how much is lifted at a value, and how much where nothing is changed."""
-    nearest = float(np.clip(value, curve[0][0], curve[-1][0]))
-    where = "there" if nearest == value else f"at {number.text(nearest)}, the last value that was tried,"
-    there, before = (f"{100 * share:.0f} %" for share in (_rate(value, curve), unchanged))
-    return f"in simulation it lifts {there} {where} and {before} in the protocol single ({SOURCE})"
+def _within(value: float, known: tuple[float, float] | None, slack: float) -> bool:
+    return known is None or known[0] - slack <= value <= known[1] + slack
 
 
 def _unusual_sizes(details: Mapping[str, Any], observation: Observation) -> list[str]:
@@ -211,10 +228,10 @@ def _unusual_sizes(details: Mapping[str, Any], observation: Observation) -> list
         return []
     sizes = [(name, getattr(jaw, name), ends) for name, ends in trained.items() if name != "palm"]
     palm = zip(PALM, jaw.palm, *trained["palm"], strict=True)
-    sizes += [(f"palm's {name}", size, (low, high)) for name, size, low, high in palm]
+    sizes += [(f"palm {name}", size, (low, high)) for name, size, low, high in palm]
     return [
         f"the hand's {name} is {size / jaw.span:.2f} of its opening; the network was trained from {low:.2f} to "
         f"{high:.2f}"
         for name, size, (low, high) in sizes
-        if not _within(size / jaw.span, (low, high))
+        if not _within(size / jaw.span, (low, high), SIZE_SLACK)
     ]

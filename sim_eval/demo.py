@@ -26,16 +26,17 @@ from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.policies.planning import DEFAULT_MODEL, plan_observation
 from graspnet.report.page import Section, paragraph, table_html, write_report
+from graspnet.report.words import folder_name
 from graspnet.run.engines import Engine
 from graspnet.run.progress import track
 from graspnet.run.record import write_json, write_run_record
 from graspnet.sample.files import write_sample
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
-from graspnet.sim_eval.analysis.results import compare_trials, results_as_json
+from graspnet.sim_eval.analysis.results import results_as_json
 from graspnet.sim_eval.analysis.tables import format_results
-from graspnet.sim_eval.episodes.records import EpisodeRecord
 from graspnet.sim_eval.episodes.run import run_protocol
 from graspnet.sim_eval.pages.demo_sections import dataset_sections, first_sections, training_section
+from graspnet.sim_eval.pages.findings import opening_blocks, opening_sentences
 from graspnet.sim_eval.pages.report import simulation_sections
 from graspnet.sim_eval.planners.choice import PlannerChoice, identified
 from graspnet.sim_eval.protocols.protocol import ProtocolConfig
@@ -61,10 +62,11 @@ def run_demo(output: Path, seed: int, engine: Engine, train_too: bool = True) ->
     output.mkdir(parents=True, exist_ok=True)
     configs: dict[str, Any] = {}
     sections: list[Section] = []
+    opening: list[str] = []
 
     def report(*more: Section) -> None:
         sections.extend(more)
-        write_report(output / "report.html", "graspnet demo", [*sections, clock.section()])
+        write_report(output / "report.html", f"Demo: {folder_name(output)}", [*sections, clock.section()], opening)
 
     _announce("first: a grasp on a depth image, and picks in MuJoCo, with the network that ships")
     click.echo(_plan_on_sample(output))
@@ -72,6 +74,7 @@ def run_demo(output: Path, seed: int, engine: Engine, train_too: bool = True) ->
     shipped = identified(PlannerChoice(POLICY, model=DEFAULT_MODEL))
     first = _picks(protocol, [shipped, PlannerChoice(HEURISTIC)], seed, engine, output / "first")
     clock.lap("first picks")
+    opening += [paragraph("First, the network that ships."), *opening_blocks(first)]
     report(*first_sections(first, output / "plan.png"))
     click.echo(f"a first report is there: {output / 'report.html'}")
 
@@ -98,10 +101,11 @@ def run_demo(output: Path, seed: int, engine: Engine, train_too: bool = True) ->
         protocol = load_config(ProtocolConfig, "simulate", "demo")
         own = identified(PlannerChoice(POLICY, model=str(output / "model")))
         run = _picks(protocol, [own, PlannerChoice(RANDOM), PlannerChoice(HEURISTIC)], seed, engine, output)
-        findings = _findings(run.records)
-        click.echo("\n".join(findings))
+        click.echo("\n".join(opening_sentences(run)))
         clock.lap("simulate")
-        report(Section("Picks", tuple(map(paragraph, findings))), *simulation_sections(run))
+        opening += [paragraph("Then the network that this demo has trained, on fewer data."), *opening_blocks(run)]
+        text = "All that follows is about picks with the network that this demo has trained."
+        report(Section("Picks", (paragraph(text),)), *simulation_sections(run))
 
     configs["simulate"] = protocol
     made = {"report": "report.html", "seconds": clock.seconds}
@@ -173,22 +177,3 @@ def _dataset_line(dataset: Dataset, summaries: Sequence[UnitSummary]) -> str:
         f"{counts['grasps']} labelled grasps in {counts['images']} depth images; robustness above one half: "
         f"{positive:.1%}; {len(dataset.split('validation'))} objects are kept for validation"
     )
-
-
-def _findings(records: Sequence[EpisodeRecord]) -> list[str]:
-    """Put the two paired comparisons in words."""
-    differences = {(one.first, one.second): one.paired for one in compare_trials(records)}
-    lines = []
-    for other, name in ((RANDOM, "the random antipodal sampler"), (HEURISTIC, "the principal-axis heuristic")):
-        found = differences[(POLICY, other)]
-        if found.low > 0:
-            verdict = "the network's policy lifts more than"
-        elif found.high < 0:
-            verdict = "the network's policy lifts less than"
-        else:
-            verdict = "these trials cannot tell the network's policy from"
-        lines.append(
-            f"{verdict} {name}: {100 * found.difference:+.1f} points "
-            f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}] on the same {found.trials} trials"
-        )
-    return lines

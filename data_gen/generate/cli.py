@@ -80,6 +80,7 @@ def generate(
 
     started = time.time()
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
+    by_preset = config.objects.scaling
     config = replace(config, objects=keeping_size(config.objects, "generate", config_name, overrides))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
@@ -88,7 +89,8 @@ def generate(
     generation = run(config, preset_path("generate", config_name).stem, seed, output, engine, resume)
     config = generation.config
     if config.objects.folders:
-        click.echo(f"generate: {size_in_words(config.objects)}", err=True)
+        other = "" if config.objects.scaling == by_preset else f"; objects.scaling={by_preset} suits them to the hand"
+        click.echo(f"generate: {size_in_words(config.objects)}{other}", err=True)
     for note in generation.notes:
         click.echo(f"generate: {note}", err=True)
     if config.heap is not None:

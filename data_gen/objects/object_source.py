@@ -172,7 +172,8 @@ def load_object(config: ObjectConfig, name: str, rng: np.random.Generator) -> So
     several = len(config.folders) > 1
     folder = next(f for f in _folders(config) if not several or f.name == Path(name).parts[0])
     path = (folder.parent if several else folder) / name
-    return load_solid(path, config.unit, most_faces=config.most_faces, wall=config.wall)
+    solid = load_solid(path, config.unit, most_faces=config.most_faces, wall=config.wall)
+    return replace(solid, name=str(Path(name).with_suffix("")))  # a path: in YCB, all files are called textured.obj
 
 
 def posed_for_hand(

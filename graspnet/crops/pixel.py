@@ -22,15 +22,23 @@ CPU_CELLS, GPU_CELLS = 2**16, 2**23  # cells at a time: they stay in a CPU's cac
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCropConfig:
-    """A crop of `size` x `size` cells over a square of `window_px` pixels of the image."""
+    """A crop of `size` x `size` cells over a square of `window_px` pixels of the image.
+
+    offset: cells from the crop's middle to the grasp's pixel, along both axes; ½ in the originals' networks.
+    """
 
     kind: Literal["pixel"] = "pixel"
     window_px: int = 96
     size: int = 32
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.window_px < 1:
             raise InputError(f"pixel crop: size is {self.size}, window_px {self.window_px}; both must be positive")
+        if not abs(self.offset) < self.size / 2:
+            raise InputError(
+                f"pixel crop: offset is {self.offset}; the grasp must lie in the crop of {self.size} cells"
+            )
 
     @property
     def channels(self) -> int:
@@ -82,5 +90,5 @@ def _source_from_crop(
     along = torch.nn.functional.normalize(focal * (closing[:, :2] - ray * closing[:, 2:]), dim=1)
     across = torch.stack([-along[:, 1], along[:, 0]], dim=1)
     linear = torch.stack([along, across], dim=2) * (config.window_px / config.size)
-    middle = torch.full((2, 1), (config.size - 1) / 2, dtype=torch.float64, device=linear.device)
+    middle = torch.full((2, 1), (config.size - 1) / 2 + config.offset, dtype=torch.float64, device=linear.device)
     return torch.cat([linear, (focal * ray + center)[:, :, None] - linear @ middle], dim=2)

@@ -6,9 +6,10 @@ from typing import Literal
 
 import click
 
+from graspnet.errors import InputError
 from graspnet.run.command_group import CommandGroup
 
-__all__ = ["export_dexnet", "exporters", "import_dexnet", "importers"]
+__all__ = ["export_dexnet", "exporters", "import_dexnet", "import_gqcnn", "importers"]
 
 
 @click.command("import", cls=CommandGroup, installed="graspnet.importers")
@@ -17,6 +18,7 @@ def importers() -> None:
 
     \b
     graspnet import dexnet dexnet_2.0 --output out/dexnet
+    graspnet import gqcnn models/GQCNN-4.0-PJ --output out/gqcnn_4.0_pj
     """
 
 
@@ -81,6 +83,34 @@ def import_dexnet(
     what = "objects" if split_by == "object" else "stable poses"
     click.echo(f"{counts['grasps']} grasps of {counts['objects']} {what}")
     write_run_record(output, "import dexnet", config_to_dict(config), seed, started, {"dataset": output} | counts)
+
+
+@click.command("gqcnn")
+@click.argument("source", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="MODEL")
+def import_gqcnn(source: Path, output: Path) -> None:
+    """Turn a trained GQ-CNN of the package gqcnn into a model of ours; TensorFlow is not needed.
+
+    
+    graspnet import gqcnn models/GQCNN-4.0-PJ --output out/gqcnn_4.0_pj
+    graspnet plan --model out/gqcnn_4.0_pj --depth depth.npy --camera camera.intr --output plan.json
+
+    DIR holds config.json, model.ckpt.* and means and deviations as .npy. GQ-CNNs for parallel jaws on crops are read;
+    suction cups and fully convolutional networks are not there yet. Such a network knows one hand (5 cm), and cameras
+    like the one that it was trained for: its crops are in pixels.
+    """
+    from graspnet.interchange.gqcnn_import import read_gqcnn
+    from graspnet.models.checkpoint import save_checkpoint
+    from graspnet.run.record import write_run_record
+
+    started = time.time()
+    if output.exists() and any(output.iterdir() if output.is_dir() else (output,)):
+        raise InputError(f"{output}: exists and is not empty; name another --output, or remove it")
+    checkpoint = read_gqcnn(source)
+    save_checkpoint(checkpoint, output)
+    count = checkpoint.network.parameter_count()
+    write_run_record(output, "import gqcnn", {"source": str(source)}, 0, started, {"parameters": count})
+    click.echo(f"{count} parameters: {output}")
 
 
 @click.command("dexnet")

@@ -143,7 +143,7 @@ def _convolutions(config: GQCNNConfig) -> list[nn.Module]:
         if spec.normalise:
             layers.append(LocalResponseNorm(spec.channels))
         if spec.pool:
-            layers.append(nn.MaxPool2d(2))
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))  # as TensorFlow's SAME: an odd size is rounded up
         channels = spec.channels
     return layers
 

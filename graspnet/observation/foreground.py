@@ -28,7 +28,8 @@ CRUMB_AREA = 0.5  # of the opening's square: of what lies beside a thing that is
 CRUMB_DISTANCE = 0.2  # openings between them at most: no finger fits in there
 SURFACE_PIXELS, SURFACE_STEP = 4.0, 0.005  # on a surface neighbours' depths differ by so many pixels and metres at most
 NEAR_TABLE = 0.03  # m below the table within which a measured point is noise, and not the floor beside it
-FRAME_SHARE = 0.1  # the picture begins with the first row and column of which more than this share was measured
+FRAME_SHARE = 0.1  # a row or column of which no more was measured is empty
+BROADEST_BAND = 0.1  # of the image: many sensors leave that much empty along a border, at most
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,14 @@ def find_foreground(
 def _noise(height: Float[np.ndarray, "H W"], depth: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     """Deviation of the table's height in each pixel: of triangulation it grows with the square of the distance.
 
-    Nothing lies below a table, so what was measured there is noise; what lies above it may be an object.
+    Nothing lies below a table, so what was measured there is noise; what lies above it may be an object. The deepest
+    tenth of it tells the deviation, since depths from disparities come in steps: most of a table may lie on one.
     """
     below = (height < 0) & (height > -NEAR_TABLE)
     if below.sum() < 100:
         return np.zeros_like(height)
-    return np.asarray(1.4826 * np.median(-height[below] / depth[below] ** 2) * depth**2)
+    deepest = np.quantile(-height[below] / depth[below] ** 2, 0.9)
+    return np.asarray(deepest / 1.645 * depth**2)  # of a Gaussian's lower half, a tenth is below 1.645 deviations
 
 
 def _things(
@@ -119,12 +122,23 @@ def _things(
 
 
 def _frame(measured: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """The outermost pixels of the picture, and all beyond: many sensors leave a band at the image's border empty."""
+    """The outermost pixels of the picture: of the image, or of what is left of it beside the bands that sensors leave.
+
+    Where more than a band is empty, the scene ends there and not the picture: what stands out above it may be whole.
+    """
+    (top, bottom), (left, right) = (_bands(measured.mean(axis=axis) > FRAME_SHARE) for axis in (1, 0))
     inner = np.zeros_like(measured)
-    rows, columns = (np.flatnonzero(measured.mean(axis=axis) > FRAME_SHARE) for axis in (1, 0))
-    if len(rows) and len(columns):
-        inner[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]] = True
+    inner[top + 1 : measured.shape[0] - bottom - 1, left + 1 : measured.shape[1] - right - 1] = True
     return ~inner
+
+
+def _bands(used: Bool[np.ndarray, "L"]) -> tuple[int, int]:
+    """How many lines at the beginning and at the end are empty, as far as that is no more than a band."""
+    if not used.any():
+        return 0, 0
+    ends = int(np.argmax(used)), int(np.argmax(used[::-1]))
+    widest = BROADEST_BAND * len(used)
+    return ends[0] if ends[0] <= widest else 0, ends[1] if ends[1] <= widest else 0
 
 
 def _length(points: Float[np.ndarray, "P 3"], thing: Int[np.ndarray, "P"], count: int) -> Float64[np.ndarray, "T"]:

@@ -41,7 +41,7 @@ class Plane:
 
     def height(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
         """Metres above the table (towards the camera)."""
-        return self.offset - points_in_camera @ self.normal
+        return np.asarray(self.offset - points_in_camera @ self.normal, dtype=np.float64)
 
     def doubt(self, points_in_camera: Float[np.ndarray, "*B 3"]) -> Float64[np.ndarray, "*B"]:
         """By how many metres the table may be higher there: two deviations of the fit; 0 of a plane that is known."""

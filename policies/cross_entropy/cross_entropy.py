@@ -180,7 +180,7 @@ def _resample(
 def _decoded(features: Float64[np.ndarray, "N 5"], space: GraspSpace, config: CrossEntropyConfig) -> Grasps:
     """Features to grasps; one whose tips would reach the table stops above it, as the sampler's do."""
     coordinates = features[:, [0, 1, 4]] * space.w
-    floor = space.table_height(coordinates[:, :2]) + config.sampler.table_clearance
+    floor = space.tip_floor(coordinates[:, :2], config.sampler.table_clearance)
     coordinates[:, 2] = np.maximum(coordinates[:, 2], floor + space.gripper.pad_to_tip)
     angle = np.arctan2(features[:, 3], features[:, 2]) / 2
     return space.grasps(coordinates, angle, np.full(len(features), space.w))

@@ -266,7 +266,7 @@ def _at_depths(pairs: _Pairs, space: GraspSpace, config: AntipodalSamplerConfig,
     """
     gripper = space.gripper
     xy, surface = pairs.middle[:, :2], pairs.middle[:, 2]
-    at_table = surface - space.table_height(xy) - config.table_clearance - gripper.pad_to_tip
+    at_table = surface - space.tip_floor(xy, config.table_clearance) - gripper.pad_to_tip
     at_palm = gripper.finger_length - gripper.pad_to_tip
     deepest = np.minimum(np.minimum(config.deepest * gripper.max_width, at_palm), at_table)
     shallowest = np.minimum(config.shallowest * gripper.max_width, deepest)

@@ -15,10 +15,12 @@ from graspnet.data_gen.physics.film import object_picture
 from graspnet.dataset import Dataset, Shard
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.height_map import DepthView
-from graspnet.report.page import Section, figure_html, paragraph, picture_html
+from graspnet.report.inspection.records import evaluation_rows
+from graspnet.report.page import Section, figure_html, paragraph, picture_html, table_html
+from graspnet.report.words import counted, listed
 from graspnet.sensors import load_sensor
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
-from graspnet.sim_eval.pages.findings import in_question, opening_blocks
+from graspnet.sim_eval.pages.findings import in_question
 from graspnet.sim_eval.pages.gallery import example_blocks, film_blocks
 from graspnet.sim_eval.pages.result_blocks import trial_blocks
 from graspnet.sim_eval.replay.replay import Replays, picks_of
@@ -39,7 +41,7 @@ def first_sections(run: FinishedRun, picture: Path) -> list[Section]:
     )
     return [
         Section("A grasp on a depth image", (picture_html([np.asarray(Image.open(picture).convert("RGB"))], caption),)),
-        Section("First picks, with the network that ships", (*opening_blocks(run), *trial_blocks(run))),
+        Section("First picks, with the network that ships", trial_blocks(run)),
         Section(
             "How the first picks ended", (*film_blocks(picks, replay, about), *example_blocks(picks, replay, about))
         ),
@@ -63,13 +65,14 @@ def dataset_sections(dataset: Dataset, seed: int) -> list[Section]:
                 paragraph(_dataset_text(dataset)),
                 figure_html(
                     _grasps_figure(dataset),
-                    "Noisy depth images of objects kept for validation, with labelled grasps: red 0, yellow one half, "
-                    "green 1. The two bars are the fingers, the line between them the closing axis.",
+                    "Noisy depth images of objects that are kept for validation, with labelled grasps. Their colour is "
+                    "the robustness: red is 0, yellow ½, green 1. The two bars are the fingers, and the line between "
+                    "them is the closing axis.",
                 ),
                 figure_html(
                     _crops_figure(shard, dataset),
-                    "Crops aligned with grasps, as the network sees them: the closing axis is horizontal, bright is "
-                    "nearer to the palm. Titles: robustness.",
+                    "Crops aligned with grasps, as the network sees them: the closing axis is horizontal, and bright "
+                    "is nearer to the palm. The titles are the robustness.",
                 ),
             ),
         ),
@@ -81,7 +84,8 @@ def training_section(training: TrainingResult) -> Section:
     return Section(
         "Training",
         (
-            *(paragraph(line) for line in training.evaluation.lines()),
+            paragraph("How good it is on objects that it has not seen, before any pick:"),
+            table_html(("figure", "value", "what it is"), evaluation_rows(training.evaluation.to_json())),
             figure_html(_curves_figure(training), "Training curves and the precision-recall curve."),
         ),
     )
@@ -89,7 +93,8 @@ def training_section(training: TrainingResult) -> Section:
 
 def _dataset_text(dataset: Dataset) -> str:
     counts = dataset.header.counts
-    return f"{counts['grasps']} grasps, {counts['images']} images, {counts['objects']} objects."
+    told = [counted(counts[f"{thing}s"], thing) for thing in ("grasp", "image", "object")]
+    return f"The dataset that the network learns from has {listed(told)}."
 
 
 def _objects_figure(dataset: Dataset, seed: int) -> "Figure":

@@ -8,7 +8,7 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
-from graspnet.report.words import folder_name
+from graspnet.report.words import counted, folder_name
 from graspnet.sim_eval.analysis.variants import Effect
 from graspnet.sim_eval.pages.cells import points, points_cell, share_cell
 from graspnet.sim_eval.pages.findings import CHANCE, protocol_title
@@ -39,6 +39,7 @@ def write_effects_report(path: Path, name: str, effects: Sequence[Effect]) -> No
     header = ["planner", "variant", "trials", "success", "points more than base", "over objects", "p (McNemar, Holm)",
               *(f"of {ceiling} there" for ceiling in ceilings)]  # fmt: skip
     text = (
+        "A variant changes one thing, and everything else in its trials stays. "
         "The points are success under a variant minus success under the protocol as it stands, on the same trials. In "
         "brackets are 95 % intervals, Wilson's of success and Newcombe's of the difference; those over objects, and of "
         "shares of a ceiling's successes under the same variant, are a bootstrap. p is the probability of so large a "
@@ -67,8 +68,8 @@ def _opening(name: str, effects: Sequence[Effect]) -> list[str]:
             f"{points(gain.low)} to {points(gain.high)}) on {worst.trials} trials."
         )
         blocks.append(paragraph(
-            f"{short(planner)}: {costly} of {len(mine)} variants of the protocol {protocol_title(name)} cost it lifts, "
-            f"by more than chance would give (p below {CHANCE:g}, corrected for all of them). "
+            f"Of the {counted(len(mine), 'variant')} of the protocol {protocol_title(name)}, {costly} cost "
+            f"{short(planner)} lifts, by more than chance would give (p below {CHANCE:g}, corrected for all of them). "
             f"{most if gain.difference < 0 else 'None made it lift less.'}"
         ))  # fmt: skip
     return blocks

@@ -16,7 +16,7 @@ from graspnet.sim_eval.pages.outcome_figures import short
 from graspnet.sim_eval.planners.ceilings import CEILINGS
 from graspnet.sim_eval.planners.choice import PlannerChoice
 
-__all__ = ["CHANCE", "MEANING", "in_question", "opening_blocks", "protocol_title", "run_title"]
+__all__ = ["CHANCE", "MEANING", "in_question", "opening_blocks", "opening_sentences", "protocol_title", "run_title"]
 
 CHANCE = 0.05  # A difference counts as more than chance if its corrected p-value lies below.
 MAX_COMPARED = 3  # With more planners, sentences compare with the best of them alone; the table has all.
@@ -35,14 +35,19 @@ MEANING: dict[Outcome, str] = {
 
 
 def opening_blocks(run: FinishedRun) -> tuple[str, ...]:
+    """Write the paragraphs that a page begins with."""
+    return tuple(map(paragraph, opening_sentences(run)))
+
+
+def opening_sentences(run: FinishedRun) -> tuple[str, ...]:
     """Say who lifted how many of how many, against whom, whether that is more than chance, and what failed most.
 
-    The figures are those of results.json; intervals are of 95 %.
+    One text for each paragraph. The figures are those of results.json; intervals are of 95 %.
     """
     unit, ran = run.config.task.unit, started(run.records)
     if not ran:
         problem = f" The first says: {run.records[0].problem}" if run.records else ""
-        return (paragraph(f"No {unit} could start.{problem}"),)
+        return (f"No {unit} could start.{problem}",)
     choice = in_question(run)
     summaries = {summary.policy: summary for summary in summarise(run.config, run.records)}
     mine = summaries.pop(choice.label)
@@ -52,7 +57,7 @@ def opening_blocks(run: FinishedRun) -> tuple[str, ...]:
     if not summaries:
         first.append("No other planner had the same task, so there is nothing to compare these figures with.")
     second = [_of_ceilings(mine, ceilings), _failures(mine), _unstarted(run)]
-    return tuple(paragraph(" ".join(filter(None, sentences))) for sentences in (first, second) if any(sentences))
+    return tuple(" ".join(filter(None, sentences)) for sentences in (first, second) if any(sentences))
 
 
 def in_question(run: FinishedRun) -> PlannerChoice:

@@ -7,6 +7,7 @@ import numpy as np
 
 from graspnet.drawing import new_figure
 from graspnet.report.page import figure_html, paragraph, table_html
+from graspnet.report.words import counted
 from graspnet.sim_eval.analysis.finished_run import FinishedRun
 from graspnet.sim_eval.analysis.results import Summary, compare_episodes, compare_trials, passed_over, summarise
 from graspnet.sim_eval.analysis.statistics import wilson_interval
@@ -67,22 +68,28 @@ def episode_blocks(run: FinishedRun) -> tuple[str, ...]:
     """Show the table of planners, that of their differences over the same episodes, and how the clearing went."""
     summaries, units = summarise(run.config, run.records), f"{run.config.task.unit}s"
     ceilings = _ceilings(summaries)
-    header = ["planner", units, "attempts", "success", "success, Wilson", "cleared", f"{units} emptied",
-              *(f"of {ceiling}" for ceiling in ceilings), "lost", f"{units} ended", "AP", "picks an hour",
-              "s per plan"]  # fmt: skip
+    header = ["planner", units, "attempts", "success", "cleared", f"{units} emptied",
+              *(f"of {ceiling}" for ceiling in ceilings)]  # fmt: skip
     rows = [
         [
             s.policy, s.episodes, s.attempts, rate_cell(s.rate, s.low_over_units, s.high_over_units),
-            f"[{100 * s.low:.1f}, {100 * s.high:.1f}]", rate_cell(s.cleared, s.cleared_low, s.cleared_high),
+            rate_cell(s.cleared, s.cleared_low, s.cleared_high),
             rate_cell(s.emptied / s.episodes, s.emptied_low, s.emptied_high),
-            *(share_cell(s.shares_of_ceilings, name) for name in ceilings), s.lost,
+            *(share_cell(s.shares_of_ceilings, name) for name in ceilings),
+        ]
+        for s in summaries
+    ]  # fmt: skip
+    more_header = ["planner", "success, Wilson", "objects lost", f"{units} ended", "AP", "picks an hour", "s per plan"]
+    more = [
+        [
+            s.policy, rate_cell(s.rate, s.low, s.high), s.lost,
             ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(s.endings.items())),
             f"{s.average_precision:.3f}" if np.isfinite(s.average_precision) else "–", f"{s.picks_per_hour:.0f}",
             f"{s.planning_seconds:.3f}",
         ]
         for s in summaries
     ]  # fmt: skip
-    blocks = [table_html(header, rows)]
+    blocks = [table_html(header, rows), table_html(more_header, more)]
     differences = [
         [
             f"{one.first} − {one.second}", points_cell(one.rate, one.rate_low, one.rate_high),
@@ -95,7 +102,6 @@ def episode_blocks(run: FinishedRun) -> tuple[str, ...]:
         header = [f"difference, same {units}", "success, points", "p (swaps, Holm)", "cleared, points",
                   "p (swaps, Holm)"]  # fmt: skip
         blocks.append(table_html(header, differences))
-    left_out = sum(record.left_out for record in run.records)
     blocks.append(paragraph(
         "Success is the share of all attempts that lifted an object. Cleared is the share of all objects that were "
         "there when their round began. A round is emptied if every object was lifted. Of a ceiling: objects lifted "
@@ -105,10 +111,14 @@ def episode_blocks(run: FinishedRun) -> tuple[str, ...]:
         "for independent; but over few rounds, or where all went alike, the bootstrap's are too narrow, and Wilson's "
         "are the ones to believe. p is the probability of so large a difference, or a larger one, between planners "
         "that are equally good: from swaps of whole rounds between the two, corrected for all pairs of this run. "
-        f"Seconds per plan are the median. Picks an hour assume {run.config.motion_time:g} s of motion for each "
-        f"attempt, besides planning. {left_out} objects were not in the workspace when their round began; they are not "
-        "counted."
+        "A round ends when it is cleared, when the planner says that there is no plan, or after too many failures in a "
+        "row. Seconds per plan are the median. Picks an hour assume "
+        f"{run.config.motion_time:g} s of motion for each attempt, besides planning."
     ))  # fmt: skip
+    if left_out := sum(record.left_out for record in run.records):
+        blocks.append(paragraph(
+            f"{counted(left_out, 'object')} had left the workspace before a round began; such objects are not counted."
+        ))  # fmt: skip
     bad = passed_over(run.records)
     if bad:
         blocks.append(table_html(["object that cannot be used, others stood in", units, "why"], bad[:MAX_ROWS]))

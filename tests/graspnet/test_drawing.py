@@ -13,7 +13,10 @@ from graspnet.drawing import (
     MISSING,
     draw_crops,
     draw_depth,
+    draw_footprint,
     draw_grasps,
+    draw_ranks,
+    draw_scale_bar,
     new_figure,
     png_bytes,
     quality_colors,
@@ -170,3 +173,38 @@ def test_a_film_has_every_picture_for_its_time():
         assert film.info["duration"] == 40
         assert np.abs(np.asarray(film.convert("RGB")).astype(int) - picture).max() < 8  # lossy
     assert Image.open(BytesIO(webp_bytes(pictures[:1]))).n_frames == 1
+
+
+def test_a_scale_bar_is_as_long_as_its_label_says_at_that_depth() -> None:
+    _, axes = new_figure()
+    draw_depth(axes[0, 0], table())
+    draw_scale_bar(axes[0, 0], CAMERA, 0.7)
+    ends = axes[0, 0].lines[0].get_xdata()
+    assert axes[0, 0].texts[0].get_text() == "50 mm at 0.70 m"  # 100 mm would fill more than a third
+    assert ends[1] - ends[0] == pytest.approx(500 * 0.05 / 0.7)
+
+
+def test_ranks_do_not_lie_on_each_other_though_the_grasps_do() -> None:
+    same = Grasps.concatenate([one_grasp((99.5, 74.5), 0.3, 0.65, 0.05)] * 5)
+    _, axes = new_figure()
+    draw_depth(axes[0, 0], table())
+    draw_ranks(axes[0, 0], same, CAMERA, load_gripper("yumi"))
+    labels = axes[0, 0].texts
+    assert [label.get_text().strip() for label in labels] == ["1", "2", "3", "4", "5"]
+    assert np.diff(sorted(label.get_position()[1] for label in labels)).min() > 7  # pixels of 150
+
+
+def test_the_footprint_is_fingers_and_palm_to_scale() -> None:
+    grasp = one_grasp((99.5, 74.5), 0.0, 0.65, 0.05)
+    _, axes = new_figure()
+    draw_footprint(axes[0, 0], grasp, CAMERA, load_gripper("yumi"), "red")
+    parts = [np.ptp(path.vertices, axis=0) for path in axes[0, 0].collections[0].get_paths()]
+    finger, palm = 500 / 0.66, 500 / (0.65 - 0.035)  # pixels per metre at the tips, and at the palm's face
+    np.testing.assert_allclose(parts[0], [0.010 * finger, 0.020 * finger], atol=1e-6)
+    np.testing.assert_allclose(parts[2], [0.072 * palm, 0.040 * palm], atol=1e-6)
+
+
+def test_no_quality_has_a_colour_of_its_own() -> None:
+    colors = quality_colors(np.array([np.nan, 1.0]))
+    np.testing.assert_allclose(colors[0, :3], to_rgb("tab:orange"))
+    assert colors[1, 1] > colors[1, 0]

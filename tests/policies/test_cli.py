@@ -1,6 +1,7 @@
 """Facts about `graspnet plan`: its files, its exit statuses, and one clear line for each kind of bad input."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -19,6 +20,8 @@ from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.mask_image import read_mask
 from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
+from graspnet.policies.cli import read_workspace
+from graspnet.policies.registry import policy_names
 from graspnet.transforms import is_rigid
 
 BLOCK = ((0.12, 0.03, 0.04), (0.02, -0.03), 0.5)
@@ -266,3 +269,64 @@ def test_on_real_images_the_shipped_network_grasps_an_object(shared_data, tmp_pa
     assert between[8:33].any()
     if folder.startswith("single"):  # in a heap, the fingers go down beside one object and above another
         assert not between[[0, -1]].any()
+
+
+def test_a_workspace_is_six_numbers_or_a_file(tmp_path):
+    wanted = [[-0.1, 0.0, 0.5], [0.2, 0.3, 0.9]]
+    np.testing.assert_array_equal(read_workspace("-0.1,0.2,0,0.3,0.5,0.9"), wanted)
+    for name, text in (
+        ("w.yaml", "x: [-0.1, 0.2]\ny: [0, 0.3]\nz: [0.5, 0.9]\n"),
+        ("w.json", json.dumps({"x": [-0.1, 0.2], "y": [0, 0.3], "z": [0.5, 0.9]})),
+    ):
+        (tmp_path / name).write_text(text)
+        np.testing.assert_array_equal(read_workspace(str(tmp_path / name)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("workspace", "message"),
+    [
+        ("0,1,0,1", "expected x0,x1,y0,y1,z0,z1 in metres"),
+        ("0,1,0,1,0,deep", "expected x0,x1,y0,y1,z0,z1 in metres"),
+        ("1,0,0,1,0,1", "the second number must be larger than the first"),
+        ("0,1,0,1,0,nan", "the second number must be larger than the first"),
+        ("absent.yaml", "no such file"),
+        ("bad.yaml", "no box"),
+        ("list.yaml", "no box"),
+    ],
+)
+def test_what_is_no_workspace_is_one_line(scene, tmp_path, workspace, message):
+    (tmp_path / "bad.yaml").write_text("x: [0, 1]\ny: [0, 1]\n")
+    (tmp_path / "list.yaml").write_text("- 1\n- 2\n")
+    source = str(tmp_path / workspace) if workspace.endswith("yaml") else workspace
+    result = plan(scene | {"--workspace": source})
+    assert result.exit_code == 2
+    assert re.search(rf"--workspace .*{message}", result.stderr)
+    assert "\n" not in result.stderr.strip()
+
+
+def test_limits_that_leave_nothing_are_an_answer_that_names_them(scene):
+    result = plan(scene | {"--workspace": "5,6,5,6,5,6"})
+    assert result.exit_code == 3
+    assert "no depth was measured under the segmask within the workspace" in result.stderr
+    result = plan(scene | {"--max-height": "0.000001"})
+    assert result.exit_code == 3
+    assert "higher above the table than max_height (1e-06 m)" in result.stderr
+    assert plan(scene | {"--max-height": "0.1", "--workspace": "-1,1,-1,1,0.1,2"}).exit_code == 0
+
+
+def test_another_kind_of_picture_is_refused_before_anything_is_written(scene, tmp_path):
+    result = plan(scene | {"--image": str(tmp_path / "plan.gif")})
+    assert result.exit_code == 2
+    assert "plan.gif: a picture's name must end in .png, .jpg, .jpeg" in result.stderr
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_the_help_names_every_policy():
+    said = " ".join(CliRunner().invoke(main, ["plan", "--help"]).output.split())
+    assert all(name in said for name in policy_names())
+
+
+def test_a_random_grasp_has_no_quality_to_print(scene):
+    result = plan(scene | {"--output": "-"})
+    assert result.stderr.strip().endswith("antipodal predicts no quality")
+    assert {grasp["quality"] for grasp in json.loads(result.stdout)["grasps"]} == {None}

@@ -8,7 +8,14 @@ import pytest
 from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
-from graspnet.policies.constraints import REASONS, ConstraintConfig, Constraints, FeasibleSampler
+from graspnet.policies.constraints import (
+    REASONS,
+    ConstraintConfig,
+    Constraints,
+    FeasibleSampler,
+    fingers_in_view,
+    tips_above_table,
+)
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
@@ -214,3 +221,81 @@ def test_impossible_settings_are_refused():
         ConstraintConfig(depth_margin=-1.0)
     with pytest.raises(InputError, match="hidden_share is 2"):
         ConstraintConfig(hidden_share=2.0)
+
+
+# How far the hand is opened
+
+
+def opened(observation, grasps, **config):
+    return Constraints(GraspSpace.of(observation), ConstraintConfig(**config)).opened(grasps)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.004, -0.006])
+def test_the_hand_opens_over_the_farther_side_of_the_block_and_six_millimetres(box_scene, offset):
+    grasps = opened(box_scene(BLOCK), from_above(0.0, offset, 0.02))
+    # half of the block and the offset, on either side; cells are 1.2 mm, and one more on each side counts as the block
+    assert grasps.width[0] == pytest.approx(min(2 * (0.015 + abs(offset) + 0.006), 0.05), abs=0.003)
+    assert grasps.width[0] >= min(2 * (0.015 + abs(offset) + 0.006), 0.05) - 1e-9
+
+
+def test_across_a_turned_block_it_opens_wider(box_scene):
+    straight, turned = opened(box_scene(BLOCK), from_above(0.0, 0.0, 0.02, np.array([0.0, 0.2]))).width
+    # the fingers are 20 mm broad: half of that times the sine, on either side, and the block's width over the cosine
+    assert turned - straight == pytest.approx(0.03 * (1 / np.cos(0.2) - 1) + 0.02 * np.tan(0.2), abs=0.0025)
+
+
+def test_it_opens_no_further_than_it_was_and_no_less_than_the_hand_can(box_scene):
+    observation = box_scene(((0.12, 0.006, 0.04), (0.0, 0.0), 0.0))
+    assert opened(observation, from_above(0.0, 0.0, 0.02, width=0.015)).width[0] <= 0.015
+    stiff = replace(observation, gripper=replace(observation.gripper, min_width=0.03))
+    assert opened(stiff, from_above(0.0, 0.0, 0.02)).width[0] == 0.03
+    assert opened(observation, from_above(0.0, 0.0, 0.02), opening_margin=1.0).width[0] == 0.05
+
+
+def test_only_what_is_as_high_as_the_tips_needs_room(box_scene):
+    step = box_scene(BLOCK, ((0.12, 0.046, 0.01), (0.0, 0.0), 0.0))  # the block on a low plate that is wider
+    above, beside = opened(step, from_above(0.0, 0.0, np.array([0.025, 0.012]))).width
+    assert above == pytest.approx(0.042, abs=0.003)
+    assert beside == 0.05  # tips at 2 mm: they go down beside the plate
+
+
+def test_what_the_camera_does_not_see_behind_a_block_needs_room(box_scene):
+    seen = box_scene(BLOCK, tilt=np.pi / 4)
+    across = from_above(0.0, 0.0, 0.02).transformed(invert(looking_down(HEIGHT, np.pi / 4)) @ looking_down(HEIGHT))
+    assert opened(seen, across).width[0] > 0.047  # the shadow of 40 mm at 45° is longer than the hand opens
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_what_touched_nothing_touches_nothing_when_the_hand_opens_less(box_scene, tilt):
+    observation = box_scene(BLOCK, ((0.05, 0.03, 0.07), (0.03, 0.06), 0.6), tilt=tilt)
+    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
+    grasps = sampler.sample(300, np.random.default_rng(0))
+    free = grasps[feasible(observation, grasps)]
+    narrower = sampler.constraints.opened(free)
+    assert (narrower.width < free.width).mean() > 0.02
+    assert feasible(observation, narrower).all()
+
+
+# The image and the table
+
+
+def test_a_finger_whose_corner_leaves_the_image_is_refused(box_scene):
+    observation = box_scene(BLOCK)
+    u_edge, v_edge = np.array([320, 240]) / 525 * 0.68  # from the middle to the border, at the pads' depth
+    outer = 0.025 + 0.010  # half of the opening and a finger
+    along_v = from_above(0.0, v_edge - outer + np.array([-0.002, 0.002]), 0.02)
+    np.testing.assert_array_equal(fingers_in_view(observation, along_v), [True, False])
+    along_u = from_above(-u_edge + np.array([0.012, 0.008]), 0.0, 0.02)  # half of a finger's breadth is 10 mm
+    np.testing.assert_array_equal(fingers_in_view(observation, along_u), [True, False])
+
+
+def test_tips_stay_above_a_fitted_table_by_its_doubt_and_above_a_known_one_exactly(box_scene):
+    heights = 0.010 + np.array([-0.0005, 0.0005])
+    known = box_scene(BLOCK, known_pose=True, noise=0.003)
+    np.testing.assert_array_equal(tips_above_table(known, from_above(0.0, 0.0, heights)), [False, True])
+    fitted = box_scene(BLOCK, noise=0.001)
+    doubt = float(fitted.table.doubt(np.array([0.0, 0.0, HEIGHT])))
+    assert doubt == pytest.approx(2 * 0.001 / np.sqrt(50), rel=0.1)  # of 50 patches, two deviations
+    table = -float(fitted.table.height(np.array([0.0, 0.0, HEIGHT])))  # the fitted one over the true one
+    grasps = from_above(0.0, 0.0, 0.010 + table + doubt * np.array([0.5, 1.5]))
+    np.testing.assert_array_equal(tips_above_table(fitted, grasps), [False, True])

@@ -43,14 +43,16 @@ def test_every_step_prints_its_figures(result, output):
         "768 labelled grasps in 48 depth images",
         "of objects not seen in training",
         "average precision",
-        "the random antipodal sampler",
-        "the principal-axis heuristic",
+        "In the same trials, antipodal lifted",
+        " principal_axis (95 % interval",
     ):
         assert text in result.stdout
 
 
 def test_the_report_needs_no_other_file_and_has_every_section(result, output):
     page = (output / "report.html").read_text()
+    assert f"<h1>Demo: {output.name}</h1>" in page
+    assert page.index("First, the network that ships") < page.index("Then the network that") < page.index("<nav>")
     titles = ["A grasp on a depth image", "First picks, with the network that ships"]
     titles += ["Objects", "Dataset", "Training", "Picks", "Gallery", "Time"]
     places = [page.index(f">{title}</h2>") for title in titles]

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import trimesh
 from click.testing import CliRunner, Result
 
 from graspnet.cli import main
@@ -68,6 +69,30 @@ def test_an_output_that_cannot_be_a_folder_is_one_line(tmp_path, output, says):
     (line,) = done.stderr.splitlines()
     assert says in line
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_meshes_keep_their_size_and_one_file_stands_for_each_object(tmp_path):
+    """A box of 60 x 40 x 20 mm in millimetres, in two formats; the protocol alone would scale it to the hand."""
+    (tmp_path / "mine").mkdir()
+    for suffix in ("obj", "stl"):
+        trimesh.creation.box((60.0, 40.0, 20.0)).export(tmp_path / "mine" / f"box.{suffix}")
+    mine = ["--planner", NOTHING, "--objects", str(tmp_path / "mine"), "objects.unit=0.001"]
+    done = _simulate(tmp_path / "out", *mine)
+    assert done.exit_code == 0, done.output
+    assert "simulate: box.obj stands for 1 other file of the same object: box.stl" in done.stderr
+    assert "objects are as large as their files say (objects.scaling=as_is)" in done.stdout
+    (record,) = read_run(tmp_path / "out").records
+    assert record.objects == ("box",)
+    assert sorted(record.sizes[0]) == pytest.approx([0.02, 0.04, 0.06])
+
+
+def test_meshes_of_which_none_can_be_used_are_refused_before_any_trial(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "nothing.stl").write_bytes(b"solid nothing")
+    done = _simulate(tmp_path / "out", "--objects", str(tmp_path / "mine"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no object could be used; the first: " in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch):

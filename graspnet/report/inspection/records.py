@@ -14,7 +14,7 @@ from graspnet.report.inspection.text import aligned
 from graspnet.report.page import Section, paragraph, table_html, write_report
 from graspnet.report.words import counted, folder_name, percent
 
-__all__ = ["Account", "Table", "account_text", "model_account", "plan_account", "write_account"]
+__all__ = ["Account", "Table", "account_text", "evaluation_rows", "model_account", "plan_account", "write_account"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,12 @@ EVALUATION = {
     "calibration_error": "mean distance of quality from the share that holds, over groups of like quality; 0 is best",
     "cross_entropy": "in nats; lower is better",
 }
-MILLIMETRES = ("max_width", "min_width", "finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")
+# What ranges are told in: the factor from SI units, and the unit.
+LENGTHS = ("max_width", "min_width", "finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")
+UNITS = {
+    **dict.fromkeys(LENGTHS, (1000.0, " mm")), "force": (1.0, " N"), "distance": (1.0, " m"),
+    "tilt": (180 / np.pi, "°"), "focal_length_px": (1.0, " px"),
+}  # fmt: skip
 
 
 def model_account(folder: Path) -> Account:
@@ -64,18 +69,22 @@ def model_account(folder: Path) -> Account:
     details = details if isinstance(details, dict) else {}
     evaluation = _part(details, "evaluation")
     hands, camera = _part(details, "grippers"), _part(details, "camera")
-    shown = tuple((key, _short(value), EVALUATION.get(key, "")) for key, value in evaluation.items())
-    ranges = [(f"hand: {key}", _range(value, key in MILLIMETRES)) for key, value in hands.items() if key != "palm"]
-    ranges += [(f"camera: {key}", _range(value)) for key, value in camera.items()]
+    ranges = [(f"hand: {key}", _range(key, value)) for key, value in hands.items() if key != "palm"]
+    ranges += [(f"camera: {key}", _range(key, value)) for key, value in camera.items()]
     left = {key: value for key, value in details.items() if key not in ("evaluation", "grippers", "camera")}
     settings = tuple((key, _short(value)) for key, value in _flat(record | left))
     tables = (
-        Table("How good it is", ("figure", "value", "what it is"), shown),
+        Table("How good it is", ("figure", "value", "what it is"), evaluation_rows(evaluation)),
         Table("What it was made for", ("", ""), tuple(ranges)),
         Table("Settings", ("", ""), settings),
     )
     name = folder_name(folder)
     return Account(f"Model: {name}", _model_opening(name, record, details), tuple(t for t in tables if t.rows))
+
+
+def evaluation_rows(evaluation: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Figure, value, and what it is, of each figure that a network was evaluated with."""
+    return tuple((key, _short(value), EVALUATION.get(key, "")) for key, value in evaluation.items())
 
 
 def _model_opening(name: str, record: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[str, ...]:
@@ -171,12 +180,13 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
-def _range(value: Any, of_lengths: bool = False) -> str:
+def _range(key: str, value: Any) -> str:
     """From the least to the greatest, where the two are numbers."""
     if not (isinstance(value, list) and len(value) == 2 and all(isinstance(x, int | float) for x in value)):
         return _short(value)
-    low, high = (f"{1000 * x:.0f}" if of_lengths else f"{x:.4g}" for x in value)
-    return (low if low == high else f"{low} to {high}") + " mm" * of_lengths
+    factor, unit = UNITS.get(key, (1.0, ""))
+    low, high = (f"{factor * x:.3g}" if abs(factor * x) < 1000 else f"{factor * x:.0f}" for x in value)
+    return (low if low == high else f"{low} to {high}") + unit
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from graspnet.data_gen.collision.collision import swept_boxes
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.generate.grippers import HandConfig
 from graspnet.data_gen.generate.run import generate
+from graspnet.data_gen.generate.units import unit_names
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names
 from graspnet.data_gen.physics.heaps import HeapConfig
@@ -231,19 +232,46 @@ def test_a_mesh_that_cannot_be_used_is_left_out_of_its_heaps(tmp_path):
         CLUTTER, objects=ObjectConfig(folders=(str(folder),), validation_share=0.0), scenes=1,
         heap=HeapConfig(objects=(4, 4), mean_objects=None),
     )  # fmt: skip
-    (summary,) = generate(config, "clutter", SEED, tmp_path / "data", InProcess())
-    assert list(summary.left_out) == ["broken.stl"]
+    generation = generate(config, "clutter", SEED, tmp_path / "data", InProcess())
+    (note,) = generation.notes
+    assert note.startswith("left out broken.stl: ")
+    list(generation)
     assert set(Dataset.open(tmp_path / "data").read(0).objects.object) <= {f"brick_{i}.stl" for i in range(3)}
 
 
-def test_large_objects_are_made_small_enough_for_the_bin(tmp_path):
-    trimesh.creation.box((0.5, 0.05, 0.04)).export(tmp_path / "bar.stl")
-    config = replace(
-        CLUTTER, objects=ObjectConfig(folders=(str(tmp_path),), scaling="as_is", validation_share=0.0), scenes=1,
-        heap=HeapConfig(objects=(1, 1), mean_objects=None, bin_x=(0.2, 0.2), bin_y=(0.15, 0.15)),
+def of_a_bar(folder: Path, **more) -> GenerateConfig:
+    """A heap of a bar that is too long for its bin and, where there is a second object, a brick that is not."""
+    trimesh.creation.box((0.5, 0.05, 0.04)).export(folder / "bar.stl")
+    return replace(
+        CLUTTER, objects=ObjectConfig(folders=(str(folder),), validation_share=0.0, **more), scenes=1, views=1,
+        heap=HeapConfig(objects=(2, 2), mean_objects=None, bin_x=(0.2, 0.2), bin_y=(0.15, 0.15)),
     )  # fmt: skip
+
+
+def test_large_objects_that_may_be_scaled_are_made_small_enough_for_the_bin(tmp_path):
+    config = of_a_bar(tmp_path, scaling="smallest_side", smallest_side=0.04, largest_extent=100.0)
     shard = Dataset.open(make(tmp_path / "data", config)).read(0)
     assert shard.objects.scale[0] == pytest.approx(0.8 * 0.15 / 0.5)
+
+
+def test_an_object_that_keeps_its_size_is_left_out_of_a_bin_that_is_too_small(tmp_path):
+    (tmp_path / "meshes").mkdir()
+    config = of_a_bar(tmp_path / "meshes", scaling="as_is")
+    with pytest.raises(InputError, match=r"bar\.stl: not in every heap: 0\.5 m long.*0\.12 m fit; widen heap\.bin_x"):
+        make(tmp_path / "alone", config)
+    trimesh.creation.box((0.04, 0.03, 0.02)).export(tmp_path / "meshes" / "brick.stl")
+    (summary,) = generate(config, "clutter", SEED, tmp_path / "both", InProcess())
+    assert list(summary.left_out) == ["bar.stl"]
+    assert summary.scales == (1.0, 1.0)
+    assert set(Dataset.open(tmp_path / "both").read(0).objects.object) == {"brick.stl"}
+
+
+def test_there_are_two_heaps_for_each_object_unless_a_number_is_given():
+    config = load_config(GenerateConfig, "generate", "bin_clutter")
+    assert len(unit_names(config)) == 1000
+    few = load_config(GenerateConfig, "generate", "bin_clutter", ["objects.count=20"])
+    assert len(unit_names(few)) == 40
+    assert len(unit_names(replace(few, scenes=7))) == 7
 
 
 def test_the_preset_is_a_bin_with_a_camera_above():

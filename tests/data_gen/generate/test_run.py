@@ -28,7 +28,7 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.grasps.image_grasps import image_from_grasps
-from graspnet.run.engines import LocalEngine
+from graspnet.run.engines import Engine, LocalEngine
 from graspnet.transforms import invert, transform_points
 
 
@@ -43,6 +43,13 @@ def tiny(**objects) -> GenerateConfig:
 
 def make(folder: Path | str, workers: int, config: GenerateConfig, seed: int = 5, resume: bool = False) -> None:
     list(generate(config, "tiny", seed, folder, LocalEngine(workers), resume))
+
+
+class InProcess(Engine):
+    """One unit after another, here: no time is lost on starting workers."""
+
+    def run(self, work, units):
+        return map(work, units)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -158,11 +165,47 @@ def test_no_object_is_in_two_splits(dataset):
 
 
 def test_two_meshes_are_enough_to_train_on_one_and_validate_on_the_other(tmp_path):
-    for name in "ab":
-        trimesh.creation.box((0.05, 0.03, 0.02)).export(tmp_path / f"{name}.stl")
+    for name, side in (("a", 0.02), ("b", 0.025)):
+        trimesh.creation.box((0.05, 0.03, side)).export(tmp_path / f"{name}.stl")
     make(tmp_path / "data", 1, tiny(count=None, folders=(str(tmp_path),)))
     splits = Dataset.open(tmp_path / "data").header.splits
     assert {name: len(objects) for name, objects in splits.items()} == {"train": 1, "validation": 1}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_splits_are_drawn_over_the_objects_that_could_be_used(tmp_path, seed):
+    """Two of five: whichever of them a draw over all would hold out, both splits have one."""
+    meshes = tmp_path / "meshes"
+    meshes.mkdir()
+    for k in range(3):
+        (meshes / f"broken{k}.stl").write_bytes(b"solid nothing")
+    for k in range(2):
+        trimesh.creation.box((0.05, 0.03, 0.02 + 0.005 * k)).export(meshes / f"good{k}.stl")
+    config = replace(tiny(count=None, folders=(str(meshes),)), views=1, grasps_per_view=4)
+    generation = generate(config, "tiny", seed, tmp_path / "data", InProcess())
+    assert sum(bool(summary.skipped) for summary in generation) == 3
+    header = Dataset.open(tmp_path / "data").header
+    assert {name: len(objects) for name, objects in header.splits.items()} == {"train": 1, "validation": 1}
+    assert sorted(header.skipped) == ["broken0.stl", "broken1.stl", "broken2.stl"]
+    list(generate(config, "tiny", seed, tmp_path / "data", InProcess(), resume=True))
+    assert Dataset.open(tmp_path / "data").header == header
+    trimesh.creation.box((0.05, 0.03, 0.04)).export(meshes / "new.stl")
+    with pytest.raises(InputError, match="begun with another config"):
+        generate(config, "tiny", seed, tmp_path / "data", InProcess(), resume=True)
+
+
+def test_an_object_in_three_formats_is_one_object_in_one_split(tmp_path):
+    for name, side in (("a", 0.02), ("b", 0.025)):
+        for suffix in ("obj", "stl", "ply"):
+            (tmp_path / "meshes" / name).mkdir(parents=True, exist_ok=True)
+            trimesh.creation.box((0.05, 0.03, side)).export(tmp_path / "meshes" / name / f"textured.{suffix}")
+    config = tiny(count=None, folders=(str(tmp_path / "meshes"),))
+    generation = generate(config, "tiny", 0, tmp_path / "data", InProcess())
+    assert generation.total == 2
+    assert generation.notes[0] == (
+        "a/textured.obj stands for 2 other files of the same object: a/textured.ply, a/textured.stl"
+    )
+    assert generation.config.objects.files == ("a/textured.obj", "b/textured.obj")
 
 
 def test_a_mesh_that_cannot_be_used_is_skipped_with_its_reason(tmp_path):

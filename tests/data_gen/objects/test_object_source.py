@@ -152,6 +152,7 @@ def test_meshes_and_procedural_objects_mix_and_every_name_leads_to_its_object(tm
     assert names == ["one/a.stl", "one/deep/b.ply", "two/a.stl", "mug_00000", "mug_00001"]
     for name in names:
         solid = load_object(config, name, np.random.default_rng(0))
+        assert solid.name == name.partition(".")[0]
         assert (solid.volume == pytest.approx(0.06 * 0.04 * 0.02, rel=1e-5)) == (not name.startswith("mug"))
 
 

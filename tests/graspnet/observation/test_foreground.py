@@ -13,6 +13,7 @@ from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.sensors import load_sensor
 from graspnet.transforms import invert
+from tests.box_scenes import looking_down
 
 BLOCK = ((0.04, 0.06, 0.05), (0.0, 0.0), 0.5)
 ARM = ((0.08, 0.6, 0.12), (0.2, 0.3), 0.1)  # comes in at the image's border
@@ -32,7 +33,7 @@ def noisy(observation: Observation, sensor: str) -> Observation:
 
 
 @pytest.mark.parametrize("tilt", [0.0, np.pi / 4, np.pi / 3])
-@pytest.mark.parametrize("height", [0.7, 1.0])
+@pytest.mark.parametrize("height", [0.7, 1.0, 1.3])
 @pytest.mark.parametrize("sensor", ["ideal", "structured_light", "realsense", "varied"])
 def test_the_noise_of_an_empty_table_is_no_object(box_scene, sensor, height, tilt):
     bare = noisy(box_scene(masked=False, height=height, tilt=tilt), sensor)
@@ -73,6 +74,17 @@ def test_a_band_that_the_sensor_leaves_empty_does_not_hide_the_border(box_scene)
     _, block = unmasked(box_scene, BLOCK)
     assert not (banded.object_mask & ~block).any()
     assert banded.object_mask.any()
+
+
+@pytest.mark.parametrize("tilt", [0.6, np.pi / 4, np.pi / 3])
+def test_a_thing_that_stands_out_above_the_end_of_the_table_is_whole(box_scene, tilt):
+    tall = ((0.04, 0.04, 0.16), (0.0, 0.03), 0.0)
+    seen, truth = unmasked(box_scene, tall, tilt=tilt)
+    world = seen.points @ looking_down(0.7, tilt)[:3, :3].T + looking_down(0.7, tilt)[:3, 3]
+    beyond = ~truth & (np.abs(world[..., :2]).max(axis=-1) > 0.13)  # nothing is measured beside a small table
+    small = replace(seen, depth=np.where(beyond, np.float32(0), seen.depth))
+    assert truth[np.flatnonzero((~beyond & ~truth).any(axis=1))[0] - 1].any()  # its top is over the far edge
+    assert (small.object_mask & truth).sum() > 0.9 * truth.sum()
 
 
 def test_what_is_longer_than_eight_openings_is_no_object_for_this_hand_and_one_for_a_wide_hand(box_scene):

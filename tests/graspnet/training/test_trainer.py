@@ -312,3 +312,12 @@ def test_an_unfinished_dataset_is_one_line_and_status_2(bars, tmp_path):
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
     assert "unfinished; `graspnet generate --resume" in done.stderr
+
+
+def test_a_dataset_without_validation_objects_trains_and_is_looked_at_on_other_images_and_says_so(tmp_path, capsys):
+    result = train(replace(QUICK, epochs=1), write_bars(tmp_path / "few", train=2, validation=0), tmp_path / "model")
+    assert "has no validation objects; figures are of 2 other images of the objects" in capsys.readouterr().err
+    assert result.evaluation.examples == 2 * 8  # every fifth of eight images
+    assert "of the objects that were trained on" in result.evaluation.lines()[0]
+    with pytest.raises(InputError, match="one image and no validation objects"):
+        train(QUICK, write_bars(tmp_path / "one", train=1, validation=0, images=1), tmp_path / "other")

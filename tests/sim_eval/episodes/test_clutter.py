@@ -23,7 +23,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.policies.registry import make_policy
 from graspnet.run.engines import Engine, LocalEngine
-from graspnet.sim_eval.episodes.draw import draw_episode, looked_at
+from graspnet.sim_eval.episodes.draw import draw_episode, looked_at, objects_met
 from graspnet.sim_eval.episodes.episode import Episode, Workspace
 from graspnet.sim_eval.episodes.fused_views import fused_depth
 from graspnet.sim_eval.episodes.records import EpisodeResult
@@ -241,6 +241,13 @@ def test_the_good_ones_of_too_few_meshes_come_twice_and_none_at_all_is_the_round
     (eight_boxes / "box_7.stl").write_text("")
     with pytest.raises(InputError, match=r"none of 8 objects can be used; .*box_\d.stl: "):
         _rounds_of(eight_boxes, 1, objects=2)
+
+
+def test_the_objects_that_rounds_begin_with_are_known_before_they_are_drawn(eight_boxes):
+    rounds = _rounds_of(eight_boxes, 3, 3)
+    config = rounds[0].config
+    met = objects_met(replace(config, episodes=3), rounds[0].seed)
+    assert met == {name for scene in rounds for name in scene.names}
 
 
 def test_a_depth_scale_and_a_noisier_sensor_are_what_planners_see():

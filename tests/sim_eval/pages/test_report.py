@@ -224,8 +224,8 @@ def test_rounds_in_clutter_have_a_page_of_their_own(tmp_path: Path):
     for planner, result in records[0].results.items():
         row = next(row for row in page.rows if row[:1] == [planner])
         assert row[1:3] == ["1", str(result.executed)]
-        assert row[5].startswith(f"{result.cleared / len(records[0].objects):.1%} [")
-        assert row[6].startswith(f"{float(result.cleared == len(records[0].objects)):.1%} [")
+        assert row[4].startswith(f"{result.cleared / len(records[0].objects):.1%} [")
+        assert row[5].startswith(f"{float(result.cleared == len(records[0].objects)):.1%} [")
     assert ["rounds", "1, of which 0 could not start"] in page.rows
     assert "Gallery" in page.headings
 
@@ -247,6 +247,6 @@ def test_variants_have_a_page_that_says_what_each_costs(tmp_path):
     assert page.rows[2][4].startswith("+0.0 [")
     assert len(page.alts) == 1
     assert page.title == f"Simulation: {tmp_path.name}"
-    assert "a: 0 of 1 variants of the protocol mine" in page.opening
+    assert "Of the 1 variant of the protocol mine, 0 cost a lifts" in page.opening
     assert "noise <x2>: −25.0 points" in page.opening
     assert "None made it lift less." in page.opening  # of b

@@ -64,6 +64,13 @@ def test_a_command_gets_the_files_and_its_plan_is_read_sorted(situation, tmp_pat
     assert plan.seconds["total"] > 0
 
 
+def test_a_planner_that_predicts_no_quality_says_null_and_its_order_is_kept(situation, answering):
+    first, second = (GRASP | {"quality": None, "width": width} for width in (0.03, 0.05))
+    plan = answering({"version": 1, "grasps": [first, second]}).plan(situation)
+    assert np.isnan(plan.qualities).all()
+    np.testing.assert_array_equal(plan.grasps_in_camera.width, [0.03, 0.05])
+
+
 def test_nothing_found_is_an_answer(situation, answering):
     assert len(_python("raise SystemExit(3)").plan(situation)) == 0
     assert answering({"version": 1, "grasps": [], "reason": "too dark"}).plan(situation).reason == "too dark"
@@ -79,6 +86,10 @@ def test_nothing_found_is_an_answer(situation, answering):
         ({"version": 1, "grasps": [GRASP | {"width": 0.2}]}, "opening"),
         ({"version": 1, "grasps": [GRASP, GRASP | {"quality": 5}]}, r"quality must lie in \[0, 1\]"),
         ({"version": 1, "grasps": [GRASP | {"quality": -0.1}]}, r"quality must lie in \[0, 1\]"),
+        (
+            {"version": 1, "grasps": [GRASP, GRASP | {"quality": None}]},
+            r"grasps\[1\].quality is null.*all of them or none",
+        ),
         ({"version": 1, "grasps": [GRASP | {"kind": "suction"}]}, r"grasps\[0\].kind is 'suction'.*parallel_jaw"),
         ({"version": 1, "grasps": [GRASP | {"width": 10**400}]}, r"grasps\[0\].width .* numbers"),
         pytest.param("[" * 100_000, "nested too deeply", id="nested"),
