@@ -36,7 +36,7 @@ def mask_doubts(observation: Observation, name: str) -> Iterator[str]:
                 raise InputError(f"{text}. {REMEDY}")
             yield f"{text}. {REMEDY}"
             return
-    if observation.table is None and (mask | ~measured).mean() > 0.5:
+    if observation.table is None and mask.mean() > 0.5:
         yield f"{name}: the mask marks {mask.mean():.0%} of the image, and what is left of it shows no table"
 
 
