@@ -98,7 +98,7 @@ def test_a_plan_becomes_sentences_and_a_table(tmp_path):
     done = run(tmp_path / "plan.json", "--output", tmp_path / "look")
     lines = done.stdout.splitlines()
     assert lines[0] == "1 grasp, best first. They were planned by mine, for the hand yumi."
-    assert "0.970. It lies at pixel (312.4, 240.1), at a depth of 0.668 m" in lines[1]
+    assert "The best has quality 0.970. It lies at pixel (312.4, 240.1), at a depth of 0.668 m" in lines[1]
     assert "turned by 30°" in lines[1]
     assert lines[2] == "Warning: Do not <move>."
     assert ["0.970", "312.4", "240.1", "0.524", "0.6680", "0.0430"] in [line.split() for line in lines]
