@@ -111,6 +111,8 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     """
     try:
         text = re.sub(r"\A%YAML:\S*[^\n]*\n", "", path.read_text())
+        if text.lstrip().startswith("<"):
+            raise ValueError("it is XML")
         documents = [json.loads(text)] if path.suffix == ".json" else list(yaml.load_all(text, _StrictLoader))
     except (OSError, yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not a YAML or JSON file ({_one_line(error)})") from None

@@ -79,7 +79,7 @@ def run_demo(output: Path, seed: int, engine: Engine, train_too: bool = True) ->
     click.echo(f"a first report is there: {output / 'report.html'}")
 
     if train_too:
-        click.echo("next, a network of your own is trained, in minutes to an hour; Ctrl-C leaves the report as it is")
+        click.echo("next, a dataset and a network of your own, in 5 to 45 minutes; Ctrl-C leaves the report as it is")
         configs["generate"] = load_config(GenerateConfig, "generate", "demo")
         _announce("1 and 2: procedural objects, images of them, and labelled grasps")
         making = generate(configs["generate"], "demo", seed, output / "dataset", engine)

@@ -29,6 +29,7 @@ from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.policies.registry import policy_class
+from graspnet.sample.files import write_sample
 from tests.places import ROOT
 from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
 
@@ -355,6 +356,25 @@ def test_every_declared_dependency_is_pinned():
     pinned = {distribution(line) for line in lines if "==" in line}
     extras = PROJECT["optional-dependencies"].values()
     assert {distribution(r) for r in [*PROJECT["dependencies"], *(r for extra in extras for r in extra)]} <= pinned
+
+
+def test_a_plan_needs_only_the_packages_that_the_docs_name(tmp_path):
+    """The same plan where every other dependency cannot be imported."""
+    (named,) = re.findall(r"^pip install -c constraints.txt (\w.*)$", (ROOT / "docs" / "install.md").read_text(), re.M)
+    needed = {distribution(name) for name in named.split()}
+    others = {distribution(r) for r in PROJECT["dependencies"]} - needed
+    modules = {m for m, names in packages_distributions().items() if {distribution(n) for n in names} & others}
+    write_sample(tmp_path)
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(sys.argv.pop().split(), None)); "  # their import then fails
+        "from graspnet.cli import main; main()"
+    )
+    options = "plan --depth depth.png --depth-scale 0.001 --camera camera.yaml --output plan.json --image plan.png"
+    command = [sys.executable, "-c", program, *options.split(), " ".join(modules - {"pkg_resources", "Cython"})]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert needed <= {distribution(r) for r in PROJECT["dependencies"]}
+    assert {"open3d", "mujoco", "zarr", "sklearn"} <= modules
 
 
 def distribution(requirement: str) -> str:

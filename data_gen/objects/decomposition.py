@@ -39,8 +39,8 @@ CONVEX_SHARE = 0.999  # A mesh collides as its hull if it fills this share of th
 COACD_PROCESS = Path(__file__).with_name("coacd_process.py")
 FIRST_WORD, WORDS_APART = 5.0, 20.0  # seconds after which a decomposition says that it goes on, and between its words
 STALLED = 30.0  # CoACD gets so many seconds by the clock for one of processor time; then it hangs
-# These signals end a process that broke down by itself; others come from outside (no memory left, the user).
-BREAKDOWNS = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS)
+# These signals end a process that broke down by itself or took all memory; by others somebody stops it.
+BREAKDOWNS = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS, signal.SIGKILL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +232,8 @@ def _run_coacd(command: list[str], name: str, seconds: float, errors: Path) -> N
     if status == -signal.SIGXCPU:
         raise NoPieces(f"{name}: CoACD was not done after {seconds:.0f} s of processor time")
     if -status in BREAKDOWNS:
-        raise NoPieces(f"{name}: CoACD broke down ({signal.Signals(-status).name})")
+        memory = ": no memory left?" if status == -signal.SIGKILL else ""
+        raise NoPieces(f"{name}: CoACD broke down ({signal.Signals(-status).name}{memory})")
     if status != 0:
         lines = errors.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         raise InputError(f"{name}: CoACD cannot be run (exit status {status}: {lines[-1][:200]})")

@@ -5,6 +5,8 @@ outward, in metres and about the centre of mass. Here that is made true, or refu
 object in several pieces that do not touch is one rigid object, as 18 of the 999 of random_urdfs are (docs/objects.md).
 """
 
+import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +19,26 @@ from graspnet.data_gen.objects.surfaces import Faces, Vertices, close_surface, o
 from graspnet.data_gen.objects.unions import FLAT, outward, signed_volume, simplified, thickened, united
 from graspnet.errors import InputError
 
-__all__ = ["Solid", "find_meshes", "load_solid", "solid_from_mesh"]
+__all__ = ["Solid", "find_meshes", "load_solid", "other_formats", "solid_from_mesh"]
 
 SMALLEST, LARGEST = 0.001, 2.0  # longest side that a hand of 4 to 15 cm could have to do with; else the unit is wrong
 UNITS = {"metres": 1.0, "millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254}
+# Formats of surfaces that people have and that are not read, so that nobody misses them without a word.
+NOT_READ = (
+    ".3ds",
+    ".3mf",
+    ".blend",
+    ".dae",
+    ".fbx",
+    ".gltf",
+    ".iges",
+    ".igs",
+    ".step",
+    ".stp",
+    ".usd",
+    ".usdz",
+    ".wrl",
+)
 MOST_FACES = 20_000  # a ball of 10 cm then is off by 0.05 mm; labels allow for 2.5 mm
 
 
@@ -60,14 +78,36 @@ class Solid:
 
 
 def find_meshes(folder: str | Path) -> list[Path]:
-    """All mesh files in a folder and below it, sorted. InputError if there is none."""
-    folder = Path(folder)
+    """All mesh files in a folder and below it, also behind links, sorted. InputError: none, or a part is locked."""
+    found = _files_below(Path(folder))
+    paths = [path for path in found if path.suffix.lower() in MESH_SUFFIXES]
+    if not paths:
+        others = other_formats(folder)
+        held = f"; it holds {', '.join(f'{count} {suffix}' for suffix, count in others.items())}" if others else ""
+        raise InputError(f"{folder}: no mesh file in it; expected one of {', '.join(MESH_SUFFIXES)}{held}")
+    return paths
+
+
+def other_formats(folder: str | Path) -> dict[str, int]:
+    """How many files there are of each format of meshes that is not read, by suffix."""
+    suffixes = Counter(path.suffix.lower() for path in _files_below(Path(folder)))
+    return {suffix: suffixes[suffix] for suffix in NOT_READ if suffix in suffixes}
+
+
+def _files_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with mesh files ({', '.join(MESH_SUFFIXES)})")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES and path.is_file())
-    if not paths:
-        raise InputError(f"{folder}: no mesh file in it; expected one of {', '.join(MESH_SUFFIXES)}")
-    return paths
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be looked into ({error.strerror})")
+
+    found: list[Path] = []
+    seen: set[Path] = set()  # a link may lead back to where it came from
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if Path(place, name).resolve() not in seen]
+        seen |= {Path(place, name).resolve() for name in folders}
+        found += [path for path in (Path(place, name) for name in names) if path.is_file()]
+    return sorted(found)
 
 
 def load_solid(

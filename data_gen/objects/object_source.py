@@ -14,7 +14,15 @@ from scipy.spatial import ConvexHull
 from graspnet.config import says
 from graspnet.data_gen.objects.decomposition import DecompositionConfig, convex_parts
 from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
-from graspnet.data_gen.objects.meshes import LARGEST, MOST_FACES, SMALLEST, Solid, find_meshes, load_solid
+from graspnet.data_gen.objects.meshes import (
+    LARGEST,
+    MOST_FACES,
+    SMALLEST,
+    Solid,
+    find_meshes,
+    load_solid,
+    other_formats,
+)
 from graspnet.data_gen.objects.procedural import FAMILIES, check_family, make_solid
 from graspnet.data_gen.objects.same_object import files_of_objects, in_words
 from graspnet.data_gen.objects.stable_poses import stable_poses
@@ -126,15 +134,21 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
 
 
 def one_file_an_object(config: ObjectConfig, said_by: str, *, copies: bool = True) -> tuple[ObjectConfig, list[str]]:
-    """The config with `files`, of which one stands for each object, and a line for each that stands for others.
+    """The config with `files`, of which one stands for each object, and lines to print: which stand for others, and
+    files of other formats.
 
     copies, said_by: as in same_object.py. InputError: as `mesh_files`.
     """
     if not config.folders or config.files:
         return config, []
-    sizes = SMALLEST / config.unit, LARGEST / config.unit
+    sizes, formats = (SMALLEST / config.unit, LARGEST / config.unit), " ".join(MESH_SUFFIXES)
     chosen = files_of_objects(mesh_files(config), sizes, said_by, copies=copies)
-    return replace(config, files=tuple(chosen)), in_words(chosen)
+    notes = [
+        f"{folder}: {count} {suffix} {'files are' if count > 1 else 'file is'} left out; of meshes, {formats} are read"
+        for folder in config.folders
+        for suffix, count in other_formats(folder).items()
+    ]
+    return replace(config, files=tuple(chosen)), in_words(chosen) + notes
 
 
 def keeping_size(config: ObjectConfig, room: str, source: str, overrides: Iterable[str]) -> ObjectConfig:
@@ -152,7 +166,10 @@ def size_in_words(config: ObjectConfig) -> str:
     """How large objects are, and by which setting."""
     low, high = config.graspable_width
     said = {
-        "as_is": "as large as their files say" if config.folders else "as large as they are made",
+        "as_is": " or ".join(
+            (["as large as their files say"] if config.folders else [])
+            + (["as large as they are made"] if config.count or not config.folders else [])
+        ),
         "graspable_width": f"scaled until jaws must span {low:g} to {high:g} openings",
         "fit_gripper": f"scaled until their middle side is {config.fit:g} openings",
         "smallest_side": f"scaled until their smallest side is {1000 * config.smallest_side:g} mm",

@@ -18,7 +18,7 @@ __all__ = ["FARTHEST", "in_metres", "read_depth"]
 
 NEAREST = 0.05  # m; the depth cameras that see nearest begin at 0.07 m
 FARTHEST = 10.0  # m; an arm reaches less than 2 m, and the error of stereo at 10 m is larger than a hand
-FEWEST_SEEN = 0.01  # of what was measured must lie between the two; else it is noise beside another unit
+FEWEST_SEEN = 0.001  # of what was measured must lie between the two; else it is noise beside another unit
 FAR_CODE = 4.0  # m; a number beyond, more than twice as far as all others, is a code too (65535 in 0.1 mm: 6.55 m)
 WORKING = (0.2, 3.0)  # m; where the median of an image for grasping lies, if its unit is right
 UNITS = {  # metres in one unit of a file, the likeliest first

@@ -279,9 +279,7 @@ def _size_hint(depth: np.ndarray, camera: Camera) -> str:
 def _checked_mask(segmask: np.ndarray, depth: Float32[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     if segmask.shape != depth.shape:
         raise InputError(f"segmask is {shape_text(segmask)}; the depth image is {size_text(depth)}")
-    segmask = marked_pixels(
-        segmask
-    )  # outside of pytest nothing stops 8 bits or probabilities, whose ~ is no complement
+    segmask = marked_pixels(segmask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
     if not segmask.any():
         raise InputError("segmask is empty: no pixel is marked as an object")
     return segmask

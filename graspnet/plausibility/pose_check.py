@@ -101,6 +101,8 @@ def _refuse_common_mistake(
             what = ", ".join(fault for fault, _ in faults if fault)
             remedy = ", then ".join(remedy for _, remedy in faults if remedy)
             raise InputError(f"{text}. It fits if the pose {what}: {remedy}")
+    if np.allclose(pose, np.eye(4)):
+        raise InputError(f"{text}. It is the identity: if the camera's pose is not known, leave it out")
     others = (("'s rotation is transposed", "transpose its first three columns and rows", _transposed(pose)),
               ("'s world has z down", "turn the world by diag(1, -1, -1, 1) from the left", OPENGL @ pose))  # fmt: skip
     for what, remedy, repaired in others:

@@ -212,6 +212,12 @@ def test_opencvs_yaml_is_read_though_its_first_line_and_tag_are_not_yaml(tmp_pat
     assert read_mapping(tmp_path / "c.yaml", "keys") == {"m": {"rows": 1, "cols": 2, "data": [1.0, 2.0]}}
 
 
+def test_xml_is_called_xml(tmp_path):
+    (tmp_path / "hand.urdf").write_text('<?xml version="1.0"?>\n<robot name="hand"/>\n')
+    with pytest.raises(InputError, match=r"hand\.urdf: not a YAML or JSON file \(it is XML\)"):
+        read_mapping(tmp_path / "hand.urdf", "keys such as kind")
+
+
 def test_an_override_may_spell_another_unit_than_the_file(tmp_path):
     assert load(tmp_path, "{steps: 1, lens: {tilt_deg: 5}}", "lens.tilt=0.5").lens.tilt == 0.5
     assert load(tmp_path, "{steps: 1, lens: {tilt: 0.5}}", "lens.tilt_deg=180").lens.tilt == pytest.approx(math.pi)

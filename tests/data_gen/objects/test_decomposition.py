@@ -94,13 +94,14 @@ def test_pieces_are_refined_until_they_fit(tmp_path):
     ("does", "says"),
     [
         ("import os; os.abort()", "bracket: CoACD broke down (SIGABRT); "),
+        ("import os; os.kill(os.getpid(), 9)", "bracket: CoACD broke down (SIGKILL: no memory left?); "),
         ("import time; time.sleep(60)", "bracket: CoACD hung: it had no answer after "),
         (
             "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]), 9))\nwhile True: pass",
             "bracket: CoACD was not done after 1 s of processor time; ",
         ),
     ],
-    ids=["aborts", "hangs", "has no end"],
+    ids=["aborts", "is killed", "hangs", "has no end"],
 )
 def test_where_coacd_fails_coarse_blocks_stand_in_with_one_warning_and_are_remembered(
     tmp_path, monkeypatch, capsys, does, says

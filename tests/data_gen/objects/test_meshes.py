@@ -523,3 +523,19 @@ def test_raw_pieces_of_random_urdfs_are_united_into_one_closed_body():
         assert any("united" in note for note in solid.notes)
     with pytest.raises(InputError, match="not finite"):
         load_solid(RAW / "168.obj")
+
+
+def test_meshes_behind_links_are_found_once_though_a_link_leads_back(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there" / "deep").mkdir(parents=True)
+    box().export(tmp_path / "there" / "deep" / "box.STL")
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "there")
+    (tmp_path / "there" / "back").symlink_to(tmp_path / "there")
+    assert find_meshes(tmp_path / "here") == [tmp_path / "here" / "linked" / "deep" / "box.STL"]
+
+
+def test_a_folder_of_other_formats_alone_says_what_it_holds(tmp_path):
+    for name in ("a.dae", "b.DAE", "c.step", "readme.txt"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(InputError, match=r"no mesh file in it; expected one of \.glb.*; it holds 2 \.dae, 1 \.step"):
+        find_meshes(tmp_path)

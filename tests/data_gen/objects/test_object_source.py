@@ -282,9 +282,13 @@ def test_the_size_of_objects_is_said_in_words():
 def test_the_files_that_were_chosen_are_the_objects_and_one_that_is_gone_is_named(tmp_path):
     folder = meshes(tmp_path, "a.stl", "a.obj")
     trimesh.creation.box((0.05, 0.04, 0.02)).export(folder / "b.stl")
+    (folder / "c.dae").write_text("x")
     config, notes = one_file_an_object(ObjectConfig(folders=(str(folder),), count=1, families=("mug",)), "test")
     assert config.files == ("a.obj", "b.stl")
-    assert notes == ["a.obj stands for 1 other file of the same object: a.stl"]
+    assert notes == [
+        "a.obj stands for 1 other file of the same object: a.stl",
+        f"{folder}: 1 .dae file is left out; of meshes, .glb .obj .off .ply .stl are read",
+    ]
     assert object_names(config) == ["a.obj", "b.stl", "mug_00000"]
     assert one_file_an_object(config, "test") == (config, []), "what was chosen stays chosen"
     (folder / "b.stl").unlink()

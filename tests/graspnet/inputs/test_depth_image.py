@@ -92,6 +92,13 @@ def test_the_largest_number_of_sixteen_bits_is_missing_in_whatever_unit(tmp_path
     np.testing.assert_allclose(read[~hole], depth[~hole], atol=scale)
 
 
+def test_an_object_that_was_cut_out_is_measured_though_all_else_is_a_code():
+    depth = np.full((480, 640), 65.535)
+    depth[200:240, 300:340] = np.linspace(0.6, 0.65, 1600).reshape(40, 40)
+    seen = in_metres(depth)
+    assert np.isfinite(seen).sum() == 1600
+
+
 def test_a_wall_behind_the_table_is_measured_and_the_far_background_is_not():
     depth, _ = surface()
     depth[:5] = np.linspace(3, 8, 5 * 80).reshape(5, 80)

@@ -96,6 +96,11 @@ def test_a_common_mistake_is_named_and_refused_with_its_remedy(with_pose, mistak
     assert "\n" not in line
 
 
+def test_the_identity_stands_for_a_pose_that_is_not_known(with_pose):
+    with pytest.raises(InputError, match="It is the identity: if the camera's pose is not known, leave it out"):
+        with_pose(np.eye(4))
+
+
 @settings(max_examples=10)
 @given(
     turn=st.floats(-np.pi, np.pi), x=st.floats(-0.5, 0.5), y=st.floats(-0.5, 0.5), mistake=st.sampled_from(["gl", "mm"])

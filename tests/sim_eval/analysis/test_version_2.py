@@ -1,6 +1,7 @@
 """Files of version 2, as graspnet wrote them at commit 3ff9c5d: read, summed up, replayed and shown as ever."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,9 @@ def test_its_grasps_lift_what_they_lifted(kind):
 def test_it_has_a_report(kind, tmp_path):
     write_simulation_report(tmp_path / "r.html", read_run(FILES / kind))
     page = (tmp_path / "r.html").read_text()
-    assert all(f"<h2>{title}</h2>" in page for title in ("Results", "Films", "Easy and hard objects", "Gallery"))
+    titles = re.findall(r"<h2[^>]*>([^<]*)</h2>", page)
+    for section in ("Results", "Films", "Easy and hard objects", "Gallery"):
+        assert any(title.startswith(section) for title in titles)
 
 
 def test_a_pile_that_was_dropped_without_a_box_is_refused():

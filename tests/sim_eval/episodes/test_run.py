@@ -172,5 +172,5 @@ def test_a_simulation_in_which_nothing_starts_is_one_line_and_status_2(tmp_path,
     assert done.exit_code == 2
     assert done.stdout == ""
     last = done.stderr.splitlines()[-1]  # after the progress
-    assert last.startswith("graspnet: no trial could start; the first: ")
+    assert last.startswith("graspnet: no object could be used; the first: ")
     assert file in last
