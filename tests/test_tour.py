@@ -50,6 +50,7 @@ def commands_of(document: str) -> list[str]:
     return [shown for line in lines if (shown := shlex.join(shlex.split(line, comments=True)))]
 
 
+@pytest.mark.timeout(1800)  # twenty programs, two minutes of processor time; a busy machine needs ten
 @pytest.mark.parametrize("document", TOURS)
 def test_every_command_runs_as_it_is_written(document, tmp_path):
     (tmp_path / ".venv").symlink_to(sys.prefix)  # where `make setup` puts it
