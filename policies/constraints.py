@@ -46,7 +46,7 @@ class ConstraintConfig:
     # A grasp is refused if more than this share of its fingers' cross-section goes deeper than the curtain of what the
     # camera did not see. 1: the unseen counts as free. docs/experiments/policies.md compares.
     hidden_share: float = 1.0
-    opening_margin: float = 0.006  # on either side of what stands between the jaws: clutter's labels have the same
+    opening_margin: float = 0.010  # on either side of what stands between the jaws (docs/experiments/policies.md)
 
     def __post_init__(self) -> None:
         if not 0 <= self.opening_margin < np.inf:
