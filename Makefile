@@ -17,6 +17,7 @@ SHELL := /bin/bash
 .PHONY: setup setup-dev demo test test-all lint clean
 
 setup: $(INSTALLED)
+	@echo "graspnet is installed. For this shell: source $(VENV)/bin/activate"
 
 setup-dev: $(DEVELOPED)
 

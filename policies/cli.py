@@ -154,8 +154,10 @@ def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
     depth = read_depth(depth_file, depth_scale)
     mask = None if segmask is None else read_mask(segmask)
+    limits = {name: parts.pop(name) for name in ("workspace", "max_height")}
     with _blaming(depth_file):
         observation = Observation(depth, **parts)
+    observation = replace(observation, **limits)  # their messages name them, and no file
     with _blaming(segmask):
         return replace(observation, segmask=mask)
 

@@ -22,8 +22,17 @@ from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 
-__all__ = ["REASONS", "ConstraintConfig", "Constraints", "FeasibleSampler", "fingers_in_view", "tips_above_table"]
+__all__ = [
+    "REASONS",
+    "ConstraintConfig",
+    "Constraints",
+    "FeasibleSampler",
+    "fingers_in_view",
+    "something_between_jaws",
+    "tips_above_table",
+]
 
+MOST_POINTS = 50_000  # of the objects, for `something_between_jaws`: of 640 x 480 pixels, every sixth
 TABLE_NOISE = 0.006  # metres: four deviations of a structured-light camera's depth at 0.7 m
 
 REASONS = (  # in the order in which they are checked; a grasp is refused for the first one
@@ -287,6 +296,22 @@ def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[
         uv = camera.project(corner)
         seen &= np.all((uv > -0.5) & (uv < [camera.width - 0.5, camera.height - 0.5]), axis=1)
     return seen
+
+
+def something_between_jaws(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
+    """Whether a measured point of what may be grasped lies where the pads close, or farther up between the fingers.
+
+    A heuristic that takes several objects for one would otherwise close on the table between them.
+    """
+    gripper = ParallelJaw.of(observation.gripper)
+    points = observation.points[observation.object_mask]
+    points = points[:: max(1, len(points) // MOST_POINTS)]
+    offsets = points[None] - grasps_in_camera.origin[:, None]
+    in_grasp = np.einsum("npi,nij->npj", offsets, grasps_in_camera.poses[:, :3, :3])
+    inside = np.abs(in_grasp[..., 0]) <= gripper.finger_breadth / 2
+    inside &= np.abs(in_grasp[..., 1]) <= grasps_in_camera.width[:, None] / 2
+    inside &= in_grasp[..., 2] <= gripper.pad_to_tip
+    return inside.any(axis=1)
 
 
 def tips_above_table(

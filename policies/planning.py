@@ -2,20 +2,21 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from graspnet.camera import Camera
+from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
-from graspnet.grippers.gripper import Gripper
+from graspnet.grippers.gripper import Gripper, load_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
-from graspnet.policies.constraints import REASONS, fingers_in_view, tips_above_table
+from graspnet.policies.constraints import REASONS, fingers_in_view, something_between_jaws, tips_above_table
 from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
@@ -29,8 +30,8 @@ MIN_QUALITY = 0.05  # grasps of less are no plan; docs/experiments/policies.md h
 
 def plan(
     depth: Float[np.ndarray, "H W"],
-    camera: Camera,
-    gripper: Gripper,
+    camera: Camera | str | Path,
+    gripper: Gripper | str | Path,
     *,
     mask: Bool[np.ndarray, "H W"] | None = None,
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None,
@@ -43,8 +44,9 @@ def plan(
 ) -> GraspPlan:
     """Plan grasps on one depth image, best first.
 
-    depth: metres along z; 0 or NaN = missing. mask: True on what may be grasped; without one, what stands
-    on the table and neither goes on beyond the image nor is longer than eight openings of the gripper.
+    depth: metres along z; 0 or NaN = missing. camera, gripper: or the names of presets, or files. mask: True on what
+    may be grasped; without one, what stands on the table and neither goes on beyond the image nor is longer than eight
+    openings of the gripper.
     world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and the table
     is the world's plane z = 0. workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the
     camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
@@ -66,6 +68,10 @@ def plan(
     True
     """
     depth = np.asarray(depth)
+    if depth.dtype.kind not in "biuf":
+        raise InputError(f"depth is of type {depth.dtype}, not an array of numbers; a file is read by np.load")
+    camera = camera if isinstance(camera, Camera) else load_camera(camera)
+    gripper = gripper if isinstance(gripper, Gripper) else load_gripper(gripper)
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
@@ -84,7 +90,7 @@ def plan_observation(
     """The same for an Observation. sources: what warnings and refusals call its parts; without them, by their names.
 
     Where a network ranks, the plan warns of what is outside of the network's range. Whatever the policy: no
-    grasp is kept whose fingers leave the image or whose tips reach into the table.
+    grasp is kept whose fingers leave the image, whose tips reach into the table, or that closes on nothing.
     """
     if not 0 <= min_quality <= 1:
         raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
@@ -99,15 +105,20 @@ def plan_observation(
 
 
 def _possible(planned: GraspPlan) -> GraspPlan:
-    """The grasps that the image shows whole and that stay above the table, where the gripper is a parallel jaw."""
+    """The grasps that the image shows whole, that stay above the table and that have an object between the jaws.
+
+    Only of a parallel jaw; grasps of other kinds stay as they are.
+    """
     if not len(planned) or not isinstance(planned.observation.gripper, ParallelJaw):
         return planned
-    in_view = fingers_in_view(planned.observation, planned.grasps_in_camera)
-    above = tips_above_table(planned.observation, planned.grasps_in_camera)
-    refused = Counter({REASONS[0]: int((~in_view).sum()), REASONS[1]: int((in_view & ~above).sum())})
-    if not (in_view & above).any():
+    refused, kept = Counter[str](), np.ones(len(planned), dtype=bool)
+    checks = ((REASONS[0], fingers_in_view), (REASONS[1], tips_above_table), (REASONS[4], something_between_jaws))
+    for reason, allowed in checks:
+        passed = kept & allowed(planned.observation, planned.grasps_in_camera)
+        refused[reason] = int((kept & ~passed).sum())
+        kept = passed
+    if not kept.any():
         return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refused)
-    kept = in_view & above
     return replace(planned, grasps_in_camera=planned.grasps_in_camera[kept], qualities=planned.qualities[kept])
 
 

@@ -127,8 +127,8 @@ def simulate(
     if trials is not None:
         overrides = (*overrides, f"episodes={trials}")
     config = _protocol(config_name, objects, overrides)
-    if not policies and not commands:
-        policies = (config.task.heuristic,)
+    nobody_named = not policies and not commands
+    policies = (config.task.heuristic,) if nobody_named else policies
     choices = [identified(PlannerChoice(name, model=model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     with told_if_slow("loading the planners", terminal_only=True):
@@ -143,6 +143,8 @@ def simulate(
     }  # fmt: skip
     if all(record.problem for records in runs.values() for record in records):
         raise InputError(f"no {config.task.unit} could start; the first: {runs[BASE][0].problem}")
+    if nobody_named:
+        click.echo(f"{policies[0]} has no network, and planned since no --policy was named; cross_entropy has one")
     if config.variants:
         found = effects(runs)
         write_json(output / "effects.json", [as_json(effect) for effect in found])

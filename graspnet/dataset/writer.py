@@ -86,6 +86,8 @@ class DatasetWriter:
         if missing:
             raise InputError(f"{self.folder}: {missing} of {self.header.units} shards are missing; use --resume")
         if not records:
+            for name in ("shards", HEADER):  # Nothing is kept: who runs it again, with the unit that was missing, may.
+                self.folder.remove(name)
             raise InputError(f"{self.folder}: no object could be used; the first: {notes[0]['reason']}")
         objects = set(chain.from_iterable(r.objects for r in records.values()))
         header = replace(

@@ -37,9 +37,9 @@ def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H
     if scale is not None and not 0 < scale < np.inf:
         raise InputError(f"depth scale is {scale}; it must be positive (metres per unit of the file)")
     array = _numbers_of(path)
+    if array.dtype.kind != "f" and array.dtype.itemsize == 1:
+        raise InputError(f"{path}: depth is {array.dtype}, a picture of depth in 256 greys; save floats or 16 bits")
     if scale is None and array.dtype.kind != "f":
-        if array.dtype.itemsize == 1:
-            raise InputError(f"{path}: depth is {array.dtype}, a picture of depth in 256 greys; save floats or 16 bits")
         raise InputError(f"{path}: depth is {array.dtype}, in an unknown unit. Millimetres? --depth-scale 0.001")
     depth = array.astype(np.float64) * (1.0 if scale is None else scale)
     if array.dtype.kind != "f":

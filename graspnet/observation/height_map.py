@@ -209,7 +209,10 @@ def _cell_bounds(
     low, high = np.floor(bounds[0] / pitch).astype(np.int64), np.ceil(bounds[1] / pitch).astype(np.int64)
     if (high - low + 1 > MOST_CELLS).any():
         size = " x ".join(f"{extent:.2f}" for extent in bounds[1] - bounds[0])
-        raise InputError(f"a map of {size} m in cells of {pitch:.5f} m is too large; take coarser cells or a window")
+        raise InputError(
+            f"what may be grasped extends over {size} m, too far for a map in cells of {1000 * pitch:.2g} mm; is the "
+            "depth in metres (--depth-scale)? Else mark one object (mask), or give a workspace"
+        )
     return low, high
 
 

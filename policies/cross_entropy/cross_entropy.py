@@ -4,6 +4,7 @@ Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y
 space across the approach: dimensionless, and the same for a grasp with its jaws swapped.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -37,12 +38,12 @@ class CrossEntropyConfig:
     elite_fraction: float = 0.2  # of a generation: as many of the best of all generations are fitted
     components: int = 8  # at most; never more than a third of the elites
     position_floor: float = 0.03  # smallest σ of a component
-    angle_floor: float = np.deg2rad(4.0)
+    angle_floor: float = math.radians(4.0)
     fresh_fraction: float = 0.1  # of each generation: new antipodal samples, against early convergence
     finalists: int = 16  # scored again, against the winner's curse
     jitters: int = 8  # poses around each finalist
     jitter_position: float = 0.04  # σ
-    jitter_angle: float = np.deg2rad(3.0)
+    jitter_angle: float = math.radians(3.0)
     pessimism: float = 0.5  # a finalist's quality: mean − pessimism × standard deviation over its jitters
     sampler: AntipodalSamplerConfig = field(default_factory=AntipodalSamplerConfig)
     constraints: ConstraintConfig = field(default_factory=ConstraintConfig)

@@ -152,6 +152,27 @@ def test_a_plan_without_a_grasp_says_why_where_its_best_is_asked_for():
         plan.best  # noqa: B018
 
 
+def test_cameras_and_grippers_are_given_by_name_or_file_too(block, tmp_path):
+    (tmp_path / "camera.yaml").write_text("{fx: 300.0, fy: 300.0, cx: 159.5, cy: 119.5, width: 320, height: 240}")
+    named = gn.plan(block, tmp_path / "camera.yaml", "yumi")
+    assert np.array_equal(
+        named.best.camera_from_grasp, gn.plan(block, CAMERA, gn.load_gripper("yumi")).best.camera_from_grasp
+    )
+    with pytest.raises(gn.InputError, match="did you mean 'yumi'"):
+        gn.plan(block, CAMERA, "yumy")
+
+
+def test_the_name_of_a_file_is_no_depth(tmp_path):
+    code = """
+import graspnet as gn
+try:
+    gn.plan("depth.npy", "primesense", "yumi")
+except gn.InputError as error:
+    print(error)
+"""
+    assert "a file is read by np.load" in run(code, tmp_path)  # in a process whose types nobody checks
+
+
 def test_grasps_are_ranked_by_a_function_of_ones_own(block):
     def to_the_left(observation, grasps_in_camera):
         return 1 / (1 + np.exp(40 * grasps_in_camera.origin[:, 0]))

@@ -101,3 +101,11 @@ def test_a_plan_without_a_table_warns(box_scene):
     assert len(plan.warnings) == 1
     assert plan.warnings[0].startswith("no table was found in the image")
     assert plan_observation(seen, on_the_block(1, [0.9])).warnings == ()
+
+
+def test_a_heuristic_that_takes_two_objects_for_one_does_not_close_on_the_table_between_them(box_scene):
+    left, right = ((0.03, 0.03, 0.04), (-0.12, 0.0), 0.0), ((0.03, 0.03, 0.04), (0.12, 0.0), 0.0)
+    both = plan_observation(box_scene(left, right, masked=False), "principal_axis")
+    assert not len(both)
+    assert "nothing between the jaws" in both.reason
+    assert len(plan_observation(box_scene(left, masked=False), "principal_axis"))

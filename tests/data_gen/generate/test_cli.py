@@ -53,6 +53,16 @@ def test_a_mesh_that_cannot_be_used_is_one_line_and_status_2(tmp_path, mesh: Cal
     result = generate(tmp_path / "data", "--objects", str(tmp_path / "meshes"))
     assert_refused(result, message)
     assert "no object could be used" in result.stderr
+    assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))  # the remedy may be tried at once
+
+
+def test_the_remedy_of_a_wrong_unit_can_be_tried_in_the_same_folder(tmp_path):
+    (tmp_path / "meshes").mkdir()
+    brick().apply_scale(1000).export(tmp_path / "meshes" / "in_millimetres.stl")
+    asked = ("--objects", str(tmp_path / "meshes"))
+    assert_refused(generate(tmp_path / "data", *asked), "objects.unit=0.001")
+    mended = generate(tmp_path / "data", *asked, "objects.unit=0.001")
+    assert mended.exit_code == 0, mended.output
 
 
 def test_a_folder_with_one_good_mesh_makes_a_dataset_and_names_what_was_left_out(tmp_path):
