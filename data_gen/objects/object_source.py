@@ -46,6 +46,8 @@ __all__ = [
     "with_parts",
 ]
 
+MOST_OBJECTS = 1_000_000  # procedural; each has a name in memory
+
 # Settings that say how large objects shall be.
 SCALING_KEYS = ("scaling", "graspable_width", "fit", "smallest_side", "largest_extent")
 
@@ -77,6 +79,8 @@ class ObjectConfig:
     def __post_init__(self) -> None:
         if self.count is not None and self.count < (0 if self.folders else 1):
             raise InputError(f"count is {self.count}; it must be at least 1, or 0 beside folders")
+        if self.count is not None and self.count > MOST_OBJECTS:
+            raise InputError(f"count is {self.count}; it must be at most {MOST_OBJECTS}")
         if self.most_faces < 100:
             raise InputError(f"most_faces is {self.most_faces}; it must be at least 100")
         for name in ("unit", "wall", "fit", "smallest_side", "largest_extent"):

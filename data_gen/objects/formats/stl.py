@@ -26,6 +26,8 @@ def _text_corners(data: bytes) -> np.ndarray:
     loops = len(re.findall(rb"^\s*outer\s+loop", data, re.IGNORECASE | re.MULTILINE))
     if len(rows) != 3 * loops:
         raise InputError(f"{loops} facets have {len(rows)} vertices, not three each; export it again")
+    if not re.search(rb"^\s*end\s*solid", data, re.IGNORECASE | re.MULTILINE):
+        raise InputError("it ends without endsolid; truncated? export it again")
     return numbers_of([list(row) for row in rows], "a vertex")
 
 
@@ -42,4 +44,6 @@ def _binary_corners(data: bytes) -> np.ndarray:
         triangles = np.frombuffer(data, TRIANGLE, count, at + HEADER)
         found.append(triangles["corners"].reshape(-1, 3).astype(np.float64))
         at += HEADER + count * TRIANGLE.itemsize
+    if len(data) - at >= TRIANGLE.itemsize:
+        raise InputError(f"it promises fewer triangles than its {len(data)} bytes hold; export it again")
     return np.concatenate(found)

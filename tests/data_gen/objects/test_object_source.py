@@ -124,7 +124,7 @@ def test_the_middle_extent_of_every_kit_object_that_dexnet_distributes_is_nine_t
     "wrong",
     [
         {"unit": 0.0}, {"wall": -0.001}, {"smallest_side": -1.0}, {"fit": 0.0}, {"largest_extent": -2.0},
-        {"graspable_width": (0.5, 0.1)}, {"count": 0}, {"most_faces": 3}, {"validation_share": 1.0},
+        {"graspable_width": (0.5, 0.1)}, {"count": 0}, {"count": 10**20}, {"most_faces": 3}, {"validation_share": 1.0},
         {"decomposition_time": 0.0},
     ],
 )  # fmt: skip
