@@ -95,6 +95,8 @@ def other_formats(folder: str | Path) -> dict[str, int]:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; give the folder that it lies in")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with mesh files ({', '.join(MESH_SUFFIXES)})")
 
@@ -187,7 +189,8 @@ def _finite(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> t
 
 def _check_size(vertices: Vertices, unit: float, where: str) -> None:
     """Refuses sizes that only a wrong unit explains."""
-    longest = float(np.ptp(vertices, axis=0).max())
+    with np.errstate(over="ignore"):
+        longest = float(np.ptp(vertices, axis=0).max())
     if SMALLEST <= longest <= LARGEST:
         return
     fitting = [f"{name} (objects.unit={u:g})" for name, u in UNITS.items() if 0.01 <= longest / unit * u <= 0.5]

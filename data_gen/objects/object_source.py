@@ -1,6 +1,7 @@
 """Objects: which shapes there are, from folders of meshes and procedural families, and how large beside the hand."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -125,9 +126,10 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
         known = len(files)
         for path in find_meshes(folder):
             name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
-            if name in files or path.resolve() in seen:
+            place = Path(os.path.realpath(path))  # unlike resolve(), of a link to itself too
+            if name in files or place in seen:
                 raise InputError(f"{path} is in two of the folders; give each folder once, under names that differ")
-            seen.add(path.resolve())
+            seen.add(place)
             if fnmatch(path.name, config.pattern):
                 files[name] = path
         if len(files) == known:

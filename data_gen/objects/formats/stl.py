@@ -32,15 +32,17 @@ def _text_corners(data: bytes) -> np.ndarray:
 
 
 def _binary_corners(data: bytes) -> np.ndarray:
+    if len(data) < HEADER:
+        raise InputError(f"its {len(data)} bytes are less than the beginning of an STL; truncated? export it again")
     found = [np.zeros((0, 3))]
     at = 0
-    while len(data) - at >= HEADER or at == 0:
+    while len(data) - at >= HEADER:
         count = int.from_bytes(data[at + 80 : at + HEADER], "little")
         held = (len(data) - at - HEADER) // TRIANGLE.itemsize
-        if held < count or (at == 0 and len(data) < HEADER):
+        if held < count:
             if at:  # what follows the first solid is no other one
                 raise InputError(f"{len(data) - at} bytes follow its last triangle that are no solid; export it again")
-            raise InputError(f"it promises {count} triangles and has {max(held, 0)}; truncated? export it again")
+            raise InputError(f"it promises {count} triangles and has {held}; truncated? export it again")
         triangles = np.frombuffer(data, TRIANGLE, count, at + HEADER)
         found.append(triangles["corners"].reshape(-1, 3).astype(np.float64))
         at += HEADER + count * TRIANGLE.itemsize

@@ -542,6 +542,12 @@ def test_a_link_may_lead_back_to_the_folder_itself_or_give_a_file_a_second_name(
     assert find_meshes(tmp_path) == [tmp_path / "a.stl"]
 
 
+def test_a_mesh_given_as_a_folder_is_called_a_file(tmp_path):
+    box().export(tmp_path / "a.stl")
+    with pytest.raises(InputError, match=r"a\.stl: is a file; give the folder that it lies in"):
+        find_meshes(tmp_path / "a.stl")
+
+
 def test_a_link_to_nothing_is_no_quiet_loss(tmp_path):
     (tmp_path / "annexed.stl").symlink_to("absent/annexed.stl")
     (tmp_path / "round.stl").symlink_to("round.stl")

@@ -170,6 +170,11 @@ def test_a_pattern_picks_files_by_name(tmp_path):
         object_names(ObjectConfig(folders=(folder,), pattern="*.step"))
 
 
+def test_a_link_to_itself_is_an_object_without_a_file(tmp_path):
+    (tmp_path / "round.stl").symlink_to("round.stl")
+    assert object_names(ObjectConfig(folders=(str(tmp_path),))) == ["round.stl"]
+
+
 def test_a_mesh_cannot_come_twice_lest_it_be_in_both_splits(tmp_path):
     above, below = meshes(tmp_path / "all", "part/a.stl"), tmp_path / "all" / "part"
     with pytest.raises(InputError, match=r"a\.stl is in two of the folders"):
