@@ -15,6 +15,7 @@ import json
 import math
 import re
 import types
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,9 +26,12 @@ import yaml
 from graspnet.errors import InputError, unknown_name
 
 __all__ = [
+    "NO_YAML",
     "config_to_dict",
     "load_config",
     "parse_config",
+    "parse_json",
+    "parse_yaml",
     "preset_names",
     "preset_path",
     "read_mapping",
@@ -37,6 +41,8 @@ __all__ = [
 
 C = TypeVar("C")
 UNITS = {"_deg": math.pi / 180, "_mm": 1e-3}
+# What a text may be refused with: a date such as 2024-13-45, a number of 5000 digits, brackets without an end.
+NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 MOST_FILES = 100  # that inherit from each other; more lead back to the first
 KIND = "kind"  # the key that says which of several dataclasses a section is
 FILE_SUFFIXES = {".yaml", ".yml", ".json", ".intr"}  # a name that ends otherwise is a preset's: `gqcnn_2.0`
@@ -110,11 +116,11 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     first line `%YAML:1.0` is none of YAML's, and its matrices have a tag.
     """
     try:
-        text = re.sub(r"\A%YAML:\S*[^\n]*\n", "", path.read_text())
+        text = re.sub(r"\A%YAML:\S*[^\n]*\n", "", path.read_text(encoding="utf-8-sig"))
         if text.lstrip().startswith("<"):
             raise ValueError("it is XML")
-        documents = [json.loads(text)] if path.suffix == ".json" else list(yaml.load_all(text, _StrictLoader))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        documents = [parse_json(text)] if path.suffix == ".json" else list(yaml.load_all(text, _StrictLoader))
+    except (OSError, *NO_YAML) as error:
         raise InputError(f"{path}: not a YAML or JSON file ({_one_line(error)})") from None
     documents = [document for document in documents if document is not None]  # `ros2 topic echo` ends with a bare ---
     if not documents:
@@ -123,6 +129,27 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
         found = type(documents[0]).__name__ if len(documents) == 1 else f"{len(documents)} documents"
         raise InputError(f"{path}: expected {expected}; found {found}")
     return documents[0]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text holds. ValueError: it is none, a key stands in it twice, or its brackets nest without an end."""
+    try:
+        return json.loads(text, object_pairs_hook=_unrepeated)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML or JSON text holds. One of NO_YAML: it is none, or a key stands in it twice."""
+    return yaml.load(text, _StrictLoader)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON's object, unless a key stands in it twice."""
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"key {twice[0]!r} is given twice")
+    return dict(pairs)
 
 
 def _one_line(error: Exception) -> str:
@@ -209,8 +236,8 @@ def _parse_override(cls: Any, override: str) -> dict[str, Any]:
     names = key.split(".")
     is_text = _holds_text(cls, names)
     try:
-        value = yaml.load(text, _StrictLoader)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except NO_YAML as error:
         if not is_text:
             raise InputError(f"override {override!r}: not a YAML value ({_one_line(error)})") from None
         value = text
@@ -227,8 +254,8 @@ def _nested(names: list[str], value: Any) -> Any:
 
 def _yaml_or_text(text: str) -> Any:
     try:
-        return yaml.load(text, _StrictLoader)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except NO_YAML:
         return text
 
 
@@ -399,16 +426,18 @@ def _sequence(arguments: tuple[Any, ...], value: Any, where: str, path: str) -> 
 
 
 def _number(value: Any, where: str) -> float:
-    """A float from YAML's int, float or '1e-3' (a string in YAML 1.1); never from a boolean, never NaN."""
+    """A float from YAML's int, float or '1e-3' (a string in YAML 1.1); never from a boolean, never NaN or infinite."""
     refusal = InputError(f"{where} is {value!r}; expected a number")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise refusal
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number of 400 digits
         raise refusal from None
     if math.isnan(number):
         raise refusal
+    if math.isinf(number):
+        raise InputError(f"{where} is {value!r}; it must be a finite number")
     return number
 
 

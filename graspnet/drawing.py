@@ -13,6 +13,7 @@ from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import Gripper
+from graspnet.run.storage import clear_errors
 from graspnet.transforms import transform_points
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: f
 
 
 def save_png(figure: "Figure", path: str | Path, dpi: int = 100) -> None:
-    """Writes the figure; its folder must exist."""
-    Path(path).write_bytes(png_bytes(figure, dpi))
+    """Writes the figure; its folder must exist. InputError: it cannot be written there."""
+    data = png_bytes(figure, dpi)
+    with clear_errors(str(path), "written"):
+        Path(path).write_bytes(data)
 
 
 def picture_format(path: Path) -> str:
@@ -66,11 +69,15 @@ def picture_format(path: Path) -> str:
 
 
 def save_picture(figure: "Figure", path: Path, dpi: int = 100) -> None:
-    """Writes the figure as the kind of picture that its name asks for; its folder must exist. InputError: another."""
+    """Writes the figure as the kind of picture that its name asks for; its folder must exist.
+
+    InputError: another kind, or it cannot be written there.
+    """
     if picture_format(path) == "png":
         save_png(figure, path, dpi)
     else:
-        figure.savefig(path, format="jpeg", dpi=dpi, pil_kwargs={"quality": 92})
+        with clear_errors(str(path), "written"):
+            figure.savefig(path, format="jpeg", dpi=dpi, pil_kwargs={"quality": 92})
 
 
 def png_bytes(figure: "Figure", dpi: int = 100) -> bytes:

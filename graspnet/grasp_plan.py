@@ -1,7 +1,7 @@
 """Grasp plans: ranked grasps in the camera frame, and their form as JSON (docs/formats.md)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.inputs.depth_image import FARTHEST
 from graspnet.observation.observation import Observation
 
-__all__ = ["GraspPlan", "PlannedGrasp"]
+__all__ = ["GraspPlan", "PlannedGrasp", "grasps_in_plan"]
 
 PLAN_VERSION = 1
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
@@ -130,19 +130,11 @@ class GraspPlan:
             if isinstance(row, dict) and row.get("kind", gripper.kind) != gripper.kind:
                 raise InputError(f"grasps[{i}].kind is {str(row['kind'])[:40]!r}; the gripper is a {gripper.kind}")
 
-        def numbers(field: str, shape: tuple[int, ...] = ()) -> Float64[np.ndarray, "N *D"]:
-            return np.array([_numbers(row, field, shape, i) for i, row in enumerate(plan["grasps"])])
-
-        poses, columns = numbers("camera_from_grasp", (4, 4)), {c.name: numbers(c.name) for c in gripper.columns}
-        furthest = float(np.abs(poses[:, :3, 3]).max())
-        if furthest > FARTHEST:
-            found = f"camera_from_grasp lies {furthest:.4g} m from the camera"
-            raise InputError(f"{found}; expected metres, below {FARTHEST:g}. Millimetres?")
-        qualities = _qualities(plan["grasps"])
-        if not gripper.possible(columns).all():
+        grasps, qualities = grasps_in_plan(plan["grasps"], [column.name for column in gripper.columns])
+        if not gripper.possible(grasps.columns).all():
             raise InputError(gripper.demand)
         order = np.argsort(-qualities, kind="stable")
-        return GraspPlan(observation, Grasps(poses, columns)[order], qualities[order], "", taken, policy)
+        return GraspPlan(observation, grasps[order], qualities[order], "", taken, policy)
 
     def __len__(self) -> int:
         return len(self.qualities)
@@ -232,6 +224,23 @@ def _faults(refused: Counter[str]) -> str:
     if not counts:
         return ": every candidate would touch something that the image shows, or the table"
     return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}"
+
+
+def grasps_in_plan(rows: list[Any], columns: Sequence[str]) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
+    """The grasps of a plan's rows, with these numbers of their gripper's kind, and their qualities, in their order.
+
+    InputError: as `GraspPlan.from_json`.
+    """
+
+    def numbers(field: str, shape: tuple[int, ...] = ()) -> Float64[np.ndarray, "N *D"]:
+        return np.array([_numbers(row, field, shape, i) for i, row in enumerate(rows)])
+
+    poses = numbers("camera_from_grasp", (4, 4))
+    furthest = float(np.abs(poses[:, :3, 3]).max())
+    if furthest > FARTHEST:
+        found = f"camera_from_grasp lies {furthest:.4g} m from the camera"
+        raise InputError(f"{found}; expected metres, below {FARTHEST:g}. Millimetres?")
+    return Grasps(poses, {name: numbers(name) for name in columns}), _qualities(rows)
 
 
 def _qualities(rows: list[Any]) -> Float64[np.ndarray, "N"]:

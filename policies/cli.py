@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 import numpy as np
-import yaml
 from jaxtyping import Float64
 
 from graspnet.camera import load_camera
 from graspnet.cli import NOTHING_FOUND
+from graspnet.config import NO_YAML, parse_yaml
 from graspnet.drawing import picture_format
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
@@ -179,13 +179,13 @@ def read_workspace(source: str) -> Float64[np.ndarray, "2 3"]:
         if "," in source:
             sides = np.array([float(number) for number in source.split(",")]).reshape(3, 2)
         else:
-            data = yaml.safe_load(Path(source).read_text())  # JSON is YAML
+            data = parse_yaml(Path(source).read_text())  # JSON is YAML
             if set(data) != {"x", "y", "z"}:
                 raise ValueError
             sides = np.array([data[axis] for axis in "xyz"], dtype=np.float64).reshape(3, 2)
     except FileNotFoundError:
         raise InputError(f"--workspace {source}: no such file; {_WORKSPACE_FORMATS}") from None
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+    except (OSError, TypeError, *NO_YAML):
         raise InputError(f"--workspace {source}: no box; {_WORKSPACE_FORMATS}") from None
     if not np.isfinite(sides).all() or not (sides[:, 0] < sides[:, 1]).all():
         raise InputError(f"--workspace {source}: on each axis the second number must be larger than the first")

@@ -95,19 +95,23 @@ def other_formats(folder: str | Path) -> dict[str, int]:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; give the folder that it lies in")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with mesh files ({', '.join(MESH_SUFFIXES)})")
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename}: cannot be looked into ({error.strerror})")
 
-    found: list[Path] = []
-    seen: set[Path] = set()  # a link may lead back to where it came from
+    found: dict[Path, Path] = {}  # where files lie, and under which name: links may lead to the same one
+    seen = {folder.resolve()}  # a link may lead back to where it came from
     for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in folders if Path(place, name).resolve() not in seen]
+        folders[:] = [name for name in sorted(folders) if Path(place, name).resolve() not in seen]
         seen |= {Path(place, name).resolve() for name in folders}
-        found += [path for path in (Path(place, name) for name in names) if path.is_file()]
-    return sorted(found)
+        for path in (Path(place, name) for name in sorted(names)):
+            if path.is_file() or (path.is_symlink() and not path.exists()):  # who reads it says that nothing is there
+                found.setdefault(Path(os.path.realpath(path)), path)
+    return sorted(found.values())
 
 
 def load_solid(
@@ -147,11 +151,14 @@ def _solid(
     notes: list[str] = []
     vertices, faces = _finite(np.array(vertices, dtype=np.float64), np.array(faces, dtype=np.int64), where, notes)
     _check_size(vertices, unit, where)
+    if wall is not None and wall > np.ptp(vertices, axis=0).max():
+        size = f"{float(np.ptp(vertices, axis=0).max()):.3g}"
+        raise InputError(f"{where}: objects.wall is {wall:g} m, and the object only {size} m long; it is in metres")
     closed = close_surface(vertices, faces, notes)
     if closed is not None:
         mesh = united(outward(trimesh.Trimesh(*closed, process=False), notes), notes)
     elif wall is not None:
-        mesh = thickened(vertices, faces, wall, notes)
+        mesh = thickened(vertices, faces, wall, where, notes)
     else:
         raise _open_surface(vertices, faces, where, notes)
     _check_volume(mesh, where)
@@ -182,11 +189,14 @@ def _finite(vertices: Vertices, faces: Faces, where: str, notes: list[str]) -> t
 
 def _check_size(vertices: Vertices, unit: float, where: str) -> None:
     """Refuses sizes that only a wrong unit explains."""
-    longest = float(np.ptp(vertices, axis=0).max())
+    with np.errstate(over="ignore"):
+        longest = float(np.ptp(vertices, axis=0).max())
     if SMALLEST <= longest <= LARGEST:
         return
     fitting = [f"{name} (objects.unit={u:g})" for name, u in UNITS.items() if 0.01 <= longest / unit * u <= 0.5]
-    if fitting:
+    if not np.isfinite(longest):
+        remedy = "a vertex is farther away than numbers reach; export it again"
+    elif fitting:
         remedy = f"is the file in {' or '.join(fitting)}?"
     elif longest > 0:
         remedy = f"give the unit of the file in metres (objects.unit={0.1 * unit / longest:.2g} would make it 0.1 m)"

@@ -1,6 +1,7 @@
 """Objects: which shapes there are, from folders of meshes and procedural families, and how large beside the hand."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -46,6 +47,8 @@ __all__ = [
     "with_parts",
 ]
 
+MOST_OBJECTS = 1_000_000  # procedural; each has a name in memory
+
 # Settings that say how large objects shall be.
 SCALING_KEYS = ("scaling", "graspable_width", "fit", "smallest_side", "largest_extent")
 
@@ -77,6 +80,8 @@ class ObjectConfig:
     def __post_init__(self) -> None:
         if self.count is not None and self.count < (0 if self.folders else 1):
             raise InputError(f"count is {self.count}; it must be at least 1, or 0 beside folders")
+        if self.count is not None and self.count > MOST_OBJECTS:
+            raise InputError(f"count is {self.count}; it must be at most {MOST_OBJECTS}")
         if self.most_faces < 100:
             raise InputError(f"most_faces is {self.most_faces}; it must be at least 100")
         for name in ("unit", "wall", "fit", "smallest_side", "largest_extent"):
@@ -121,9 +126,10 @@ def mesh_files(config: ObjectConfig) -> dict[str, Path]:
         known = len(files)
         for path in find_meshes(folder):
             name = str(path.relative_to(folder.parent if len(config.folders) > 1 else folder))
-            if name in files or path.resolve() in seen:
+            place = Path(os.path.realpath(path))  # unlike resolve(), of a link to itself too
+            if name in files or place in seen:
                 raise InputError(f"{path} is in two of the folders; give each folder once, under names that differ")
-            seen.add(path.resolve())
+            seen.add(place)
             if fnmatch(path.name, config.pattern):
                 files[name] = path
         if len(files) == known:

@@ -3,6 +3,8 @@
 Pieces that overlap or touch are joined, sheets are given a thickness, and what is too fine is simplified.
 """
 
+import time
+
 import manifold3d
 import numpy as np
 import trimesh
@@ -18,6 +20,8 @@ GAP = 1e-4  # over the longest side: pieces nearer than this touch (those of ran
 DISTORTED = 0.05  # share of the volume that simplifying may change: a sheet thinner than its steps would vanish
 COARSEST = 0.03  # of the longest side: simplifying may move the surface by so much, and is given up there
 STILL_USABLE = 10  # An object that cannot be simplified is kept up to so many times the faces that were asked for.
+UNITED_AT_ONCE = 16  # bodies; between such unions the time is looked at
+PATIENCE = 20.0  # seconds of processor time for the walls of a mesh, up to the last unions, which take the longest
 FLAT = 1e-6  # volume over (longest side)³ below which a surface encloses nothing: a sheet, not a thin plate
 
 
@@ -65,9 +69,9 @@ def united(mesh: trimesh.Trimesh, notes: list[str]) -> trimesh.Trimesh:
     return _without_specks(whole, notes)
 
 
-def thickened(vertices: Vertices, faces: Faces, wall: float, notes: list[str]) -> trimesh.Trimesh:
+def thickened(vertices: Vertices, faces: Faces, wall: float, where: str, notes: list[str]) -> trimesh.Trimesh:
     """The closed pieces, and the open ones as sheets of that thickness: hulls of each face and its offsets along the
-    normals of its corners, which neighbours share, so that the sheet has no cracks."""
+    normals of its corners, which neighbours share, so that the sheet has no cracks. InputError: `_united_in_time`."""
     mesh = trimesh.Trimesh(*tidied(vertices, faces), process=False)
     trimesh.repair.fix_winding(mesh)
     bodies: list[manifold3d.Manifold] = []
@@ -82,7 +86,24 @@ def thickened(vertices: Vertices, faces: Faces, wall: float, notes: list[str]) -
         above, below = (piece.vertices + offset)[piece.faces], (piece.vertices - offset)[piece.faces]
         bodies += [manifold3d.Manifold.hull_points(c) for c in np.concatenate([above, below], axis=1)]
     notes.append(f"gave {sheets} open sheets a thickness of {wall * 1000:.2g} mm")
-    return _without_specks(manifold3d.Manifold.batch_boolean(bodies, manifold3d.OpType.Add), notes)
+    return _without_specks(_united_in_time(bodies, where), notes)
+
+
+def _united_in_time(bodies: list[manifold3d.Manifold], where: str) -> manifold3d.Manifold:
+    """The union, of neighbours first. InputError: faces that cross each other everywhere, as in a heap of triangles."""
+    begin = time.process_time()
+    while len(bodies) > 1:
+        groups = [bodies[k : k + UNITED_AT_ONCE] for k in range(0, len(bodies), UNITED_AT_ONCE)]
+        bodies = []
+        for group in groups:
+            if time.process_time() - begin > PATIENCE:
+                raise InputError(
+                    f"{where}: its faces cross each other so often that they cannot be given a thickness within "
+                    f"{PATIENCE:g} s of processor time; close it in a mesh editor, or leave the file out"
+                )
+            bodies.append(manifold3d.Manifold.batch_boolean(group, manifold3d.OpType.Add))
+            bodies[-1].num_tri()  # it is computed no sooner
+    return bodies[0]
 
 
 def simplified(mesh: trimesh.Trimesh, most_faces: int, where: str, notes: list[str]) -> trimesh.Trimesh:

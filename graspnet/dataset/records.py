@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from graspnet.camera import Camera
+from graspnet.config import parse_json
 from graspnet.dataset.shard import Shard
 from graspnet.errors import InputError
 from graspnet.run.storage import Folder, json_bytes
@@ -126,7 +127,7 @@ def record_of(shard: Shard, files: Mapping[str, bytes]) -> ShardRecord:
 def parse_record(data: bytes | None, place: str) -> ShardRecord:
     """A `shard.json` from its contents, None where there is none. InputError: missing or truncated."""
     try:
-        values = json.loads(data or b"")
+        values = parse_json(data or b"")
         return ShardRecord(**values | {"files": {name: FileEntry(**entry) for name, entry in values["files"].items()}})
     except (ValueError, TypeError, KeyError, AttributeError):  # of JSON and UTF-8; of what it holds
         raise InputError(f"{place}: missing or truncated; {REMEDY}") from None
@@ -155,7 +156,7 @@ def read_header(folder: Folder) -> DatasetHeader | None:
     if text is None:
         return None
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise InputError(f"{folder}/{HEADER}: not JSON ({error}); make the dataset again") from None
     version = data.get("version") if isinstance(data, dict) else None

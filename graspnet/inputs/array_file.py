@@ -3,6 +3,7 @@
 The first bytes tell what a file is, not its name: a `.npz` is often called otherwise.
 """
 
+import re
 import struct
 import warnings
 import zipfile
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from graspnet.errors import InputError
+from graspnet.inputs.other_file import what_it_is_instead
 
 __all__ = ["read_array_or_image", "shape_text", "size_text"]
 
-NPY, NPZ = b"\x93NUMPY", b"PK\x03\x04"
+NPY, NPZ, EMPTY_NPZ = b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"
+PGM = (b"P2", b"P5")  # as text, and binary
 UNREADABLE = (  # what NumPy, Pillow and the decompressors below them raise for a damaged file
     OSError, ValueError, EOFError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError,
     NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error, Image.DecompressionBombError,
@@ -27,28 +30,62 @@ UNREADABLE = (  # what NumPy, Pillow and the decompressors below them raise for 
 def read_array_or_image(path: Path) -> np.ndarray | Image.Image:
     """The array of a NumPy file, or a loaded image, whose mode and palette say what its numbers mean.
 
-    InputError: no such file; not readable; an archive with none or several arrays.
+    An image stands upright, as viewers show it (Exif). The greys of a PGM are those that it holds.
+    InputError: no such file; not readable; a file with none or several arrays or images.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {'is a folder; expected a file' if path.is_dir() else 'no such file'}")
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of damage beside the image
-            start = file.read(6)
+            start = file.read(512)
             file.seek(0)
-            if start == NPY:
-                return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
-            if start.startswith(NPZ):
+            if start.startswith(NPY):
+                return _whole_array(file, path)
+            if start.startswith((NPZ, EMPTY_NPZ)):
                 return _only_array(file, path)
-            image = Image.open(file)
-            image.load()
-            return image
+            if instead := what_it_is_instead(start):
+                raise InputError(f"{path}: cannot be read as an image: {instead}")
+            if start.startswith(PGM) and (greys := _deep_greys(file.read())) is not None:
+                return greys
+            return _upright(Image.open(file), path)
     except InputError:
         raise
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         reason = "it is none that is known" if "cannot identify image file" in reason else reason[:200]
         raise InputError(f"{path}: cannot be read as an image ({reason}); give .npy, .npz, PNG or TIFF") from None
+
+
+def _whole_array(file: IO[bytes], path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(file, allow_pickle=False)
+    if file.read(len(NPY)) == NPY:
+        raise InputError(f"{path}: this .npy holds several arrays; save the one that is meant alone")
+    return array
+
+
+def _upright(image: Image.Image, path: Path) -> Image.Image:
+    if (count := getattr(image, "n_frames", 1)) > 1:
+        raise InputError(f"{path}: holds {count} images; save the one that is meant alone")
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _deep_greys(data: bytes) -> np.ndarray | None:
+    """The numbers of a PGM of 16 bits: Pillow would stretch them until the largest that can be is 65535.
+
+    None for one of 8 bits. The header is P2 or P5, width, height and the largest number, between blanks and comments.
+    """
+    header = re.match(rb"(P[25])(?:\s|#[^\n]*\n)+" + rb"(\d+)(?:\s|#[^\n]*\n)+" * 2 + rb"(\d+)(?:#[^\n]*)?\s", data)
+    if not header or not 255 < int(header[4]) < 65536:
+        return None
+    width, height, body = int(header[2]), int(header[3]), data[header.end() :]
+    if header[1] == b"P2":
+        greys = np.array(re.sub(rb"#[^\n]*", b"", body).split(), dtype=np.uint16)
+    else:
+        greys = np.frombuffer(body, ">u2", width * height).astype(np.uint16)
+    return greys.reshape(height, width)
 
 
 def _only_array(file: IO[bytes], path: Path) -> np.ndarray:

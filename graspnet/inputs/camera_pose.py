@@ -6,6 +6,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float64
 
+from graspnet.config import parse_yaml
 from graspnet.errors import InputError
 from graspnet.transforms import is_rigid
 
@@ -30,6 +31,8 @@ def read_camera_pose(path: Path) -> Float64[np.ndarray, "4 4"]:
         raise InputError(f"{path}: no such file") from None
     except InputError:
         raise
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"{path}: no camera pose ({error.problem}); {FORMATS}") from None
     except (OSError, ValueError, TypeError, IndexError, OverflowError, RecursionError, yaml.YAMLError):
         raise InputError(f"{path}: no camera pose; {FORMATS}") from None
     if matrix.shape != (4, 4):
@@ -62,7 +65,7 @@ def _is_world(frame: str) -> bool:
 
 
 def _from_yaml(text: str, path: Path) -> Float64[np.ndarray, "*S"]:
-    data = yaml.safe_load(text)  # JSON is YAML
+    data = parse_yaml(text)  # JSON is YAML
     if isinstance(data, dict) and KEY not in data:
         keys = ", ".join(map(str, list(data)[:5]))
         inverse = "; the inverse of camera_from_world is needed" if "camera_from_world" in data else ""

@@ -73,6 +73,8 @@ def in_metres(depth: Float[np.ndarray, "H W"], scale: float | None = None) -> Fl
     InputError: nothing was measured, or what was measured is spread outside of that range, as in another unit.
     """
     measured = np.isfinite(depth) & (depth > 0)
+    if not measured.any() and np.any(depth < 0):
+        raise InputError("no depth is positive, and some are negative; z points forward here: multiply by -1 (OpenGL?)")
     if not measured.any():
         raise InputError("depth image is empty: every pixel is 0 or NaN (not measured), infinite or negative")
     seen = measured & (depth >= NEAREST) & (depth <= FARTHEST)

@@ -90,18 +90,24 @@ def marked_pixels(array: np.ndarray, lossy: bool = False) -> Bool[np.ndarray, "H
         if array.max() < FAINTEST:
             raise InputError(f"segmask is a JPEG of greys up to {array.max()}, too dark to tell from black; save a PNG")
         return np.asarray(array > array.max() / 2)
-    return np.asarray(array > 0)
+    return _positive(array)
 
 
 def _of_fractions(array: np.ndarray) -> Bool[np.ndarray, "H W"]:
     """Whole numbers, or probabilities; NaN is no object."""
     known = np.where(np.isfinite(array), array, 0)
     if (known == np.rint(known)).all():
-        return np.asarray(known > 0)
+        return _positive(known)
     if known.min() < 0 or known.max() > 1:
         found = f"fractions from {known.min():.4g} to {known.max():.4g}"
         raise InputError(f"segmask holds {found}; expected probabilities in [0, 1], or whole numbers")
     return np.asarray(known > 0.5)
+
+
+def _positive(numbers: np.ndarray) -> Bool[np.ndarray, "H W"]:
+    if numbers.max() == 0 and np.any(numbers < 0):
+        raise InputError(f"segmask holds only 0 and negative numbers (down to {numbers.min():g}); mark objects by 1")
+    return np.asarray(numbers > 0)
 
 
 def _are_shades(greys: UInt8[np.ndarray, "H W"]) -> bool:

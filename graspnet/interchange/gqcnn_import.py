@@ -5,7 +5,6 @@ deviations as `.npy`. What is not in the folder is a habit of the code: the gras
 beyond the middle.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from graspnet.config import parse_json
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
 from graspnet.interchange.tensor_bundle import read_bundle
@@ -48,7 +48,7 @@ def _config(folder: Path) -> dict[str, Any]:
     """The part of `config.json` that describes the network, and the label's name."""
     path = folder / "config.json"
     try:
-        outer = json.loads(path.read_text())
+        outer = parse_json(path.read_text())
         inner = outer.get("gqcnn") or outer["gqcnn_config"]
         found = {key: outer.get(key) for key in ("target_metric_name", "metric_thresh")} | inner
         found["architecture"]["im_stream"], found["im_height"], found["im_width"]

@@ -8,7 +8,6 @@ No pickle: a checkpoint from a stranger can be loaded without running the strang
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from graspnet.config import config_to_dict, parse_config
+from graspnet.config import config_to_dict, parse_config, parse_json
 from graspnet.crops.crops import CropConfig
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError, unknown_name
@@ -31,6 +30,7 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "
 
 VERSION = 1
 METRIC_CROP = MetricCropConfig()
+LARGEST = 1e6  # temperature or threshold; a larger one makes all qualities alike
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 
 
@@ -126,17 +126,20 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a model is a folder that `graspnet train --output` made")
     try:
-        record = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        record = parse_json(path.read_text())
+    except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from None
     version = record.get("version") if isinstance(record, dict) else None
     if version != VERSION:
         raise InputError(f"{path}: version {version} of the format; this graspnet reads version {VERSION}")
     for key, kind in _KEYS.items():
-        if not isinstance(record.get(key), kind):
+        if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
             raise InputError(f"{path}: key {key!r} is {record.get(key, 'missing')!r}; {_REMEDY}")
-    if not record["temperature"] > 0:
-        raise InputError(f"{path}: temperature is {record['temperature']}; it must be positive")
+    if not 0 < record["temperature"] <= LARGEST:
+        found = f"temperature is {record['temperature']}"
+        raise InputError(f"{path}: {found}; it must be positive, and at most {LARGEST:g}")
+    if not abs(record["threshold"]) <= LARGEST:
+        raise InputError(f"{path}: threshold is {record['threshold']}; expected at most {LARGEST:g}")
     return record
 
 

@@ -102,6 +102,7 @@ def read_hand(path: Path) -> Hand:
         model = spec.compile()
     except ValueError as error:
         raise InputError(f"{path}: {_one_line(error)}{_remedy(str(error))}") from None
+    _check_numbers(model, path)
     return Hand(
         path=path,
         links=_links(model),
@@ -111,6 +112,14 @@ def read_hand(path: Path) -> Hand:
         springs=_springs(model),
         frames=_frames(model),
     )
+
+
+def _check_numbers(model: Any, path: Path) -> None:
+    """MuJoCo compiles `nan` as a scale, a position or a limit without a word."""
+    fields = ("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_size", "mesh_vert", "jnt_range", "jnt_axis")
+    wrong = [name for name in fields if not np.isfinite(getattr(model, name)).all()]
+    if wrong:
+        raise InputError(f"{path}: a scale, size, pose or limit in it is not finite (MuJoCo's {wrong[0]}); correct it")
 
 
 def _parse(path: Path) -> Any:

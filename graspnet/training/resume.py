@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from graspnet.config import parse_json
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_tensors
 from graspnet.models.network import GraspNetwork
@@ -80,8 +81,8 @@ def load_state(
         raise InputError(f"{output}: no interrupted training here; leave out --resume to begin one")
     folder = states[-1]
     try:
-        record = json.loads((folder / "state.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        record = parse_json((folder / "state.json").read_text())
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'state.json'}: cannot be read ({error}); begin again without --resume") from None
     begun_with = record["recipe"] if "recipe" in record else record["origin"]  # as states of earlier versions call it
     _check_recipe(begun_with, json.loads(json.dumps(recipe)), folder / "state.json")

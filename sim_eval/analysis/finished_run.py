@@ -1,10 +1,9 @@
 """Finished runs: all that a report and a replay depend on, as results.json has it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from graspnet.config import parse_config
+from graspnet.config import parse_config, parse_json
 from graspnet.errors import InputError
 from graspnet.sim_eval.analysis.results import VERSION
 from graspnet.sim_eval.analysis.run_time import Session
@@ -33,7 +32,7 @@ def read_run(folder: Path) -> FinishedRun:
     """Read the run that `graspnet simulate` or `demo` left in a folder. InputError: there is none that we can read."""
     path = folder / "results.json"
     try:
-        data = json.loads(path.read_text())
+        data = parse_json(path.read_text())
         if data["version"] == 2 and "planners" in data:
             data = from_version_2(data)
         if data["version"] != VERSION:

@@ -17,7 +17,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float32, Float64, UInt16
 
-from graspnet.config import parse_config
+from graspnet.config import parse_config, parse_json
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
 
@@ -110,7 +110,7 @@ def read_object_set(path: Path) -> ObjectSet:
     InputError: there is none, it is damaged, or a mesh or pose is not the one that was frozen.
     """
     try:
-        record = parse_config(SetRecord, json.loads(path.read_text()), str(path))
+        record = parse_config(SetRecord, parse_json(path.read_text()), str(path))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             arrays = {name: file[name] for name in ARRAYS}
     except (OSError, ValueError, KeyError) as error:

@@ -135,6 +135,26 @@ def test_one_field_in_two_units_is_refused(tmp_path):
 
 def test_a_repeated_key_is_refused(tmp_path):
     assert "'steps' is given twice" in refused(tmp_path, "steps: 1\nrate: 0.1\nsteps: 2")
+    (tmp_path / "c.json").write_text('{"steps": 1, "rate": 0.1, "steps": 2}')
+    with pytest.raises(InputError, match="'steps' is given twice"):
+        read_mapping(tmp_path / "c.json", "keys")
+
+
+@pytest.mark.parametrize("name", ["c.yaml", "c.json"])
+def test_a_byte_order_mark_is_no_part_of_a_config(tmp_path, name):
+    (tmp_path / name).write_bytes(b'\xef\xbb\xbf{"steps": 1}')
+    assert read_mapping(tmp_path / name, "keys") == {"steps": 1}
+
+
+@pytest.mark.parametrize("value", ["2024-13-45", "0x_", "9" * 5000, "[" * 3000, "{a: 1, a: 2}"])
+def test_what_yaml_stumbles_over_is_one_line(tmp_path, value):
+    (tmp_path / "c.yaml").write_text(f"steps: {value}")
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    for name in ("c.yaml", "c.json"):
+        with pytest.raises(InputError, match="not a YAML or JSON file"):
+            read_mapping(tmp_path / name, "keys")
+    with pytest.raises(InputError, match="not a YAML value"):
+        with_overrides(Settings(steps=1), [f"steps={value}"])
 
 
 @pytest.mark.parametrize("key", ["step", "stepss", "setps", "rat", "senser", "lense"])

@@ -80,7 +80,7 @@ class _Document:
             pieces = [piece for node, matrix in self._nodes() for piece in self._of_mesh(node["mesh"], matrix)]
         except InputError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError(f"not a readable mesh (glTF: {type(error).__name__} {error}); export it again") from None
         offsets = np.cumsum([0, *(len(vertices) for vertices, _ in pieces)])
         return checked_triangles(
@@ -134,6 +134,8 @@ class _Document:
             compressed = [REMEDIES[name] for name in primitive.get("extensions", ()) if name in REMEDIES]
             if compressed:
                 raise InputError(compressed[0])
+            if count > len(self._binary):
+                raise InputError(f"an accessor promises {count} rows and holds none of them; export it again")
             rows = np.zeros((count, width), kind)
         if "sparse" in accessor:
             sparse = accessor["sparse"]

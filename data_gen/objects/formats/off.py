@@ -27,6 +27,8 @@ def read_off(data: bytes) -> Triangles:
         raise InputError(
             "not a readable mesh (OFF begins with how many vertices and faces it has); export it again"
         ) from None
+    if len(lines) > 1 + vertex_count + face_count >= 1:
+        raise InputError(f"it promises {vertex_count} vertices and {face_count} faces, and has more; export it again")
     vertex_rows, face_rows = lines[1 : 1 + vertex_count], lines[1 + vertex_count : 1 + vertex_count + face_count]
     if vertex_count < 0 or face_count < 0 or len(face_rows) < face_count:
         raise InputError(

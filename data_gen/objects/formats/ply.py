@@ -1,5 +1,6 @@
 """PLY (Stanford): a header that tells the elements and their properties, then the rows of each, as text or binary."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,8 @@ def read_ply(data: bytes) -> Triangles:
     order, elements, body = _header(data)
     source = _Text(body) if order == "=" else _Binary(body, order)
     columns = {element.name: _columns(source, element) for element in elements}
+    if left := source.left():
+        raise InputError(f"{left} follow the rows that its header promises; export it again")
     try:
         vertices = np.stack([columns["vertex"][axis][0] for axis in "xyz"], axis=1)
     except (KeyError, ValueError):
@@ -61,12 +64,15 @@ def read_ply(data: bytes) -> Triangles:
 
 def _corners(columns: dict[str, Column]) -> tuple[Int64[np.ndarray, "_"], Int64[np.ndarray, "_"]]:
     values, counts = next((columns[name] for name in CORNERS if name in columns), NOTHING)
+    if np.any(~np.isfinite(values) | (values != np.rint(values))):
+        raise InputError("a face has a vertex number that is not whole; export it again")
     return values.astype(np.int64), counts
 
 
 def _header(data: bytes) -> tuple[str, list[_Element], bytes]:
     """Byte order (= for text), elements, and what follows the header."""
-    head, end, body = data.partition(b"end_header")
+    end = re.search(rb"^end_header\b", data, re.MULTILINE) or re.search(rb"\rend_header\b", data)
+    head, body = (data[: end.start()], data[end.end() :]) if end else (data, b"")
     lines = [line.decode("ascii", "replace").split() for line in head.splitlines()]
     if not end or not lines or lines[0] != ["ply"]:
         raise InputError("not a readable mesh (PLY begins with a header); export it again")
@@ -109,6 +115,11 @@ class _Text:
             raise InputError(f"a value is no number ({error}); export it again") from None
         self.at = 0
 
+    def left(self) -> str:
+        """What was not read, in words; nothing where all was."""
+        left = len(self._numbers) - self.at
+        return f"{left} numbers" if left > 0 else ""
+
     def take(self, kind: str, count: int) -> Float64[np.ndarray, "_"]:
         """So many numbers. InputError: the file ends before."""
         _check_room(len(self._numbers) - self.at, count)
@@ -126,6 +137,11 @@ class _Binary:
     def __init__(self, body: bytes, order: str) -> None:
         self._body, self._order = body, order
         self.at = 0
+
+    def left(self) -> str:
+        """What was not read, in words; nothing where all was, but for blank bytes."""
+        left = len(self._body[self.at :].strip(b"\0\r\n\t "))
+        return f"{left} bytes" if left else ""
 
     def take(self, kind: str, count: int) -> Float64[np.ndarray, "_"]:
         """So many numbers. InputError: the file ends before."""
@@ -176,7 +192,14 @@ def _columns(source: _Text | _Binary, element: _Element) -> dict[str, Column]:
 
 
 def _row(source: _Text | _Binary, element: _Element) -> list[Float64[np.ndarray, "_"]]:
-    return [source.take(p.kind, int(source.take(p.length, 1)[0]) if p.length else 1) for p in element.properties]
+    return [source.take(p.kind, _length(source, p.length) if p.length else 1) for p in element.properties]
+
+
+def _length(source: _Text | _Binary, kind: str) -> int:
+    found = float(source.take(kind, 1)[0])
+    if not 0 <= found < np.inf or found != round(found):
+        raise InputError(f"a list's length is {found:g}; export it again")
+    return int(found)
 
 
 def _from_table(element: _Element, lengths: list[int], table: Float64[np.ndarray, "_ _"]) -> dict[str, Column] | None:

@@ -26,20 +26,26 @@ def _text_corners(data: bytes) -> np.ndarray:
     loops = len(re.findall(rb"^\s*outer\s+loop", data, re.IGNORECASE | re.MULTILINE))
     if len(rows) != 3 * loops:
         raise InputError(f"{loops} facets have {len(rows)} vertices, not three each; export it again")
+    if not re.search(rb"^\s*end\s*solid", data, re.IGNORECASE | re.MULTILINE):
+        raise InputError("it ends without endsolid; truncated? export it again")
     return numbers_of([list(row) for row in rows], "a vertex")
 
 
 def _binary_corners(data: bytes) -> np.ndarray:
+    if len(data) < HEADER:
+        raise InputError(f"its {len(data)} bytes are less than the beginning of an STL; truncated? export it again")
     found = [np.zeros((0, 3))]
     at = 0
-    while len(data) - at >= HEADER or at == 0:
+    while len(data) - at >= HEADER:
         count = int.from_bytes(data[at + 80 : at + HEADER], "little")
         held = (len(data) - at - HEADER) // TRIANGLE.itemsize
-        if held < count or (at == 0 and len(data) < HEADER):
+        if held < count:
             if at:  # what follows the first solid is no other one
                 raise InputError(f"{len(data) - at} bytes follow its last triangle that are no solid; export it again")
-            raise InputError(f"it promises {count} triangles and has {max(held, 0)}; truncated? export it again")
+            raise InputError(f"it promises {count} triangles and has {held}; truncated? export it again")
         triangles = np.frombuffer(data, TRIANGLE, count, at + HEADER)
         found.append(triangles["corners"].reshape(-1, 3).astype(np.float64))
         at += HEADER + count * TRIANGLE.itemsize
+    if len(data) - at >= TRIANGLE.itemsize:
+        raise InputError(f"it promises fewer triangles than its {len(data)} bytes hold; export it again")
     return np.concatenate(found)

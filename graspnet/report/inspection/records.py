@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from graspnet.config import parse_json
 from graspnet.errors import InputError
+from graspnet.grasp_plan import grasps_in_plan
 from graspnet.grippers.gripper import gripper_class
 from graspnet.report.inspection.text import aligned
 from graspnet.report.page import Section, paragraph, table_html, write_report
@@ -109,7 +111,7 @@ def _model_opening(name: str, record: Mapping[str, Any], details: Mapping[str, A
 
 
 def plan_account(path: Path) -> Account:
-    """The grasps of a `plan.json`, best first. InputError: no plan."""
+    """The grasps of a `plan.json`, best first. InputError: no plan, or what no planner's plan may say."""
     record = _json(path)
     if not isinstance(record.get("grasps"), list):
         raise InputError(f"{path}: no grasps; expected a file from `graspnet plan --output`")
@@ -117,16 +119,20 @@ def plan_account(path: Path) -> Account:
     title, planned = f"Plan: {path.name}", _planned(record)
     if not record["grasps"]:
         return Account(title, (f"no grasp: {record.get('reason')}", planned, *warnings), ())
-    kind = gripper_class(str(record["grasps"][0].get("kind", "parallel_jaw")), f"{path}: ")
-    columns = [column.name for column in kind.columns]
     try:
-        rows = tuple(_plan_row(grasp, columns) for grasp in record["grasps"])
-        pose = tuple(tuple(f"{x:.4f}" for x in row) for row in record["grasps"][0]["camera_from_grasp"])
-        best = record["grasps"][0]["image"]
+        kind = gripper_class(str(record["grasps"][0].get("kind", "parallel_jaw")), f"{path}: ")
+        columns = [column.name for column in kind.columns]
+        _, qualities = grasps_in_plan(record["grasps"], columns)
+        grasps = [record["grasps"][k] for k in np.argsort(-qualities, kind="stable")]
+        rows = tuple(_plan_row(grasp, columns) for grasp in grasps)
+        pose = tuple(tuple(f"{x:.4f}" for x in row) for row in grasps[0]["camera_from_grasp"])
+        best = grasps[0]["image"]
         turned = float(np.rad2deg(best["angle"]))
-    except (KeyError, TypeError, ValueError):
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(f"{path}: a grasp lacks a field; docs/formats.md has them all") from None
-    grasps = Table("Grasps", ("quality", "u", "v", "angle", "depth", *columns), rows)
+    table = Table("Grasps", ("quality", "u", "v", "angle", "depth", *columns), rows)
     stated = "no quality" if rows[0][0] == "none" else f"quality {rows[0][0]}"
     opening = (
         f"{counted(len(rows), 'grasp')}, best first. {planned}",
@@ -135,7 +141,7 @@ def plan_account(path: Path) -> Account:
         "tables u and v are pixels, angles are radians, and lengths are metres.",
         *warnings,
     )
-    return Account(title, opening, (grasps, Table("Pose of the best: camera_from_grasp", ("",) * 4, pose)))
+    return Account(title, opening, (table, Table("Pose of the best: camera_from_grasp", ("",) * 4, pose)))
 
 
 def _planned(record: Mapping[str, Any]) -> str:
@@ -191,7 +197,7 @@ def _range(key: str, value: Any) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text())
+        data = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     if not isinstance(data, dict):

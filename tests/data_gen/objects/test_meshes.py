@@ -9,6 +9,7 @@ import trimesh
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from graspnet.data_gen.objects import unions
 from graspnet.data_gen.objects.meshes import Solid, find_meshes, load_solid, solid_from_mesh
 from graspnet.data_gen.objects.procedural import make_solid
 from graspnet.data_gen.objects.unions import manifold_from_mesh
@@ -274,7 +275,7 @@ def test_a_file_that_is_damaged_or_of_another_kind_is_refused_in_one_line(tmp_pa
             "truncated": whole[: len(whole) * 2 // 3],
         }[content]
     )
-    with pytest.raises(InputError, match=rf"x\.{suffix}: .*(export|expected|close it)"):
+    with pytest.raises(InputError, match=rf"x\.{suffix}: .*(export|expected|close it|unpack it)"):
         load_solid(path)
 
 
@@ -534,8 +535,53 @@ def test_meshes_behind_links_are_found_once_though_a_link_leads_back(tmp_path):
     assert find_meshes(tmp_path / "here") == [tmp_path / "here" / "linked" / "deep" / "box.STL"]
 
 
+def test_a_link_may_lead_back_to_the_folder_itself_or_give_a_file_a_second_name(tmp_path):
+    box().export(tmp_path / "a.stl")
+    (tmp_path / "here").symlink_to(tmp_path)
+    (tmp_path / "b.stl").symlink_to("a.stl")
+    assert find_meshes(tmp_path) == [tmp_path / "a.stl"]
+
+
+def test_a_mesh_given_as_a_folder_is_called_a_file(tmp_path):
+    box().export(tmp_path / "a.stl")
+    with pytest.raises(InputError, match=r"a\.stl: is a file; give the folder that it lies in"):
+        find_meshes(tmp_path / "a.stl")
+
+
+def test_a_link_to_nothing_is_no_quiet_loss(tmp_path):
+    (tmp_path / "annexed.stl").symlink_to("absent/annexed.stl")
+    (tmp_path / "round.stl").symlink_to("round.stl")
+    found = find_meshes(tmp_path)
+    assert [path.name for path in found] == ["annexed.stl", "round.stl"]
+    for path in found:
+        with pytest.raises(InputError, match=r"a link to .*\.stl, where no file is"):
+            load_solid(path)
+
+
 def test_a_folder_of_other_formats_alone_says_what_it_holds(tmp_path):
     for name in ("a.dae", "b.DAE", "c.step", "readme.txt"):
         (tmp_path / name).write_text("x")
     with pytest.raises(InputError, match=r"no mesh file in it; expected one of \.glb.*; it holds 2 \.dae, 1 \.step"):
         find_meshes(tmp_path)
+
+
+def test_a_wall_thicker_than_the_object_is_refused_as_in_another_unit(tmp_path):
+    whole = box((0.1, 0.1, 0.1))
+    plain(whole.vertices, whole.faces[:-2]).export(tmp_path / "lidless.ply")
+    with pytest.raises(InputError, match=r"objects\.wall is 2 m, and the object only 0\.1 m long; it is in metres"):
+        load_solid(tmp_path / "lidless.ply", wall=2.0)
+
+
+def test_a_heap_of_triangles_that_cross_everywhere_is_given_up_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(unions, "PATIENCE", 0.0)
+    corners = np.random.default_rng(0).uniform(0, 0.1, (120, 3))
+    plain(corners, np.arange(120).reshape(-1, 3)).export(tmp_path / "heap.ply")
+    with pytest.raises(InputError, match=r"heap\.ply: its faces cross each other so often"):
+        load_solid(tmp_path / "heap.ply", wall=0.002)
+
+
+def test_a_vertex_beyond_all_numbers_is_no_matter_of_units(tmp_path):
+    corners = [f"v {x}1e308 {y}0.05 {z}0.05" for x in ("", "-") for y in ("", "-") for z in ("", "-")]
+    (tmp_path / "far.obj").write_text("\n".join([*corners, "f 1 2 4 3", "f 5 7 8 6"]))
+    with pytest.raises(InputError, match="farther away than numbers reach"):
+        load_solid(tmp_path / "far.obj")

@@ -124,7 +124,7 @@ def test_the_middle_extent_of_every_kit_object_that_dexnet_distributes_is_nine_t
     "wrong",
     [
         {"unit": 0.0}, {"wall": -0.001}, {"smallest_side": -1.0}, {"fit": 0.0}, {"largest_extent": -2.0},
-        {"graspable_width": (0.5, 0.1)}, {"count": 0}, {"most_faces": 3}, {"validation_share": 1.0},
+        {"graspable_width": (0.5, 0.1)}, {"count": 0}, {"count": 10**20}, {"most_faces": 3}, {"validation_share": 1.0},
         {"decomposition_time": 0.0},
     ],
 )  # fmt: skip
@@ -168,6 +168,11 @@ def test_a_pattern_picks_files_by_name(tmp_path):
     assert object_names(ObjectConfig(folders=(folder,), pattern="*_visual.obj")) == ["can_visual.obj"]
     with pytest.raises(InputError, match=r"no mesh file has a name like pattern '\*\.step'"):
         object_names(ObjectConfig(folders=(folder,), pattern="*.step"))
+
+
+def test_a_link_to_itself_is_an_object_without_a_file(tmp_path):
+    (tmp_path / "round.stl").symlink_to("round.stl")
+    assert object_names(ObjectConfig(folders=(str(tmp_path),))) == ["round.stl"]
 
 
 def test_a_mesh_cannot_come_twice_lest_it_be_in_both_splits(tmp_path):

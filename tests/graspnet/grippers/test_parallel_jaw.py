@@ -59,7 +59,7 @@ def test_millimetres_are_spelt_in_the_key(tmp_path):
     [
         ({"max_width": 0.0}, r"max_width is 0\.0; it must be positive"),
         ({"max_width": -0.05}, r"max_width is -0\.05; it must be positive"),
-        ({"max_width": float("inf")}, "max_width is inf; it must be positive"),
+        ({"max_width": float("inf")}, "max_width is inf; it must be a finite number"),
         ({"max_width": 50}, r"max_width is 50\.0 m; expected metres below 1\. Millimetres\? max_width_mm"),
         ({"max_width": 8}, r"max_width is 8\.0 m; expected metres below 1\. Centimetres\? In metres 0\.08"),
         ({"finger_length": 45}, r"finger_length is 45\.0 m; .* Millimetres\? finger_length_mm, or in metres 0\.045"),
@@ -85,7 +85,7 @@ def test_millimetres_are_spelt_in_the_key(tmp_path):
         ({"palm": [0.04, 0.06]}, "palm has 2 entries; expected 3"),
         ({"force": 0}, r"force is 0\.0; it must be positive"),
         ({"friction": -0.1}, r"friction is -0\.1; it must be zero or positive"),
-        ({"friction": float("inf")}, "friction is inf; it must be zero or positive"),
+        ({"friction": float("inf")}, "friction is inf; it must be a finite number"),
         ({"max_widht": 0.05}, "unknown key 'max_widht'; did you mean 'max_width'"),
         ({"kind": "suction"}, "kind is 'suction'; this version knows parallel_jaw"),
     ],

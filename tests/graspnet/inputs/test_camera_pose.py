@@ -58,6 +58,13 @@ def test_a_matrix_that_is_not_rigid_is_told_why(tmp_path, pose, reason):
         read_camera_pose(written(tmp_path, pose))
 
 
+@pytest.mark.parametrize("name", ["pose.json", "pose.yaml"])
+def test_a_pose_that_is_given_twice_is_refused(tmp_path, name):
+    (tmp_path / name).write_text('{"world_from_camera": [], "world_from_camera": []}')
+    with pytest.raises(InputError, match=r"no camera pose \(key 'world_from_camera' is given twice\)"):
+        read_camera_pose(tmp_path / name)
+
+
 @given(suffix=st.sampled_from(["tf", "json", "yaml"]), content=st.binary(max_size=200) | st.text(max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_any_bytes_are_a_pose_or_one_line(tmp_path, suffix, content):

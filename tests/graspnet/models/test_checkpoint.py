@@ -92,6 +92,10 @@ def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):
         ({"version": 2}, "version 2 of the format"),
         ({"network": "compactt"}, "did you mean 'compact'"),
         ({"temperature": 0}, "temperature is 0"),
+        ({"temperature": float("inf")}, "temperature is inf"),
+        ({"temperature": 10**400}, "temperature is 1000.*must be positive, and at most"),
+        ({"temperature": True}, "key 'temperature' is True"),
+        ({"threshold": float("nan")}, "threshold is nan"),
         ({"weights": None}, "key 'weights' is None"),
         ({"config": {"image_featuers": 3}}, "did you mean 'image_features'"),
         ({"config": {"crop": {"kind": "metric", "size": 64, "window": 3.0}}}, "crops of version 1; .* train it again"),
@@ -123,3 +127,12 @@ def test_neither_folder_nor_name_is_refused(tmp_path):
 def test_buffers_travel_with_the_weights(checkpoint, folder):
     stored = load_file(folder / "model.safetensors")
     assert torch.equal(stored["pose_mean"], checkpoint.network.pose_mean)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"version": 1, "version": 1}'])
+def test_a_record_that_nests_without_an_end_or_says_a_thing_twice_is_refused(folder, text):
+    (folder / "model.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"model\.json: not JSON \((it is nested too deeply|key 'version' is given twice)"
+    ):
+        load_checkpoint(folder)

@@ -207,3 +207,12 @@ def test_reading_a_hand_works_where_mujoco_gl_is_egl(tmp_path):
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_scale_that_is_no_number_is_refused(tmp_path):
+    trimesh.creation.box((0.1, 0.1, 0.1)).export(tmp_path / "palm.stl")
+    with (
+        pytest.warns(RuntimeWarning),
+        pytest.raises(InputError, match="a scale, size, pose or limit in it is not finite"),
+    ):
+        read(tmp_path, of_mesh("palm.stl", 'scale="nan nan nan"'))

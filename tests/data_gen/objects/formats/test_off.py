@@ -31,6 +31,7 @@ def test_colours_and_normals_behind_the_numbers_do_not_matter():
     ("text", "message"),
     [
         ("\n".join(["OFF", "8 7 0", *CORNERS, *QUADS[:-1]]), "promises 8 vertices and 7 faces, and ends before them"),
+        ("\n".join(["OFF", "8 5 0", *CORNERS, *QUADS]), "promises 8 vertices and 5 faces, and has more"),
         ("\n".join(["OFF", "8 1 0", *CORNERS, "4 0 1 2"]), "fewer corners than it promises"),
         ("\n".join(["OFF", "8 1 0", *CORNERS, "3 0 1 8"]), "vertex number 8 .*but there are 8"),
         ("4OFF\n1 0 0\n0 0 0 1", "more than three dimensions"),

@@ -92,3 +92,28 @@ def test_a_header_that_makes_no_sense_is_named(data, message):
 def test_the_rows_of_a_text_may_be_as_long_as_they_like():
     assert mesh(ply("ascii", QUADS).replace(b" 7\n", b"\n 7 \r\n")).volume == pytest.approx(6.0)
     assert np.asarray(mesh(ply("ascii", QUADS)).bounds).tolist() == [[0, 0, 0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_rows_beyond_those_that_the_header_promises_are_no_quiet_loss(kind):
+    fewer = ply(kind, TRIANGLES).replace(b"element face 12", b"element face 11")
+    with pytest.raises(InputError, match="follow the rows that its header promises"):
+        read_ply(fewer)
+    assert mesh(ply(kind, TRIANGLES) + b"\n").volume == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("length", [b"nan", b"inf", b"-3", b"3.5"])
+def test_a_list_has_a_whole_number_of_entries(length):
+    head, _, rows = ply("ascii", TRIANGLES).partition(b" 7\n3 ")
+    with pytest.raises(InputError, match="a list's length is"):
+        read_ply(head + b" 7\n" + length + b" " + rows)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1.5"])
+def test_a_vertex_number_is_whole(number):
+    with pytest.raises(InputError, match="vertex number that is not whole"):
+        read_ply(ply("ascii", [*TRIANGLES, (0, 1, number)]))
+
+
+def test_a_comment_may_speak_of_the_headers_end():
+    assert mesh(ply("ascii", QUADS).replace(b"of nobody", b"before end_header")).volume == pytest.approx(6.0)

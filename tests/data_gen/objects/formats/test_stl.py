@@ -46,10 +46,12 @@ def test_a_binary_file_may_begin_like_a_text_and_a_text_may_shout():
     [
         (binary(box())[:-10], "promises 12 triangles and has 11; truncated"),
         (binary(box())[:80] + (7).to_bytes(4, "little") + binary(box())[84:], "bytes follow its last triangle"),
-        (binary(box())[:60], "promises 0 triangles and has 0|truncated"),
+        (binary(box())[:60], "its 60 bytes are less than the beginning of an STL; truncated"),
         (binary(box())[:80] + bytes(4), "no triangles in it"),
         (text(box()).replace(b"vertex", b"corner", 1), "12 facets have 35 vertices"),
         (b"solid nothing\nendsolid nothing\n", "no triangles in it"),
+        (text(box()).rpartition(b"endsolid")[0], "without endsolid; truncated"),
+        (binary(box())[:80] + (11).to_bytes(4, "little") + binary(box())[84:], "promises fewer triangles"),
     ],
 )  # fmt: skip
 def test_more_or_less_than_a_file_promises_is_refused(data, message):

@@ -111,4 +111,32 @@ def test_a_plan_without_a_grasp_says_why_and_one_with_half_a_grasp_is_refused(tm
     (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [], "reason": "no object"}))
     assert run(tmp_path / "plan.json").stdout == "no grasp: no object\n"
     (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [{"quality": 0.5}]}))
-    assert "a grasp lacks a field" in str(run(tmp_path / "plan.json").exception)
+    assert "camera_from_grasp is missing" in str(run(tmp_path / "plan.json").exception)
+
+
+def grasp_in_file(**changes):
+    pose = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.6], [0, 0, 0, 1]]
+    image = {"center": [320.0, 240.0], "angle": 0.0, "depth": 0.6}
+    return {"quality": 0.5, "camera_from_grasp": pose, "width": 0.05, "image": image} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quality": 7.0}, "quality must lie in"),
+        ({"quality": float("nan")}, "quality must be one number, and finite"),
+        ({"camera_from_grasp": [[1]]}, "camera_from_grasp must be"),
+        ({"camera_from_grasp": [[1, 0, 0, 1e9], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, "expected metres"),
+        ({"camera_from_grasp": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, "rigid"),
+        ({"width": "wide"}, "width is missing or not made of numbers"),
+    ],
+)  # fmt: skip
+def test_a_plan_is_held_to_what_the_simulator_asks_of_it(tmp_path, changes, message):
+    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": [grasp_in_file(**changes)]}))
+    assert message in str(run(tmp_path / "plan.json").exception)
+
+
+def test_the_best_grasp_of_a_plan_is_named_wherever_it_stands(tmp_path):
+    grasps = [grasp_in_file(), grasp_in_file(quality=0.9)]
+    (tmp_path / "plan.json").write_text(json.dumps({"version": 1, "grasps": grasps}))
+    assert "The best has quality 0.900" in run(tmp_path / "plan.json").stdout
