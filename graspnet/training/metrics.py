@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 __all__ = ["Evaluation", "evaluate", "fit_temperature", "precision_recall"]
 
 CALIBRATION_BINS = 15
+SURELY_RANKS = 0.6  # of the ROC AUC, where a guess has 0.5 and the network that ships 0.96
 TEMPERATURES = (0.05, 20.0)
 
 
@@ -43,6 +44,10 @@ class Evaluation:
     def lines(self) -> list[str]:
         """The figures for people, each beside what a guess would score."""
         whose = "objects not seen in training" if self.of_new_objects else "the objects that were trained on"
+        guess = [] if self.better_than_a_guess else [
+            "  this is no better than a guess: the network cannot rank grasps; it needs more objects (hundreds), and "
+            "more epochs"
+        ]  # fmt: skip
         return [
             f"on {self.examples} examples of {whose}, {self.positive_rate:.1%} positive:",
             f"  accuracy {_percent(self.accuracy)}, balanced {_percent(self.balanced_accuracy)}",
@@ -51,7 +56,13 @@ class Evaluation:
             f"  of the {self.feasible_examples} that close on the object and touch nothing on the way: average "
             f"precision {_fixed(self.feasible_average_precision)} (a guess: {_fixed(self.feasible_positive_rate)})",
             f"  Brier score {self.brier:.4f}, calibration error {self.calibration_error:.4f}",
+            *guess,
         ]
+
+    @property
+    def better_than_a_guess(self) -> bool:
+        """Whether the qualities rank the positives clearly before the others: a guess has a ROC AUC of one half."""
+        return self.roc_auc is None or self.roc_auc >= SURELY_RANKS
 
 
 def evaluate(

@@ -39,6 +39,15 @@ def test_what_is_undefined_is_none():
     assert any("undefined" in line for line in figures.lines())
 
 
+def test_a_network_that_guesses_is_told_so_and_one_that_ranks_is_not():
+    rng = np.random.default_rng(0)
+    positive, everything = rng.random(2000) < 0.2, np.ones(2000, dtype=bool)
+    guess = evaluate(rng.random(2000), positive.astype(float), positive, everything)
+    ranks = evaluate(0.5 * rng.random(2000) + 0.3 * positive, positive.astype(float), positive, everything)
+    assert any("no better than a guess" in line for line in guess.lines())
+    assert not any("no better than a guess" in line for line in ranks.lines())
+
+
 def test_calibration_error_is_zero_for_the_truth_and_the_surplus_of_an_optimist():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.05, 0.85, 2000)
