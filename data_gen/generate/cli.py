@@ -130,8 +130,9 @@ def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> s
     if hopeless and config.objects.scaling == "as_is":
         named = ", ".join(hopeless[:MOST_NAMED]) + (", …" if len(hopeless) > MOST_NAMED else "")
         lines.append(
-            f"no grasp is positive on {len(hopeless)} of {len(made)} {_units(config)}: {named}; if the hand is too "
-            "small for them, choose another, or scale them to it: objects.scaling=fit_gripper"
+            f"no grasp is positive on {len(hopeless)} of {len(made)} {_units(config)}: {named}; is their unit "
+            "right (objects.unit)? If the hand is too small for them, choose another, or scale them to it: "
+            "objects.scaling=fit_gripper"
         )
     left_out = {s.name: s.skipped for s in summaries if s.skipped}
     for summary in made:

@@ -21,6 +21,7 @@ from graspnet.dataset import Clearance, GraspTable, MetricEstimate
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.inputs.depth_image import NEAREST
 from graspnet.transforms import invert, transform_points
 
 __all__ = ["HoldLabels", "LabelledGrasps", "hold_labels", "label_grasps", "seen_in_image"]
@@ -107,8 +108,11 @@ def seen_in_image(
 ) -> GraspTable:
     """The grasps as rows of the table of image number `image`, which shows their object as `instance`.
 
-    `camera_from_world` starts from the world in which they were labelled.
+    `camera_from_world` starts from the world in which they were labelled. A grasp nearer than any depth
+    camera sees is no row: an object may be so large that the camera stands beside a part of it.
     """
+    in_front = labels.grasps_in_world.transformed(camera_from_world).origin[:, 2] > NEAREST
+    labels = labels[np.flatnonzero(in_front)]
     grasps_in_camera = labels.grasps_in_world.transformed(camera_from_world)
     seen = image_from_grasps(grasps_in_camera, camera)
     count = len(labels)

@@ -14,7 +14,7 @@ from PIL import Image
 from graspnet.errors import InputError
 from graspnet.inputs.array_file import read_array_or_image, shape_text
 
-__all__ = ["FARTHEST", "in_metres", "read_depth"]
+__all__ = ["FARTHEST", "NEAREST", "in_metres", "read_depth"]
 
 NEAREST = 0.05  # m; the depth cameras that see nearest begin at 0.07 m
 FARTHEST = 10.0  # m; an arm reaches less than 2 m, and the error of stereo at 10 m is larger than a hand

@@ -102,6 +102,14 @@ def test_an_image_sees_each_grasp_where_a_pinhole_camera_projects_it():
     np.testing.assert_array_equal(table.clearance.smallest, found.clearance.smallest)
 
 
+def test_a_grasp_beside_or_behind_the_camera_is_no_row():
+    camera = Camera(500.0, 500.0, 319.5, 239.5, 640, 480)
+    found = labels(Scene((BRICK,), RESTING[None]), from_above((0.0, 0.01, 0.012), (0.0, 0.0, 0.009)))
+    for height, rows in ((0.7, 2), (0.0605, 1), (0.04, 0)):  # the grasps lie 12 and 9 mm high
+        world_from_camera = rigid(np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, height]))
+        assert len(seen_in_image(found, invert(world_from_camera), camera, 0, 1, "yumi").depth) == rows
+
+
 @pytest.mark.parametrize("rows", [[1], [2, 0], []])
 def test_some_of_the_labels_are_those_of_their_grasps(rows):
     grasps = from_above((0.0, 0.0, 0.012), (0.05, 0.0, 0.012), (0.0, 0.0, 0.009))
