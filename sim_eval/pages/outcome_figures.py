@@ -85,7 +85,7 @@ class Calibration:
 
     planner: str
     quality: tuple[float, ...]  # mean of each group
-    success: tuple[Bool[np.ndarray, "K"], ...]  # of the grasps in each group
+    success: tuple[Bool[np.ndarray, "_"], ...]  # of the grasps in each group
     error: float
 
 

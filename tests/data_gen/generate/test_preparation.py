@@ -25,7 +25,7 @@ def config(tmp_path, monkeypatch) -> ObjectConfig:
     (tmp_path / "meshes").mkdir()
     bars = [trimesh.creation.box(bounds=[[0, 0, 0], [*far, 0.02]]) for far in ([0.06, 0.01], [0.01, 0.05])]
     trimesh.boolean.union(bars, engine="manifold").export(tmp_path / "meshes" / "bracket.stl")
-    (tmp_path / "meshes" / "nothing.stl").write_bytes(b"solid nothing")
+    (tmp_path / "meshes" / "nothing.stl").write_bytes(b"solid nothing\nendsolid nothing\n")
     return ObjectConfig(folders=(str(tmp_path / "meshes"),))
 
 
