@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
@@ -178,9 +178,12 @@ class GraspPlan:
                 f"the best of {len(self)} grasps has quality {self.qualities[0]:.3f}, below the least that counts, "
                 f"min_quality = {quality:g}"
             )
-        return replace(
-            self, grasps_in_camera=self.grasps_in_camera[kept], qualities=self.qualities[kept], reason=reason
-        )
+        return self.only(kept, reason)
+
+    def only(self, kept: Bool[np.ndarray, "N"], reason: str = "") -> "GraspPlan":
+        """The grasps that are marked, in their order; a reason where none is."""
+        grasps, qualities = self.grasps_in_camera[kept], self.qualities[kept]
+        return replace(self, grasps_in_camera=grasps, qualities=qualities, reason=reason)
 
     @property
     def best(self) -> PlannedGrasp:

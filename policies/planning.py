@@ -119,7 +119,7 @@ def _possible(planned: GraspPlan) -> GraspPlan:
         kept = passed
     if not kept.any():
         return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refused)
-    return replace(planned, grasps_in_camera=planned.grasps_in_camera[kept], qualities=planned.qualities[kept])
+    return planned.only(kept)
 
 
 def load_policy(
