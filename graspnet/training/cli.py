@@ -10,15 +10,22 @@ __all__ = ["train"]
 
 @click.command()
 @click.option("--config", default="parallel_jaw", show_default=True, help="A preset of configs/train/, or a YAML file.")
-@click.option("--dataset", "dataset_folder", required=True, metavar="DIR|URL", help="What `generate` wrote.")
+@click.option(
+    "--dataset",
+    "folders",
+    required=True,
+    multiple=True,
+    metavar="DIR|URL",
+    help="What `generate` wrote; repeatable: all are trained on, and what any holds out is not.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted training in --output.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def train(
-    config: str, dataset_folder: str, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
+    config: str, folders: tuple[str, ...], output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
 ) -> None:
-    """Train a grasp quality network on a dataset, and evaluate it on objects that it has not seen.
+    """Train a grasp quality network on one or more datasets, and evaluate it on objects that it has not seen.
 
     Writes model.safetensors, model.json, metrics.json, logs/ (TensorBoard) and run.json into --output.
 
@@ -26,6 +33,7 @@ def train(
     graspnet train --config demo --dataset out/dataset --output out/model
     graspnet train --config demo --dataset out/dataset --output out/model --resume
     graspnet train --config parallel_jaw --dataset out/dataset --output out/model epochs=5 batches.sensor=ideal
+    graspnet train --dataset out/single --dataset out/heaps --output out/model "batches.shares=[1, 0.5]"
     """
     from graspnet.config import config_to_dict, load_config
     from graspnet.dataset import Dataset
@@ -36,9 +44,11 @@ def train(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     train_config = load_config(trainer.TrainConfig, "train", config, overrides)
-    result = trainer.train(train_config, Dataset.open(dataset_folder), output, resume)
+    result = trainer.train(train_config, [Dataset.open(folder) for folder in folders], output, resume)
     evaluation = result.evaluation.to_json()
     write_run_record(output, "train", config_to_dict(train_config), train_config.seed, started, evaluation)
     for line in result.evaluation.lines():
         click.echo(line)
+    for name, figures in result.of_each.items():
+        click.echo("\n".join([f"{name}:", *figures.lines()]))
     click.echo(f"model: {output}")

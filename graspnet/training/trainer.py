@@ -16,7 +16,7 @@ from torch import Tensor
 
 from graspnet.config import config_to_dict
 from graspnet.crops.crops import GraspCrops
-from graspnet.dataset import Dataset, DatasetHeader
+from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.models import architecture
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
@@ -24,16 +24,11 @@ from graspnet.models.network import predict, quality_of
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
 from graspnet.run.threads import using_threads
-from graspnet.training.batches import (
-    Batch,
-    BatchConfig,
-    Batches,
-    ImageExamples,
-    LabelConfig,
-    evaluation_crops,
-    load_examples,
-)
+from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
 from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.examples.datasets import Datasets, by_dataset, training_and_validation
+from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
@@ -78,31 +73,32 @@ class TrainingResult:
 
     checkpoint: Checkpoint
     evaluation: Evaluation
+    of_each: dict[str, Evaluation]  # of several datasets: on the validation objects of each
     history: tuple[EpochRecord, ...]
     precision_recall: dict[str, list[float]]
 
 
-def train(config: TrainConfig, dataset: Dataset, output: Path, resume: bool = False) -> TrainingResult:
-    """Train on the dataset's `train` objects, evaluate on its `validation` objects, and write everything to `output`.
+def train(
+    config: TrainConfig, dataset: Dataset | Sequence[Dataset], output: Path, resume: bool = False
+) -> TrainingResult:
+    """Train on the `train` objects of one or more datasets, evaluate on their `validation` objects, write to `output`.
 
-    With `resume`, go on from the last state in `output` (of the same config and dataset) as if never interrupted, on
-    one CPU to the bit. InputError: the output is taken, the dataset lacks a split or the metric, the loss explodes.
+    With `resume`, go on from the last state in `output` (of the same config and datasets) as if never interrupted, on
+    one CPU to the bit. InputError: the output is taken, a dataset lacks a split or the metric, the loss explodes.
     """
     _check_output(output, resume)
-    crop = architecture(config.network)().crop.at_pitch(dataset.header.pixel_pitch)
-    training = load_examples(dataset, "train", crop, config.label)
-    if dataset.indices("validation"):
-        validation = load_examples(dataset, "validation", crop, config.label)
-    else:
-        training, validation = _every_fifth_held_out(training, dataset)
-    _warn_of_base_rates(training, validation, config.label)
+    datasets = Datasets.of(dataset)
+    datasets.check_shares(config.batches.shares)
+    crop = architecture(config.network)().crop.at_pitch(datasets.pixel_pitch)
+    training, validation = training_and_validation(datasets, crop, config.label)
+    _warn_of_base_rates(training, validation, config.label, datasets.names)
 
     batches = Batches(training, crop, config.label, config.batches, config.seed)
-    recipe = {"config": config_to_dict(config), "dataset": dataset.header.fingerprint}
+    recipe = {"config": config_to_dict(config), "dataset": datasets.fingerprint}
     state, stream = _resumed(config, batches, recipe, output) if resume else _begun(config, batches)
     with using_threads(state.computing.threads):
         _optimise(state, stream, batches, _seen_after_epochs(validation, batches), config, recipe, output)
-        result = _finished(state, training, validation, batches, config, dataset)
+        result = _finished(state, training, validation, batches, config, datasets)
     save_checkpoint(result.checkpoint, output)
     write_json(output / "metrics.json", _figures(result))
     discard_states(output)
@@ -126,33 +122,21 @@ def _check_output(output: Path, resume: bool) -> None:
     output.mkdir(parents=True, exist_ok=True)
 
 
-def _every_fifth_held_out(
-    examples: list[ImageExamples], dataset: Dataset
-) -> tuple[list[ImageExamples], list[ImageExamples]]:
-    """Images to train on and to look at, where no object is left for validation; said aloud."""
-    if len(examples) < 2:
-        raise InputError(f"{dataset.folder}: it has one image and no validation objects; generate more of both")
-    held_out = examples[::5]
-    click.echo(
-        f"warning: the dataset has no validation objects; figures are of {len(held_out)} other images of the objects "
-        "that are trained on, and say nothing of new ones: generate more objects",
-        err=True,
-    )
-    return [example for k, example in enumerate(examples) if k % 5], held_out
-
-
 def _warn_of_base_rates(
-    training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig
+    training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig, names: Sequence[str]
 ) -> None:
-    """Say at once what would make an hour of training worthless."""
-    for name, examples in (("train", training), ("validation", validation)):
+    """Say at once what would make an hour of training worthless. names: of the datasets."""
+    for split, examples in (("train", training), ("validation", validation)):
         positive = label.positive(_robustness(examples))
         rate = float(positive.mean())
-        click.echo(f"{name}: {len(positive)} examples in {len(examples)} images, {rate:.1%} positive", err=True)
+        click.echo(f"{split}: {len(positive)} examples in {len(examples)} images, {rate:.1%} positive", err=True)
+        for name, part in by_dataset(examples, names).items() if len(names) > 1 else ():
+            own = label.positive(_robustness(part))
+            click.echo(f"  {name}: {len(own)} examples in {len(part)} images, {own.mean():.1%} positive", err=True)
         if not positive.any() or positive.all():
-            click.echo(f"warning: {name} has one class only; average precision and AUC will be undefined", err=True)
+            click.echo(f"warning: {split} has one class only; average precision and AUC will be undefined", err=True)
         elif not RARE <= rate <= COMMON:
-            click.echo(f"warning: {name} is {rate:.1%} positive; generate more balanced candidates", err=True)
+            click.echo(f"warning: {split} is {rate:.1%} positive; generate more balanced candidates", err=True)
 
 
 def _begun(config: TrainConfig, batches: Batches) -> tuple[TrainingState, Iterator[Batch]]:
@@ -258,7 +242,7 @@ def _finished(
     validation: Sequence[ImageExamples],
     batches: Batches,
     config: TrainConfig,
-    dataset: Dataset,
+    datasets: Datasets,
 ) -> TrainingResult:
     """The result, calibrated on all validation examples: that fits one number, so it hardly flatters their figures."""
     total = sum(map(len, validation))
@@ -268,29 +252,49 @@ def _finished(
     logits = predict(state.network, crops)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
-    evaluation = replace(
-        _evaluation(logits, temperature, validation, config.label), of_new_objects=bool(dataset.indices("validation"))
-    )
+    new = any(datasets.indices("validation"))
+    evaluation = replace(_evaluation(logits, temperature, validation, config.label), of_new_objects=new)
+    of_each = _evaluation_of_each(logits, temperature, validation, config.label, datasets.names, new)
     checkpoint = Checkpoint(
         network=placed(state.network, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
-        gripper_name=_gripper_names(dataset.header),
-        metric=config.label.metric,
+        gripper_name=_gripper_names(datasets),
+        metric=config.label.name,
         threshold=config.label.threshold,
         temperature=temperature,
         details={
-            "grippers": _gripper_range(list(dataset.header.grippers.values())),
-            "grippers_in_openings": _gripper_range(list(map(_in_openings, dataset.header.grippers.values()))),
-            "objects": _object_range(dataset.header),
+            "grippers": _gripper_range([hand for _, hand in datasets.hands]),
+            "grippers_in_openings": _gripper_range([_in_openings(hand) for _, hand in datasets.hands]),
+            "objects": _object_range(datasets),
             "camera": _camera_range(training),
-            "dataset": {"name": dataset.header.name, "fingerprint": dataset.header.fingerprint}
-            | {"train": sum(map(len, training)), "validation": total},
+            "dataset": datasets.record(training, validation),
             "training": config_to_dict(config) | {"computing": asdict(state.computing)},
             "evaluation": evaluation.to_json(),
+            "evaluation_of_each": {name: figures.to_json() for name, figures in of_each.items()},
         },
     )
     curve = precision_recall(_quality(logits, temperature), config.label.positive(robustness))
-    return TrainingResult(checkpoint, evaluation, tuple(state.history), curve)
+    return TrainingResult(checkpoint, evaluation, of_each, tuple(state.history), curve)
+
+
+def _evaluation_of_each(
+    logits: Float32[Tensor, "N 2"],
+    temperature: float,
+    examples: Sequence[ImageExamples],
+    label: LabelConfig,
+    names: Sequence[str],
+    of_new_objects: bool,
+) -> dict[str, Evaluation]:
+    """The figures of each dataset by its name; nothing where there is one alone."""
+    owner = torch.repeat_interleave(
+        torch.tensor([image.dataset for image in examples]), torch.tensor([len(image) for image in examples])
+    )
+    return {
+        name: replace(
+            _evaluation(logits[owner == names.index(name)], temperature, part, label), of_new_objects=of_new_objects
+        )
+        for name, part in (by_dataset(examples, names).items() if len(names) > 1 else ())
+    }
 
 
 def _evaluation(
@@ -315,9 +319,9 @@ def _robustness(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
     return np.concatenate([image.robustness for image in examples])
 
 
-def _gripper_names(header: DatasetHeader) -> str:
+def _gripper_names(datasets: Datasets) -> str:
     """The hands by name, or how many there were."""
-    names = sorted(header.grippers)
+    names = sorted(name for name, _ in datasets.hands)
     return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
 
 
@@ -335,12 +339,16 @@ def _in_openings(hand: dict[str, Any]) -> dict[str, Any]:
     return sizes | {"palm": [side / hand["max_width"] for side in hand["palm"]]}
 
 
-def _object_range(header: DatasetHeader) -> dict[str, list[float]]:
+def _object_range(datasets: Datasets) -> dict[str, list[float]]:
     """The widths, in openings, that objects were scaled to; nothing where a dataset does not scale them so."""
-    objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
-    if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first one's size
-        return {}
-    return {"width_in_openings": list(objects["graspable_width"])}
+    widths = []
+    for dataset in datasets.members:
+        config = dataset.header.config
+        objects, hands = config.get("objects", {}), config.get("hands_per_view", 1)
+        if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first's size
+            return {}
+        widths.append(objects["graspable_width"])
+    return {"width_in_openings": [min(low for low, _ in widths), max(high for _, high in widths)]}
 
 
 def _camera_range(examples: Sequence[ImageExamples]) -> dict[str, list[float]]:
@@ -361,6 +369,7 @@ def _camera_range(examples: Sequence[ImageExamples]) -> dict[str, list[float]]:
 def _figures(result: TrainingResult) -> dict[str, Any]:
     return {
         "evaluation": result.evaluation.to_json(),
+        "evaluation_of_each": {name: figures.to_json() for name, figures in result.of_each.items()},
         "temperature": result.checkpoint.temperature,
         "history": [asdict(record) for record in result.history],
         "precision_recall": result.precision_recall,
