@@ -34,6 +34,7 @@ from graspnet.training.batches import (
     load_examples,
 )
 from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.losses import LossConfig
 from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import EpochRecord, TrainingState, discard_states, load_state, save_state
@@ -56,6 +57,7 @@ class TrainConfig:
     seed: int = 0
     epochs: int = 8
     label: LabelConfig = field(default_factory=LabelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     save_steps: int = 2000  # A killed run loses at most so many steps, or an epoch.
@@ -222,7 +224,7 @@ def take_step(state: TrainingState, batch: Batch, config: TrainConfig, steps_per
     rate = config.optimiser.rate_at(state.step, steps_per_epoch, config.epochs)
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    loss = loss_of(state.network, batch, state.computing)
+    loss = loss_of(state.network, batch, state.computing, config.loss)
     state.optimiser.zero_grad()
     loss.backward()
     state.optimiser.step()
