@@ -36,6 +36,7 @@ from graspnet.training.batches import (
 )
 from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
 from graspnet.training.divergence import LossWatch
+from graspnet.training.losses import LossConfig
 from graspnet.training.metrics import Evaluation
 from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, move_average
 from graspnet.training.resume import CurvePoint, TrainingState, discard_states, load_state, save_state
@@ -62,6 +63,7 @@ class TrainConfig:
     examples: int | None = None
     look_examples: int | None = None
     label: LabelConfig = field(default_factory=LabelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     save_steps: int = 2000  # A killed run loses at most so many steps, or what it did since a look.
@@ -252,7 +254,7 @@ def take_step(state: TrainingState, batch: Batch, config: TrainConfig, budget: B
     rate = config.optimiser.rate_at(state.seen + len(batch) / 2, budget)
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    loss = loss_of(state.network, batch, state.computing)
+    loss = loss_of(state.network, batch, state.computing, config.loss)
     watch.see(loss, batch, state)
     state.optimiser.zero_grad()
     loss.backward()

@@ -50,7 +50,7 @@ def test_the_moving_average_is_the_weighted_mean_of_all_steps_and_of_nothing_bef
         seen += count
     after = np.array(counts)[::-1].cumsum()[::-1]  # examples from the step's first one to the end
     share = 2.0 ** (-(after - counts) / half_life) - 2.0 ** (-after / half_life)  # of each batch's examples
-    assert float(average.weight) == pytest.approx(np.average(values, weights=share), rel=1e-6)
+    assert average.weight.item() == pytest.approx(np.average(values, weights=share), rel=1e-6)
 
 
 def test_biases_do_not_decay():

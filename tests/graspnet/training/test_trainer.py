@@ -60,6 +60,7 @@ def test_compact_overfits_256_examples():
         torch.rand(256, 2, 64, 64, generator=rng),
         torch.rand(256, 11, generator=rng),
         (torch.rand(256, generator=rng) < 0.5).float(),
+        torch.arange(256),
     )
     network.fit_normalisation(batch.images, batch.pose)
     optimiser = make_optimiser(network, OptimiserConfig(rate=1e-3))
@@ -220,7 +221,7 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
         def fit_normalisation(self, images, pose):
             """None."""
 
-    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]))
+    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]), torch.arange(2))
     expected = (np.log(2) - 0.9 * np.log(0.75) - 0.1 * np.log(0.25)) / 2
     assert float(loss_of(Fixed(None, MetricCropConfig(), 1, 1), batch, CPU)) == pytest.approx(expected)
 
@@ -228,7 +229,7 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
 def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone():
     network = NETWORKS["compact"]()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4))
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4))
     found = find_fastest(network, batch, "cpu", "auto", 1)
     assert (found.device, found.threads) == ("cpu", 1)
     assert found.precision in ("float32", "bfloat16")
@@ -242,7 +243,7 @@ def test_cuda_where_there_is_none_is_refused():
     with pytest.raises(InputError, match="no CUDA device here"):
         find_fastest(
             NETWORKS["compact"](),
-            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1)),
+            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1), torch.arange(1)),
             "cuda",
             "float32",
             1,
