@@ -9,7 +9,7 @@ same seed gives the same batches, however many threads there are and wherever a 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import count, islice
 from queue import SimpleQueue
@@ -26,12 +26,15 @@ from graspnet.observation.height_map import DepthView
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
 from graspnet.training.examples.image_examples import ImageExamples
-from graspnet.training.examples.label import LabelConfig
+from graspnet.training.examples.label import PROBABILITIES, LabelConfig
 
 __all__ = [
+    "PROBABILITIES",
     "Batch",
     "BatchConfig",
     "Batches",
+    "ImageExamples",
+    "LabelConfig",
     "evaluation_crops",
 ]
 
@@ -65,11 +68,12 @@ class BatchConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """N examples: what the network sees, and the target in [0, 1]."""
+    """N examples: what the network sees, the target in [0, 1], and the number of the image that each one is from."""
 
     images: Float32[Tensor, "N C S S"]
     pose: Float32[Tensor, "N F"]
     target: Float32[Tensor, "N"]
+    image: Int64[Tensor, "N"]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -77,12 +81,14 @@ class Batch:
     def take(self, rows: Int64[np.ndarray, "M"]) -> "Batch":
         """Copies of some examples."""
         index = torch.from_numpy(rows)
-        return Batch(self.images[index], self.pose[index], self.target[index])
+        return Batch(self.images[index], self.pose[index], self.target[index], self.image[index])
 
     def followed_by(self, other: "Batch") -> "Batch":
         """Both batches as one."""
-        pairs = ((self.images, other.images), (self.pose, other.pose), (self.target, other.target))
-        return Batch(*(torch.cat(pair) for pair in pairs))
+        return Batch(*(torch.cat([getattr(self, name), getattr(other, name)]) for name in _COLUMNS))
+
+
+_COLUMNS = tuple(column.name for column in fields(Batch))
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,12 @@ class Batches:
     @cached_property
     def steps_per_epoch(self) -> int:
         """Batches that show an epoch's examples once; the last may be smaller."""
-        return -(-sum(self._shown_of.values()) // self.config.size)
+        return -(-self.examples_per_epoch // self.config.size)
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """How many examples an epoch shows: all of them, or the shares of several datasets."""
+        return sum(self._shown_of.values())
 
     @cached_property
     def _shown_of(self) -> dict[int, int]:
@@ -178,7 +189,8 @@ class Batches:
     def _empty_pool(self) -> Batch:
         rows, crop = self.config.pool + max(map(len, self.examples)), self.crop
         images = torch.empty(rows, crop.channels, crop.size, crop.size)
-        return Batch(images, torch.empty(rows, crop.pose_features), torch.empty(rows))
+        numbers = torch.empty(rows, dtype=torch.int64)
+        return Batch(images, torch.empty(rows, crop.pose_features), torch.empty(rows), numbers)
 
     def _filled(self, pool: Batch, block: "_Block") -> Batch:
         sensor = load_sensor(self.config.sensor)
@@ -186,7 +198,8 @@ class Batches:
         for shown in block.images:
             part = self._image_batch(shown, block.epoch, sensor)
             rows = slice(row, row + len(part))
-            pool.images[rows], pool.pose[rows], pool.target[rows] = part.images, part.pose, part.target
+            for name in _COLUMNS:
+                getattr(pool, name)[rows] = getattr(part, name)
             row += len(part)
         return pool
 
@@ -199,7 +212,7 @@ class Batches:
         crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
         crops = flipped(crops, draw_flips(shown.count, augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness[rows])).float()
-        return Batch(crops.images, crops.pose, target)
+        return Batch(crops.images, crops.pose, target, torch.full((shown.count,), image.number))
 
 
 def evaluation_crops(
@@ -254,6 +267,5 @@ def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int)
 
 
 def _image_stream(seed: int, epoch: int, image: ImageExamples, repetition: int = 0) -> np.random.Generator:
-    return np.random.default_rng(
-        [seed, epoch, image.number + 1, repetition]
-    )  # number 0: the stream of the epoch's order
+    number = image.number + 1  # 0 is the stream of the epoch's order
+    return np.random.default_rng([seed, epoch, number, repetition])

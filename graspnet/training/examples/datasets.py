@@ -72,15 +72,19 @@ class Datasets:
         return prints[0] if len(prints) == 1 else hashlib.sha256(json.dumps(prints).encode()).hexdigest()[:16]
 
     @property
+    def headers(self) -> tuple[DatasetHeader, ...]:
+        """What each says of itself."""
+        return tuple(dataset.header for dataset in self.members)
+
+    @property
+    def kind(self) -> str:
+        """The kind of all grippers."""
+        return self.members[0].header.kind
+
+    @property
     def pixel_pitch(self) -> float:
         """Camera pixels that a pixel of the images spans."""
         return self.members[0].header.pixel_pitch
-
-    @property
-    def hands(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every hand by its name, each once; hands of several datasets may be named alike and differ."""
-        found = {json.dumps(item, sort_keys=True): item for d in self.members for item in d.header.grippers.items()}
-        return list(found.values())
 
     def record(self, training: Sequence[ImageExamples], validation: Sequence[ImageExamples]) -> dict[str, Any]:
         """What a checkpoint tells of them: names, fingerprints, and how many examples were trained on and looked at."""
@@ -105,7 +109,7 @@ class Datasets:
     @cached_property
     def held_out(self) -> "HeldOut":
         """The objects that any dataset keeps for validation."""
-        return HeldOut.of(dataset.header for dataset in self.members)
+        return HeldOut.of(self.headers)
 
     def indices(self, split: str) -> tuple[list[int], ...]:
         """The shards of each dataset that are in a split; of `train`, those without an object that is held out."""

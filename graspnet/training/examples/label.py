@@ -10,7 +10,7 @@ from graspnet.dataset import GraspTable
 from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
 
-__all__ = ["LabelConfig"]
+__all__ = ["PROBABILITIES", "LabelConfig"]
 
 PROBABILITIES = (  # metrics that may be a soft target
     "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold",
