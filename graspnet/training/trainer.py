@@ -60,6 +60,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    flip_average: bool = False  # The trained network answers with the mean over a crop's mirror images.
     save_steps: int = 2000  # A killed run loses at most so many steps, or an epoch.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -267,7 +268,7 @@ def _finished(
     crops = track(
         evaluation_crops(validation, *_evaluation_inputs(batches)), len(validation), f"evaluating {total}", "image"
     )
-    logits = predict(state.network, crops)
+    logits = predict(state.network, crops, config.flip_average)
     robustness = _robustness(validation)
     temperature = fit_temperature(_log_odds(logits), config.label.target(robustness))
     evaluation = replace(
@@ -280,6 +281,7 @@ def _finished(
         metric=config.label.metric,
         threshold=config.label.threshold,
         temperature=temperature,
+        flip_average=config.flip_average,
         details={
             "grippers": _gripper_range(list(dataset.header.grippers.values())),
             "grippers_in_openings": _gripper_range(list(map(_in_openings, dataset.header.grippers.values()))),
