@@ -23,12 +23,13 @@ from torch import Tensor
 from graspnet.camera import Camera
 from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
 from graspnet.crops.pixel import PixelCropConfig
+from graspnet.crops.symmetry import flipped
 from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.observation.height_map import DepthView
 from graspnet.run.progress import track
 from graspnet.sensors import Sensor, load_sensor
-from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
 
 __all__ = [
     "Batch",

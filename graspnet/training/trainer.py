@@ -66,6 +66,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    flip_average: bool = False  # The trained network answers with the mean over a crop's mirror images.
     save_steps: int = 2000  # A killed run loses at most so many steps, or what it did since a look.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -140,7 +141,7 @@ def train(
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
     with using_threads(state.computing.threads):
         _optimise(state, stream, run)
-        calibration = run.validation.calibrated(state.evaluated)
+        calibration = run.validation.calibrated(state.evaluated, config.flip_average)
     details = _ranges(dataset, training) | _provenance(state, run, dataset, begins_from, calibration)
     result = _result(state, config, gripper_names(dataset.header), calibration, details)
     write_json(output / "metrics.json", _figures(result))
@@ -323,6 +324,7 @@ def _result(
         metric=config.label.metric,
         threshold=config.label.threshold,
         temperature=calibration.temperature,
+        flip_average=config.flip_average,
         details=details,
     )
     return TrainingResult(checkpoint, calibration.evaluation, tuple(state.history), calibration.precision_recall)
