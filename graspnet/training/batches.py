@@ -21,10 +21,11 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
+from graspnet.crops.symmetry import flipped
 from graspnet.errors import InputError
 from graspnet.observation.height_map import DepthView
 from graspnet.sensors import Sensor, load_sensor
-from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
 from graspnet.training.examples.image_examples import ImageExamples
 from graspnet.training.examples.label import PROBABILITIES, LabelConfig
 

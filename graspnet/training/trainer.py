@@ -61,6 +61,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    flip_average: bool = False  # The trained network answers with the mean over a crop's mirror images.
     save_steps: int = 2000  # A killed run loses at most so many steps, or what it did since a look.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -138,7 +139,7 @@ def train(
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
     with using_threads(state.computing.threads):
         _optimise(state, stream, run)
-        calibration = run.validation.calibrated(state.evaluated)
+        calibration = run.validation.calibrated(state.evaluated, config.flip_average)
     provenance = _provenance(state, run, datasets.record(training, unseen), begins_from, calibration)
     details = _ranges(datasets, training) | provenance
     result = _result(state, config, gripper_names(datasets.headers), calibration, details)
@@ -307,6 +308,7 @@ def _result(
         metric=config.label.name,
         threshold=config.label.threshold,
         temperature=calibration.temperature,
+        flip_average=config.flip_average,
         details=details,
     )
     return TrainingResult(

@@ -61,10 +61,13 @@ class Validation:
         """The figures of about LOOK_EXAMPLES examples, uncalibrated. InputError: the weights are not finite."""
         return self._figures(_logits(network, self._looked_at_crops), 1.0, self._looked_at)
 
-    def calibrated(self, network: GraspNetwork) -> Calibration:
-        """The figures of all examples, calibrated on them: that fits one number, so it hardly flatters them."""
+    def calibrated(self, network: GraspNetwork, flip_average: bool = False) -> Calibration:
+        """The figures of all examples, calibrated on them: that fits one number, so it hardly flatters them.
+
+        flip_average: those of a network that answers with the mean over a crop's mirror images.
+        """
         crops = track(self._crops(self._all), len(self._all), f"evaluating {len(self)}", "image")
-        logits = _logits(network, crops)
+        logits = _logits(network, crops, flip_average)
         robustness = robustness_of(self._all)
         temperature = fit_temperature(_log_odds(logits), self._label.target(robustness))
         evaluation = replace(self._figures(logits, temperature, self._all), of_new_objects=self._of_new_objects)
@@ -106,8 +109,10 @@ def robustness_of(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]
     return np.concatenate([image.robustness for image in examples])
 
 
-def _logits(network: GraspNetwork, crops: Sequence[GraspCrops] | Iterator[GraspCrops]) -> Float32[Tensor, "N 2"]:
-    logits = predict(network, crops)
+def _logits(
+    network: GraspNetwork, crops: Sequence[GraspCrops] | Iterator[GraspCrops], flip_average: bool = False
+) -> Float32[Tensor, "N 2"]:
+    logits = predict(network, crops, flip_average)
     if not logits.isfinite().all():
         raise InputError("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
     return logits
