@@ -1,7 +1,7 @@
 """A dataset to a checkpoint: optimise on noisy crops, look at unseen objects now and then, calibrate at the end."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -108,6 +108,7 @@ class _Run:
     recipe: dict[str, Any]
     output: Path
     processes: Processes
+    after_look: Callable[[CurvePoint], None]
 
 
 def train(
@@ -117,13 +118,15 @@ def train(
     resume: bool = False,
     parent: str | Path | None = None,
     processes: Processes = ALONE,
+    after_look: Callable[[CurvePoint], None] = lambda point: None,
 ) -> TrainingResult:
     """Train on the dataset's `train` objects, evaluate on its `validation` objects, and write everything to `output`.
 
     With `resume`, go on from the last state in `output` (of the same config, dataset and parent) as if never
     interrupted, on one CPU to the bit. parent: the trained model, a folder or a name, whose weights, normalisation and
     architecture are the beginning. processes: several share every step, each with its own part of a batch that is as
-    many times as large; all return the same, the first one writes. InputError: the output is taken, the dataset lacks a
+    many times as large; all return the same, the first one writes. after_look: called with each new point of the
+    curves, and may raise to end the training. InputError: the output is taken, the dataset lacks a
     split or the metric, the parent does not fit, the loss explodes.
     """
     _check_output(output, resume)
@@ -146,6 +149,7 @@ def train(
         recipe=_recipe(config, dataset, begins_from, processes),
         output=output,
         processes=processes,
+        after_look=after_look,
     )
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
     state.called = processes.parallel(state.network)
@@ -278,6 +282,8 @@ def _optimise(state: TrainingState, stream: Iterator[Batch], run: _Run) -> None:
                 if looks:
                     log.point(_look(state, run, log.examples_per_second()), run.budget.epochs)
                 _save(state, run)
+            if looks:
+                run.after_look(state.history[-1])
             if looks and _ends_early(state, run):
                 break
 
