@@ -82,8 +82,8 @@ class RemadeObjects:
         if changed.sum() > CHANGED * of_objects.sum():
             share = changed.sum() / of_objects.sum()
             raise InputError(
-                f"{self.place}: {place}: {share:.0%} of the objects' pixels are not as stored; the meshes, or what makes "
-                "them, have changed since the dataset was made; make the dataset again"
+                f"{self.place}: {place}: {share:.0%} of the objects' pixels are not as stored; the meshes, or what "
+                "makes them, have changed since the dataset was made; make the dataset again"
             )
 
     def _shape(self, name: str) -> Solid:
