@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Shaped
 from scipy.special import ndtr
 
 from graspnet.data_gen.candidates.mixture import CandidateConfig, sample_candidates
@@ -28,17 +29,29 @@ from graspnet.data_gen.labels.robustness import estimate
 from graspnet.data_gen.labels.tugs import TugConfig
 from graspnet.data_gen.labels.uncertainty import UncertaintyConfig, perturbed
 from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.object_source import ObjectConfig, load_object, object_names, posed_at_random
 from graspnet.data_gen.physics.pick import PickConfig, PickWorld
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset.labels import soft_label
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import LocalEngine
 from graspnet.run.progress import track
 from graspnet.sim_eval.analysis.statistics import bootstrap_over_objects
 from graspnet.transforms import frame_from_axes, invert, rigid
 
-__all__ = ["LABELLED", "StudyConfig", "calibration", "labels_of", "scores", "study_object"]
+__all__ = [
+    "LABELLED",
+    "Drawn",
+    "StudyConfig",
+    "calibration",
+    "drawn_grasps",
+    "executed",
+    "labels_of",
+    "scores",
+    "study_object",
+]
 
 LABELLED = tuple(name for name in METRICS if name != "epsilon_linf")  # its hulls take 26 ms each
 DRAWS = 400  # of the bootstrap
@@ -57,14 +70,32 @@ class StudyConfig:
         default_factory=lambda: MetricConfig(uncertainty=UncertaintyConfig(samples=64), tugs=TugConfig(executions=8))
     )
     judge: PickConfig = field(default_factory=PickConfig)
+    execution: UncertaintyConfig = field(default_factory=UncertaintyConfig)  # the error of the executed pose
 
 
-def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
-    """Fill a row for each grasp of one object: where it comes from, its clearance, its metrics and its outcome.
+@dataclass(frozen=True)
+class Drawn:
+    """Grasps on one object, as generation draws them, and how far the hand stays from object and table."""
 
-    Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
-    """
-    rng, judges = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
+    solid: Solid
+    gripper: ParallelJaw
+    world_from_object: Float64[np.ndarray, "4 4"]
+    grasps_in_world: Grasps
+    source: Shaped[np.ndarray, "N"]
+    clearance: Float64[np.ndarray, "N"]
+
+    def labels(
+        self, names: Sequence[str], assumed: MetricConfig, rng: np.random.Generator
+    ) -> dict[str, Float64[np.ndarray, "N"]]:
+        """Compute the means of metrics."""
+        grasps_in_object = self.grasps_in_world.transformed(invert(self.world_from_object))
+        down = -self.world_from_object[2, :3]
+        found = estimate(names, self.solid, grasps_in_object, self.gripper, down, assumed, rng)
+        return {name: found[name].mean for name in names}
+
+
+def drawn_grasps(config: StudyConfig, seed: int, index: int, rng: np.random.Generator) -> Drawn:
+    """Draw a hand, an object that fits it, a stable pose, and grasps."""
     (gripper,) = sample_hands(config.hands, "hand", 1, rng)
     shape = load_object(config.objects, object_names(config.objects)[index], rng)
     shape = replace(shape, parts=convex_parts(shape))
@@ -73,26 +104,42 @@ def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
     grasps_in_world, source = sample_candidates(
         solid, world_from_object, gripper, config.grasps, CandidateConfig(), rng
     )
-    grasps_in_object = grasps_in_world.transformed(invert(world_from_object))
     free = clearance(Scene((solid,), world_from_object[None]), 0, grasps_in_world, gripper).smallest
-    gravity_in_object = -world_from_object[2, :3]
-    found = estimate(LABELLED, solid, grasps_in_object, gripper, gravity_in_object, config.assumed, rng)
+    return Drawn(solid, gripper, world_from_object, grasps_in_world, source, free)
 
-    once = perturbed(grasps_in_object, solid, replace(config.assumed.uncertainty, samples=1), judges)
+
+def executed(drawn: Drawn, config: StudyConfig, rng: np.random.Generator) -> dict[str, Any]:
+    """Let the judge pick once with each grasp: the columns friction, density and outcome."""
+    grasps_in_object = drawn.grasps_in_world.transformed(invert(drawn.world_from_object))
+    once = perturbed(grasps_in_object, drawn.solid, replace(config.execution, samples=1), rng)
     rotation = frame_from_axes(np.cross(once.across[:, 0], once.closing[:, 0]), once.closing[:, 0])
-    executed_in_object = Grasps.of_jaws(rigid(rotation, once.origin[:, 0]), grasps_in_world.width)
-    world = PickWorld(solid, gripper, config.judge)
-    at_rest = world.settle(world_from_object)
-    executed = executed_in_object.transformed(at_rest)
-    density = judges.uniform(*DENSITY, len(executed))
-    worlds = (PickWorld(solid, gripper, config.judge, density[i], once.friction[i, 0]) for i in range(len(executed)))
-    outcome = [world.pick(at_rest, executed[i : i + 1]).outcome for i, world in enumerate(worlds)]
-    whole = {"object": solid.name, "opening": gripper.max_width}
+    moved = Grasps.of_jaws(rigid(rotation, once.origin[:, 0]), drawn.grasps_in_world.width)
+    at_rest = PickWorld(drawn.solid, drawn.gripper, config.judge).settle(drawn.world_from_object)
+    moved_in_world = moved.transformed(at_rest)
+    density, friction = rng.uniform(*DENSITY, len(moved)), once.friction[:, 0]
+    worlds = (
+        PickWorld(drawn.solid, drawn.gripper, config.judge, *load) for load in zip(density, friction, strict=True)
+    )
+    outcome = [world.pick(at_rest, moved_in_world[i : i + 1]).outcome for i, world in enumerate(worlds)]
+    return {"friction": friction, "density": density, "outcome": outcome}
+
+
+def study_object(config: StudyConfig, seed: int, index: int) -> pa.Table:
+    """Fill a row for each grasp of one object: where it comes from, its clearance, its metrics and its outcome.
+
+    Every draw comes from (seed, index); other settings of the labels change neither grasps nor outcomes.
+    """
+    rng, judges = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
+    drawn = drawn_grasps(config, seed, index, rng)
+    labels = drawn.labels(LABELLED, config.assumed, rng)
+    outcomes = executed(drawn, config, judges)
+    count = len(drawn.clearance)
     return pa.table(
-        {name: [value] * len(executed) for name, value in whole.items()}
-        | {"source": source, "clearance": free, "friction": once.friction[:, 0], "density": density}
-        | {name: found[name].mean for name in LABELLED}
-        | {"outcome": outcome}
+        {"object": [drawn.solid.name] * count, "opening": [drawn.gripper.max_width] * count}
+        | {"source": drawn.source, "clearance": drawn.clearance}
+        | {name: outcomes.pop(name) for name in ("friction", "density")}
+        | labels
+        | outcomes
     )
 
 
