@@ -18,9 +18,11 @@ from graspnet.models import NETWORKS
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.network import GraspNetwork, predict
 from graspnet.run.processes import ALONE
-from graspnet.training.batches import Batch, BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
+from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
 from graspnet.training.device_probe import Computing, find_fastest, loss_of
 from graspnet.training.divergence import LossWatch
+from graspnet.training.examples.datasets import load_examples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser, take_step
 from graspnet.training.resume import TrainingState, load_state, save_state
 from graspnet.training.trainer import TrainConfig, train
