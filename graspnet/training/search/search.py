@@ -7,6 +7,7 @@ OUTPUT/trials.log      Optuna's journal, one JSON a line: what was proposed, and
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,7 +80,9 @@ class SearchResult:
     value: float
 
 
-def search(config: SearchConfig, dataset: Dataset, output: Path, parent: str | Path | None = None) -> SearchResult:
+def search(
+    config: SearchConfig, dataset: Dataset | Sequence[Dataset], output: Path, parent: str | Path | None = None
+) -> SearchResult:
     """Run the trials that are missing in `output`, and write what came of all.
 
     A search of the same seed, config and dataset proposes the same trials, killed and begun again or not: each trial's
@@ -130,7 +133,12 @@ def _ended(study: "Study") -> list["FrozenTrial"]:
 
 
 def _run_trial(
-    study: "Study", number: int, config: SearchConfig, dataset: Dataset, folder: Path, parent: str | Path | None
+    study: "Study",
+    number: int,
+    config: SearchConfig,
+    dataset: Dataset | Sequence[Dataset],
+    folder: Path,
+    parent: str | Path | None,
 ) -> None:
     """Train with the settings that Optuna proposes, and tell it what came of that."""
     import optuna
