@@ -39,6 +39,7 @@ from graspnet.training.validation import Calibration, Validation, robustness_of,
 __all__ = ["TrainConfig", "TrainingResult", "train"]
 
 NORMALISATION_EXAMPLES = 2048
+LEAST_SPREAD = 1e-6  # between the targets of a training; labels are stored in float32
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 
 
@@ -132,7 +133,7 @@ def train(
     network = _first_network(config, begins_from)
     crop = network.crop.at_pitch(datasets.pixel_pitch)
     training, unseen = training_and_validation(datasets, crop, config.label)
-    _warn_of_base_rates(training, unseen, config.label, datasets.names)
+    _check_labels(training, unseen, config.label, datasets.names)
 
     batches = Batches(training, crop, config.label, _for_all(config.batches, processes), config.seed)
     run = _Run(
@@ -177,10 +178,19 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     return architecture(config.network)(torch.Generator().manual_seed(config.seed))
 
 
-def _warn_of_base_rates(
+def _check_labels(
     training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig, names: Sequence[str]
 ) -> None:
-    """Say at once what would make an hour of training worthless. names: of the datasets."""
+    """Say at once what would make an hour of training worthless. names: of the datasets.
+
+    InputError: every example to train on has the same target, so that there is nothing to learn.
+    """
+    target = label.target(robustness_of(training))
+    if np.ptp(target) < LEAST_SPREAD:
+        raise InputError(
+            f"the label of all {len(target)} examples to train on is {target[0]:.4g}: there is nothing to learn; "
+            "`graspnet inspect` shows the dataset's labels, label.metric and label.threshold choose among them"
+        )
     for split, examples in (("train", training), ("validation", validation)):
         positive = label.positive(robustness_of(examples))
         rate = float(positive.mean())

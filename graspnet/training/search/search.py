@@ -181,14 +181,15 @@ def _seed_of(seed: int, number: int) -> int:
 
 
 def _written(study: "Study", config: SearchConfig, output: Path) -> SearchResult:
-    trials = [
+    trials: list[dict[str, Any]] = [
         {"trial": number, "state": trial.state.name.lower(), config.objective: trial.value} | trial.params
         for number, trial in enumerate(_ended(study))
     ]
     found = [trial for trial in trials if trial["state"] == "complete"]
     if not found:
         raise InputError(f"{output}: no training came to its end; give more trials, or a narrower space of lower rates")
-    best = (min if config.objective in LOWER_IS_BETTER else max)(found, key=lambda trial: trial[config.objective])
+    sign = 1.0 if config.objective in LOWER_IS_BETTER else -1.0
+    best = min(found, key=lambda trial: sign * float(trial[config.objective]))
     settings = {key: best[key] for key in config.space}
     overrides = (*config.overrides, *(f"{key}={value}" for key, value in settings.items()))
     write_json(output / "trials.json", trials)
