@@ -9,7 +9,7 @@ same seed gives the same batches, however many threads there are and wherever a 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import islice
 from queue import SimpleQueue
@@ -115,11 +115,12 @@ class ImageExamples:
 
 @dataclass(frozen=True)
 class Batch:
-    """N examples: what the network sees, and the target in [0, 1]."""
+    """N examples: what the network sees, the target in [0, 1], and the number of the image that each one is from."""
 
     images: Float32[Tensor, "N C S S"]
     pose: Float32[Tensor, "N F"]
     target: Float32[Tensor, "N"]
+    image: Int64[Tensor, "N"]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -127,12 +128,14 @@ class Batch:
     def take(self, rows: Int64[np.ndarray, "M"]) -> "Batch":
         """Copies of some examples."""
         index = torch.from_numpy(rows)
-        return Batch(self.images[index], self.pose[index], self.target[index])
+        return Batch(self.images[index], self.pose[index], self.target[index], self.image[index])
 
     def followed_by(self, other: "Batch") -> "Batch":
         """Both batches as one."""
-        pairs = ((self.images, other.images), (self.pose, other.pose), (self.target, other.target))
-        return Batch(*(torch.cat(pair) for pair in pairs))
+        return Batch(*(torch.cat([getattr(self, name), getattr(other, name)]) for name in _COLUMNS))
+
+
+_COLUMNS = tuple(column.name for column in fields(Batch))
 
 
 def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelConfig) -> list[ImageExamples]:
@@ -217,7 +220,8 @@ class Batches:
     def _empty_pool(self) -> Batch:
         count, crop = self.config.pool + max(map(len, self.examples)), self.crop
         images = torch.empty(count, crop.channels, crop.size, crop.size)
-        return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count))
+        numbers = torch.empty(count, dtype=torch.int64)
+        return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count), numbers)
 
     def _filled(self, pool: Batch, block: "_Block") -> Batch:
         sensor = load_sensor(self.config.sensor)
@@ -225,7 +229,8 @@ class Batches:
         for i in block.images:
             part = self._image_batch(self.examples[i], block.epoch, sensor)
             rows = slice(row, row + len(part))
-            pool.images[rows], pool.pose[rows], pool.target[rows] = part.images, part.pose, part.target
+            for name in _COLUMNS:
+                getattr(pool, name)[rows] = getattr(part, name)
             row += len(part)
         return pool
 
@@ -237,7 +242,7 @@ class Batches:
         crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes, self.crop)
         crops = flipped(crops, draw_flips(len(image), augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness)).float()
-        return Batch(crops.images, crops.pose, target)
+        return Batch(crops.images, crops.pose, target, torch.full((len(image),), image.number))
 
 
 def evaluation_crops(

@@ -12,11 +12,18 @@ __all__ = ["train"]
 @click.option("--config", default="parallel_jaw", show_default=True, help="A preset of configs/train/, or a YAML file.")
 @click.option("--dataset", "dataset_folder", required=True, metavar="DIR|URL", help="What `generate` wrote.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
+@click.option("--from", "parent", metavar="MODEL", help="Train on from this model: a folder, or one that ships.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted training in --output.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def train(
-    config: str, dataset_folder: str, output: Path, resume: bool, seed: int | None, overrides: tuple[str, ...]
+    config: str,
+    dataset_folder: str,
+    output: Path,
+    parent: str | None,
+    resume: bool,
+    seed: int | None,
+    overrides: tuple[str, ...],
 ) -> None:
     """Train a grasp quality network on a dataset, and evaluate it on objects that it has not seen.
 
@@ -26,6 +33,7 @@ def train(
     graspnet train --config demo --dataset out/dataset --output out/model
     graspnet train --config demo --dataset out/dataset --output out/model --resume
     graspnet train --config parallel_jaw --dataset out/dataset --output out/model epochs=5 batches.sensor=ideal
+    graspnet train --from parallel_jaw --dataset out/mine --output out/tuned examples=200000 optimiser.rate=5e-4
     """
     from graspnet.config import config_to_dict, load_config
     from graspnet.dataset import Dataset
@@ -36,7 +44,7 @@ def train(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     train_config = load_config(trainer.TrainConfig, "train", config, overrides)
-    result = trainer.train(train_config, Dataset.open(dataset_folder), output, resume)
+    result = trainer.train(train_config, Dataset.open(dataset_folder), output, resume, parent)
     evaluation = result.evaluation.to_json()
     write_run_record(output, "train", config_to_dict(train_config), train_config.seed, started, evaluation)
     for line in result.evaluation.lines():

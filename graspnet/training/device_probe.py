@@ -17,9 +17,11 @@ from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork
 from graspnet.run.threads import thread_counts, using_threads
 from graspnet.training.batches import Batch
+from graspnet.training.losses import LossConfig, training_loss
 
 __all__ = ["Computing", "find_fastest", "loss_of", "placed"]
 
+SOFT_CROSS_ENTROPY = LossConfig()
 PROBE_SECONDS = 0.4  # Each way of computing is tried for so long.
 
 
@@ -58,13 +60,16 @@ def placed(network: GraspNetwork, computing: Computing) -> GraspNetwork:
     return network.to(computing.device).to(memory_format=layout)  # type: ignore[call-overload]
 
 
-def loss_of(network: GraspNetwork, batch: Batch, computing: Computing) -> Float32[Tensor, ""]:
-    """Mean cross-entropy between softmax(logits) and (1 − target, target)."""
+def loss_of(
+    network: GraspNetwork, batch: Batch, computing: Computing, loss: LossConfig = SOFT_CROSS_ENTROPY
+) -> Float32[Tensor, ""]:
+    """The loss of a batch, with the network's layers computed as `computing` says."""
     device = torch.device(computing.device)
-    images, pose, target = (each.to(device, non_blocking=True) for each in (batch.images, batch.pose, batch.target))
+    columns = (batch.images, batch.pose, batch.target, batch.image)
+    images, pose, target, image = (column.to(device, non_blocking=True) for column in columns)
     with torch.autocast(device.type, torch.bfloat16, enabled=computing.precision == "bfloat16"):
         logits = network(images, pose)
-    return torch.nn.functional.cross_entropy(logits, torch.stack([1 - target, target], dim=1))
+    return training_loss(logits, target, image, loss)
 
 
 def _seconds_per_step(network: GraspNetwork, batch: Batch, computing: Computing) -> float:

@@ -1,11 +1,12 @@
 """What a killed run needs to go on: weights, the optimiser's memory, the step, and how the steps were computed.
 
-    OUTPUT/state-000002000/network.safetensors, optimiser.safetensors, state.json
+    OUTPUT/state-000002000/network.safetensors, optimiser.safetensors, state.json; average.safetensors with an average
 
 There is no state of a random generator to keep: every stream is derived from the seed, the epoch and the image
 (`graspnet.training.batches`), and the initial weights from the seed; seed and step say it all.
 """
 
+import copy
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -23,31 +24,46 @@ from graspnet.models.network import GraspNetwork
 from graspnet.run.record import write_json
 from graspnet.training.device_probe import Computing, placed
 
-__all__ = ["EpochRecord", "TrainingState", "discard_states", "load_state", "save_state"]
+__all__ = ["CurvePoint", "TrainingState", "discard_states", "load_state", "optimiser_tensors", "save_state"]
+
+AVERAGE = "average.safetensors"
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """One point of the training curves: means over an epoch's steps, and the evaluation after it."""
+class CurvePoint:
+    """One point of the training curves: what a look at validation objects found, and means since the look before it."""
 
-    epoch: int
+    epoch: float  # epochs seen so far
     step: int
+    examples: int  # seen so far
     loss: float
-    rate: float
+    rate: float  # of the last step
     examples_per_second: float
     validation: dict[str, Any]
 
 
 @dataclass
 class TrainingState:
-    """The one thing here that changes. loss_sum: over the steps of the epoch so far."""
+    """The one thing here that changes. seen: examples so far. loss_sum: over the steps since the last look."""
 
     network: GraspNetwork
     optimiser: torch.optim.Optimizer
     computing: Computing
+    average: GraspNetwork | None = None  # the moving average of the weights, where there is one
     step: int = 0
+    seen: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
-    history: list[EpochRecord] = field(default_factory=list)
+    history: list[CurvePoint] = field(default_factory=list)
+
+    @property
+    def last_look(self) -> int:
+        """The step after which validation objects were last looked at; 0 where they were not."""
+        return self.history[-1].step if self.history else 0
+
+    @property
+    def evaluated(self) -> GraspNetwork:
+        """The network that is looked at and saved in the end: the average, where there is one."""
+        return self.network if self.average is None else self.average
 
 
 def save_state(state: TrainingState, recipe: dict[str, Any], output: Path) -> None:
@@ -57,9 +73,11 @@ def save_state(state: TrainingState, recipe: dict[str, Any], output: Path) -> No
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     _write_tensors(state.network.state_dict(), temporary / "network.safetensors")
-    _write_tensors(_flat(state.optimiser), temporary / "optimiser.safetensors")
+    _write_tensors(optimiser_tensors(state.optimiser), temporary / "optimiser.safetensors")
+    if state.average is not None:
+        _write_tensors(state.average.state_dict(), temporary / AVERAGE)
     record = {
-        "recipe": recipe, "computing": asdict(state.computing), "step": state.step,
+        "recipe": recipe, "computing": asdict(state.computing), "step": state.step, "seen": state.seen,
         "loss_sum": float(state.loss_sum), "history": [asdict(entry) for entry in state.history],
     }  # fmt: skip
     write_json(temporary / "state.json", record)
@@ -92,9 +110,15 @@ def load_state(
         raise InputError(f"{folder}: was begun on a CUDA device and torch finds none here; --resume where there is one")
     placed(network, computing)
     _load_flat(optimiser, load_tensors(folder / "optimiser.safetensors"))
-    loss_sum = torch.tensor(record["loss_sum"], dtype=torch.float64)
-    history = [EpochRecord(**entry) for entry in record["history"]]
-    return TrainingState(network, optimiser, computing, record["step"], loss_sum, history)
+    average = None
+    if (folder / AVERAGE).exists():
+        average = copy.deepcopy(network)
+        average.load_state_dict(load_tensors(folder / AVERAGE))
+    return TrainingState(
+        network=network, optimiser=optimiser, computing=computing, average=average,
+        step=record["step"], seen=record["seen"], loss_sum=torch.tensor(record["loss_sum"], dtype=torch.float64),
+        history=[CurvePoint(**entry) for entry in record["history"]],
+    )  # fmt: skip
 
 
 def discard_states(output: Path) -> None:
@@ -103,18 +127,18 @@ def discard_states(output: Path) -> None:
         shutil.rmtree(folder)
 
 
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's memory of each parameter under `<parameter>.<name>`; rates come from the config and the step."""
+    memory = optimiser.state_dict()["state"]
+    return {f"{i}.{name}": value for i, entries in memory.items() for name, value in entries.items()}
+
+
 def _states(output: Path) -> list[Path]:
     return sorted(path for path in output.glob("state-*") if path.suffix == "")
 
 
 def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     path.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}))
-
-
-def _flat(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory of each parameter under `<parameter>.<name>`; rates come from the config and the step."""
-    memory = optimiser.state_dict()["state"]
-    return {f"{i}.{name}": value for i, entries in memory.items() for name, value in entries.items()}
 
 
 def _load_flat(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

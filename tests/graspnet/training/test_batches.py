@@ -57,19 +57,19 @@ def test_a_window_gives_the_crops_of_the_whole_image(bars, crop):
         assert torch.equal(from_window.pose, from_whole.pose)
 
 
-def test_every_example_comes_once_an_epoch_with_its_own_target(examples):
+def test_every_example_comes_once_an_epoch_with_its_own_target_and_image(examples):
     """Without noise and augmentation a batch's crop is one of the evaluation's, to the bit."""
     config = BatchConfig(size=20, pool=48, sensor="ideal", augmentation=PLAIN)
     seen = {}
     for batch in Batches(examples, CROP, LabelConfig(), config, seed=0).stream(0, 10):
-        for image, pose, target in zip(batch.images, batch.pose, batch.target, strict=True):
-            seen.setdefault(_key(image, pose), []).append(float(target))
+        for image, pose, target, of in zip(batch.images, batch.pose, batch.target, batch.image, strict=True):
+            seen.setdefault(_key(image, pose), []).append((float(target), int(of)))
     expected = {}
     crops = evaluation_crops(examples, CROP, config, 0)
     for image, part in zip(examples, crops, strict=True):
         for row in range(len(image)):
             key = _key(part.images[row], part.pose[row])
-            expected.setdefault(key, []).append(float(np.float32(image.robustness[row])))
+            expected.setdefault(key, []).append((float(np.float32(image.robustness[row])), image.number))
     assert {key: sorted(values) for key, values in seen.items()} == expected
     assert len(expected) == 192
 

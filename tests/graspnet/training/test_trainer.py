@@ -20,6 +20,7 @@ from graspnet.models.network import GraspNetwork, predict
 from graspnet.training import trainer
 from graspnet.training.batches import Batch, BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
 from graspnet.training.device_probe import Computing, find_fastest, loss_of
+from graspnet.training.divergence import LossWatch
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.training.resume import TrainingState, load_state, save_state
 from graspnet.training.trainer import TrainConfig, train
@@ -59,6 +60,7 @@ def test_compact_overfits_256_examples():
         torch.rand(256, 2, 64, 64, generator=rng),
         torch.rand(256, 11, generator=rng),
         (torch.rand(256, generator=rng) < 0.5).float(),
+        torch.arange(256),
     )
     network.fit_normalisation(batch.images, batch.pose)
     optimiser = make_optimiser(network, OptimiserConfig(rate=1e-3))
@@ -108,25 +110,31 @@ def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, 
     examples = load_examples(bars, "train", crop, LabelConfig())
     batches = Batches(examples, crop, LabelConfig(), BatchConfig(size=32, pool=64, sensor="dexnet"), seed=0)
 
+    config = replace(QUICK, optimiser=OptimiserConfig(ema_half_life=50.0, clip_norm=0.5))
+    budget = config.budget(sum(map(len, examples)))
+
     def fresh():
-        network = NETWORKS["compact"](torch.Generator().manual_seed(0))
-        return TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU)
+        network, average = (NETWORKS["compact"](torch.Generator().manual_seed(0)) for _ in range(2))
+        return TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU, average)
 
     def advance(state, last):
+        watch = LossWatch(tmp_path, rate=0.1)
         for batch in batches.stream(state.step, last):
-            trainer.take_step(state, batch, QUICK, batches.steps_per_epoch)
+            trainer.take_step(state, batch, config, budget, watch)
 
     straight, begun, blank = fresh(), fresh(), fresh()
     advance(straight, 4)
     advance(begun, 2)
     save_state(begun, {"config": {}}, tmp_path)
     resumed = load_state(blank.network, blank.optimiser, {"config": {}}, tmp_path)
-    assert resumed.step == 2
+    assert (resumed.step, resumed.seen) == (2, 64)
     next_batch, expected_batch = (next(batches.stream(state.step, 3)) for state in (resumed, begun))
     assert torch.equal(next_batch.images, expected_batch.images)
     advance(resumed, 4)
 
     assert float(straight.loss_sum) == float(resumed.loss_sum)
+    for a, b in zip(straight.average.parameters(), resumed.average.parameters(), strict=True):
+        assert torch.equal(a, b)
     for a, b in zip(straight.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(a, b)
         memory, expected = resumed.optimiser.state[b], straight.optimiser.state[a]
@@ -213,7 +221,7 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
         def fit_normalisation(self, images, pose):
             """None."""
 
-    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]))
+    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]), torch.arange(2))
     expected = (np.log(2) - 0.9 * np.log(0.75) - 0.1 * np.log(0.25)) / 2
     assert float(loss_of(Fixed(None, MetricCropConfig(), 1, 1), batch, CPU)) == pytest.approx(expected)
 
@@ -221,7 +229,7 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
 def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone():
     network = NETWORKS["compact"]()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4))
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4))
     found = find_fastest(network, batch, "cpu", "auto", 1)
     assert (found.device, found.threads) == ("cpu", 1)
     assert found.precision in ("float32", "bfloat16")
@@ -235,7 +243,7 @@ def test_cuda_where_there_is_none_is_refused():
     with pytest.raises(InputError, match="no CUDA device here"):
         find_fastest(
             NETWORKS["compact"](),
-            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1)),
+            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1), torch.arange(1)),
             "cuda",
             "float32",
             1,

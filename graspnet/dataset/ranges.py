@@ -1,0 +1,65 @@
+"""What a dataset ranges over: its hands, its objects' sizes, and from where its grasps were seen.
+
+A checkpoint keeps these, so that a plan can warn where it asks a network for what it was never trained on.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspnet.dataset.records import DatasetHeader
+
+__all__ = ["camera_range", "gripper_names", "gripper_ranges", "object_range"]
+
+LENGTHS = ("finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")  # of a hand, as its file names them
+MOST_NAMES = 8  # Hands are named one by one up to so many.
+Range = dict[str, list[Any]]
+
+
+def gripper_names(header: DatasetHeader) -> str:
+    """The hands by name, or how many there were."""
+    names = sorted(header.grippers)
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
+
+
+def gripper_ranges(header: DatasetHeader) -> dict[str, Range]:
+    """Smallest and largest of every size of the hands: in metres, and in units of each hand's opening."""
+    hands = list(header.grippers.values())
+    return {"grippers": _range(hands), "grippers_in_openings": _range(list(map(_in_openings, hands)))}
+
+
+def object_range(header: DatasetHeader) -> Range:
+    """The widths, in openings, that objects were scaled to; nothing where a dataset does not scale them so."""
+    objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
+    if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first one's size
+        return {}
+    return {"width_in_openings": list(objects["graspable_width"])}
+
+
+def camera_range(camera_from_grasp: Float64[np.ndarray, "N 4 4"], focal_lengths_px: Sequence[float]) -> Range:
+    """Smallest and largest distance (z of the grasps, metres), tilt (radians) and focal length (pixels).
+
+    The tilt is the angle between a grasp's approach and the camera's axis.
+    """
+    distance, cosine = camera_from_grasp[:, 2, [3, 2]].T
+    tilt = np.arccos(np.clip(cosine, -1.0, 1.0))
+    return {
+        "distance": [float(distance.min()), float(distance.max())],
+        "tilt": [float(tilt.min()), float(tilt.max())],
+        "focal_length_px": [float(min(focal_lengths_px)), float(max(focal_lengths_px))],
+    }
+
+
+def _range(hands: list[dict[str, Any]]) -> Range:
+    sizes = [name for name, value in hands[0].items() if isinstance(value, float)]
+    found: Range = {n: [min(h[n] for h in hands), max(h[n] for h in hands)] for n in sizes}
+    palms = list(zip(*(hand["palm"] for hand in hands), strict=True))
+    return found | {"palm": [[min(side) for side in palms], [max(side) for side in palms]]}
+
+
+def _in_openings(hand: dict[str, Any]) -> dict[str, Any]:
+    """The sizes of a hand that a network sees, in units of its opening: all but the opening itself."""
+    sizes = {name: hand[name] / hand["max_width"] for name in LENGTHS}
+    return sizes | {"palm": [side / hand["max_width"] for side in hand["palm"]]}

@@ -1,0 +1,57 @@
+"""A trained network that another training starts from: its weights, normalisation and architecture."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graspnet.errors import InputError
+from graspnet.models.checkpoint import Checkpoint, load_checkpoint, weights_checksum
+from graspnet.models.network import GraspNetwork
+
+__all__ = ["Parent", "load_parent"]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The checkpoint, the name it has among people, and the SHA-256 of its weights, which names it for sure."""
+
+    checkpoint: Checkpoint
+    name: str
+    fingerprint: str
+
+    def network(self) -> GraspNetwork:
+        """A copy of its network, to be trained on."""
+        return copy.deepcopy(self.checkpoint.network).train()
+
+    def to_json(self) -> dict[str, Any]:
+        """What a checkpoint tells of the one that it was made from."""
+        return {
+            "name": self.name, "fingerprint": self.fingerprint, "metric": self.checkpoint.metric,
+            "dataset": self.checkpoint.details.get("dataset", {}),
+        }  # fmt: skip
+
+
+def load_parent(source: str | Path, network: str, gripper_kind: str) -> Parent:
+    """The model in a folder, or the one that ships under a name, for a training of that network and kind of gripper.
+
+    InputError: as of `load_checkpoint`, which refuses other versions of the crop; or the model is another network, is
+    of another kind of gripper, or takes other pose numbers than its crop comes with.
+    """
+    checkpoint = load_checkpoint(source)
+    if checkpoint.name != network:
+        raise InputError(
+            f"{source}: is a {checkpoint.name}, and the config trains a {network}; a network's weights fit no other: "
+            f"network={checkpoint.name}, or leave out --from"
+        )
+    kind = checkpoint.details.get("gripper_kind", "parallel_jaw")  # models were of no other before they told
+    if kind != gripper_kind:
+        raise InputError(
+            f"{source}: was trained for grippers of kind {kind}, and the dataset is of {gripper_kind}; leave out --from"
+        )
+    inputs, features = checkpoint.network.pose_mean.numel(), checkpoint.crop.pose_features
+    if inputs != features:
+        raise InputError(
+            f"{source}: takes {inputs} pose numbers, and its crop comes with {features}; train from the start instead"
+        )
+    return Parent(checkpoint, Path(source).name, weights_checksum(source))

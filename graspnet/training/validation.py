@@ -1,0 +1,102 @@
+"""Looks at examples that are not trained on: some after every epoch, all of them, calibrated, at the end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from torch import Tensor
+
+from graspnet.crops.crops import CropConfig, GraspCrops
+from graspnet.errors import InputError
+from graspnet.models.network import GraspNetwork, predict, quality_of
+from graspnet.run.progress import track
+from graspnet.training.batches import BatchConfig, ImageExamples, LabelConfig, evaluation_crops
+from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
+
+__all__ = ["Calibration", "Validation", "robustness_of", "spread"]
+
+LOOK_EXAMPLES = 4096  # A look is at about so many unseen examples; the last evaluation takes all.
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature that fits all validation examples, the figures with it, and the precision-recall curve."""
+
+    temperature: float
+    evaluation: Evaluation
+    precision_recall: dict[str, list[float]]
+
+
+class Validation:
+    """Validation examples, and the crops of those that are looked at again and again, which are cut once."""
+
+    def __init__(
+        self,
+        examples: Sequence[ImageExamples],
+        crop: CropConfig,
+        label: LabelConfig,
+        batches: BatchConfig,
+        seed: int,
+        of_new_objects: bool,
+    ) -> None:
+        self._all, self._looked_at = examples, spread(examples, LOOK_EXAMPLES)
+        self._crop, self._label, self._batches, self._seed = crop, label, batches, seed
+        self._of_new_objects = of_new_objects
+        self._looked_at_crops = list(self._crops(self._looked_at))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._all))
+
+    def look(self, network: GraspNetwork) -> Evaluation:
+        """The figures of about LOOK_EXAMPLES examples, uncalibrated. InputError: the weights are not finite."""
+        return self._figures(_logits(network, self._looked_at_crops), 1.0, self._looked_at)
+
+    def calibrated(self, network: GraspNetwork) -> Calibration:
+        """The figures of all examples, calibrated on them: that fits one number, so it hardly flatters them."""
+        crops = track(self._crops(self._all), len(self._all), f"evaluating {len(self)}", "image")
+        logits = _logits(network, crops)
+        robustness = robustness_of(self._all)
+        temperature = fit_temperature(_log_odds(logits), self._label.target(robustness))
+        evaluation = replace(self._figures(logits, temperature, self._all), of_new_objects=self._of_new_objects)
+        curve = precision_recall(_quality(logits, temperature), self._label.positive(robustness))
+        return Calibration(temperature, evaluation, curve)
+
+    def _crops(self, examples: Sequence[ImageExamples]) -> Iterator[GraspCrops]:
+        return evaluation_crops(examples, self._crop, self._batches, self._seed)
+
+    def _figures(
+        self, logits: Float32[Tensor, "N 2"], temperature: float, examples: Sequence[ImageExamples]
+    ) -> Evaluation:
+        robustness = robustness_of(examples)
+        feasible = np.concatenate([image.feasible for image in examples])
+        quality = _quality(logits, temperature)
+        return evaluate(quality, self._label.target(robustness), self._label.positive(robustness), feasible)
+
+
+def spread(examples: Sequence[ImageExamples], count: int) -> Sequence[ImageExamples]:
+    """Images evenly spaced over all, with about `count` examples."""
+    total = sum(map(len, examples))
+    stride = max(1, round(total / count))
+    return examples[::stride]
+
+
+def robustness_of(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
+    """The labels of all examples, in order."""
+    return np.concatenate([image.robustness for image in examples])
+
+
+def _logits(network: GraspNetwork, crops: Sequence[GraspCrops] | Iterator[GraspCrops]) -> Float32[Tensor, "N 2"]:
+    logits = predict(network, crops)
+    if not logits.isfinite().all():
+        raise InputError("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
+    return logits
+
+
+def _log_odds(logits: Float32[Tensor, "N 2"]) -> Float64[np.ndarray, "N"]:
+    return (logits[:, 1] - logits[:, 0]).double().cpu().numpy()
+
+
+def _quality(logits: Float32[Tensor, "N 2"], temperature: float) -> Float64[np.ndarray, "N"]:
+    """In double precision: where a network is sure, float32 would make many qualities equal, and tie their ranks."""
+    return quality_of(logits.double(), temperature).cpu().numpy()
