@@ -29,9 +29,9 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.progress import track
+from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Place, noisy_image
-from graspnet.training.resampling import Estimate
 
 __all__ = ["Term", "decompose", "mismatch", "noise_term", "observer_labels"]
 

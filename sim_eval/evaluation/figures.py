@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graspnet.drawing import new_figure
+from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.decomposition import Term
 from graspnet.sim_eval.evaluation.groups import Group
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.sweeps import Sweep
 from graspnet.training.metrics import precision_recall
-from graspnet.training.resampling import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -40,8 +40,9 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset, label: LabelConfig) -> N
         trained = PixelCropConfig().window_px
         if checkpoint.crop.window_px == trained:
             raise InputError(
-                f"{dataset.folder}: a pixel of its images is {dataset.header.pixel_pitch:g} of the camera's; the network "
-                f"cuts windows of {trained} px of the camera's own: train it on this dataset, or import full images"
+                f"{dataset.folder}: a pixel of its images is {dataset.header.pixel_pitch:g} of the camera's; the "
+                f"network cuts windows of {trained} px of the camera's own: train it on this dataset, or import whole "
+                "images"
             )
 
 
@@ -59,8 +60,8 @@ def _doubts(checkpoint: Checkpoint, dataset: Dataset, of: Predictions) -> Iterat
         if name in camera and (outside := _outside(values, camera[name], SLACK[name])).any():
             low, high = (factor * end for end in camera[name])
             yield (
-                f"{percent(float(outside.mean()))} of the grasps have a {name} of the camera outside of what the network "
-                f"was trained on ({low:.3g} to {high:.3g} {unit})."
+                f"{percent(float(outside.mean()))} of the grasps have a {name} of the camera outside of what the "
+                f"network was trained on ({low:.3g} to {high:.3g} {unit})."
             )
     if "max_width" in hands:
         spans = np.array([dataset.gripper(name).span for name in dataset.header.grippers])

@@ -1,7 +1,7 @@
 """Where a network is worse: figures by family, size, hand, tilt, distance and candidate source, and which stand out.
 
 Average precision and the Brier score depend on how many positives a group has. So two figures that do not are tested,
-each against all other examples: the ROC AUC (does it rank worse here?) and the mean of quality − target (does it
+each against all examples: the ROC AUC (does it rank worse here?) and the mean of quality − target (does it
 promise too much here?). The p-values are corrected for the number of groups (Holm).
 """
 
@@ -12,10 +12,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped
 
+from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.analysis.statistics import holm_adjusted
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.resampling import Estimate
 
 __all__ = ["KEYS", "SIGNIFICANT", "Group", "judge_groups"]
 
@@ -28,7 +28,7 @@ DISTANCES = (0.5, 0.7, 0.9)  # metres
 
 @dataclass(frozen=True)
 class Group:
-    """A group's figures, and how it differs from all other examples; p-values are corrected, NaN where not tested."""
+    """A group's figures, and how it differs from all examples; p-values are corrected, NaN where not tested."""
 
     key: str
     name: str
@@ -74,23 +74,26 @@ _ESTIMATES = (
 def judge_groups(judged: Judged) -> list[Group]:
     """Every group of every key that has more than one group, in the order of KEYS."""
     found: list[Group] = []
+    draws, every = judged.resampling, np.ones(len(judged), dtype=bool)
+    everywhere = draws.ranking(judged.quality, judged.positive, every)[1], draws.mean(judged.quality - judged.target)
     for key, name_of in KEYS.items():
         names = name_of(judged.of)
         groups = np.unique(names)
         if len(groups) > 1:
-            found += [_judge(judged, key, str(group), names == group) for group in groups]
+            found += [_judge(judged, key, str(group), names == group, everywhere) for group in groups]
     return _corrected(found)
 
 
-def _judge(judged: Judged, key: str, name: str, rows: Bool[np.ndarray, "N"]) -> Group:
-    draws, others = judged.resampling, ~rows
+def _judge(
+    judged: Judged, key: str, name: str, rows: Bool[np.ndarray, "N"], everywhere: tuple[np.ndarray, np.ndarray]
+) -> Group:
+    draws = judged.resampling
     precision, area = draws.ranking(judged.quality, judged.positive, rows)
     surplus = judged.quality - judged.target
     overconfidence = draws.mean(surplus, rows)
     objects = len(np.unique(judged.of.scene[rows]))
-    rest = len(np.unique(judged.of.scene[others]))
+    rest = len(np.unique(judged.of.scene[~rows]))
     enough = rows.sum() >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_OBJECTS
-    area_elsewhere = draws.ranking(judged.quality, judged.positive, others)[1]
     return Group(
         key=key,
         name=name,
@@ -102,8 +105,8 @@ def _judge(judged: Judged, key: str, name: str, rows: Bool[np.ndarray, "N"]) -> 
         brier=Estimate.of(draws.mean(judged.error, rows)),
         calibration_error=Estimate.of(draws.calibration_error(judged.quality, judged.target, rows)),
         overconfidence=Estimate.of(overconfidence),
-        auc_difference=_difference(area - area_elsewhere, enough),
-        overconfidence_difference=_difference(overconfidence - draws.mean(surplus, others), enough),
+        auc_difference=_difference(area - everywhere[0], enough),
+        overconfidence_difference=_difference(overconfidence - everywhere[1], enough),
     )
 
 

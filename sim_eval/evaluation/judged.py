@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from graspnet.sim_eval.analysis.resampling import Estimate, Resampling
 from graspnet.sim_eval.evaluation.predictions import Predictions
 from graspnet.training.batches import LabelConfig
 from graspnet.training.metrics import BestInImage, best_in_image
-from graspnet.training.resampling import Estimate, Resampling
 
 __all__ = ["Figures", "Judged"]
 

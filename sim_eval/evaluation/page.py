@@ -9,6 +9,7 @@ from graspnet.report.page import Section, details_html, figure_html, paragraph, 
 from graspnet.report.words import counted, folder_name, listed, percent
 from graspnet.run.progress import track
 from graspnet.run.record import package_versions
+from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.figures import (
     group_figure,
     ranking_figure,
@@ -21,7 +22,6 @@ from graspnet.sim_eval.evaluation.judged import Figures
 from graspnet.sim_eval.evaluation.run import Evaluated
 from graspnet.sim_eval.evaluation.sheets import COLUMNS, sheet_figure, worst
 from graspnet.training.metrics import SURELY_RANKS
-from graspnet.training.resampling import Estimate
 
 __all__ = ["opening_sentences", "write_page"]
 
@@ -60,8 +60,9 @@ def opening_sentences(found: Evaluated) -> list[str]:
         f"{counted(figures.images, 'image')} of {counted(figures.objects, _noun(found))} {whose} (dataset "
         f"{dataset.name}, seed {dataset.seed}, sensor {found.sensor}). {_ranking(figures)} In "
         f"{percent(figures.best_positive.value)} of the images the grasp that it prefers is a good one "
-        f"({_percents(figures.best_positive)}); {percent(figures.possible.value)} of the images have a good one at all. "
-        f"On average its choice is {figures.regret.value:.3f} worse than the best there ({_fixed(figures.regret)})."
+        f"({_percents(figures.best_positive)}); {percent(figures.possible.value)} of the images have a good one at "
+        f"all. On average its choice is {figures.regret.value:.3f} worse than the best there "
+        f"({_fixed(figures.regret)})."
     )
     texts = [first, " ".join([_calibration(found), *_worse_sentences(found)]), _largest_term(found)]
     return [*filter(None, texts), *found.warnings, *found.notes]
@@ -166,9 +167,9 @@ def _part_blocks(found: Evaluated) -> tuple[str, ...]:
 def _group_blocks(found: Evaluated) -> tuple[str, ...]:
     words = _worse_sentences(found) or ["No group is large enough to be compared with the others."]
     text = (
-        "Each group is compared with all other grasps by two figures that do not depend on how many good grasps it "
-        "has: the ROC AUC, and the mean of quality − label. Red are groups that are worse by more than chance would give: "
-        "p < 0.05 after Holm's correction over all groups."
+        "Each group is compared with all grasps by two figures that do not depend on how many good grasps it "
+        "has: the ROC AUC, and the mean of quality − label. Red are groups that are worse by more than chance would "
+        "give: p < 0.05 after Holm's correction over all groups."
     )
     blocks = [paragraph(" ".join(words)), paragraph(text)]
     header = [
@@ -208,8 +209,8 @@ def _group_blocks(found: Evaluated) -> tuple[str, ...]:
 def _reliability_blocks(found: Evaluated) -> tuple[str, ...]:
     text = (
         "Left: grasps in groups by their quality, in steps of a tenth; a point is a group's mean label, the bar its "
-        "95 % interval, the small number how many grasps it has. On the dotted line quality is the chance that the label "
-        "gives; below it the network promises too much. Right: how many grasps have which quality (logarithmic)."
+        "95 % interval, the small number how many grasps it has. On the dotted line quality is the chance that the "
+        "label gives; below it the network promises too much. Right: how many grasps have which quality (logarithmic)."
     )
     return paragraph(_calibration(found)), figure_html(reliability_figure(found.test), text)
 
@@ -230,8 +231,8 @@ def _term_blocks(found: Evaluated) -> tuple[str, ...]:
 def _mistake_blocks(found: Evaluated) -> tuple[str, ...]:
     blocks = [paragraph(
         "Each column is one grasp: above the clean image (near is bright) with the hand drawn to scale, in the colour "
-        "of its quality (red is 0, yellow ½, green 1); below what the network saw, with noise: bright is higher than the "
-        "grasp, violet was not measured, bars are the open jaws. The worst come first; an image shows one at most."
+        "of its quality (red is 0, yellow ½, green 1); below what the network saw, with noise: bright is higher than "
+        "the grasp, violet was not measured, bars are the open jaws. The worst come first; an image shows one at most."
     )]  # fmt: skip
     for title, overrated in (
         ("Bad grasps that it takes for good ones", True),

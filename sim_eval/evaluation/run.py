@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from graspnet.config import parse_config
 from graspnet.data_gen.generate.rebuild import TrueLabels
@@ -19,7 +19,7 @@ from graspnet.sim_eval.evaluation.fit import check_fit, doubts
 from graspnet.sim_eval.evaluation.groups import Group, judge_groups
 from graspnet.sim_eval.evaluation.judged import Figures, Judged
 from graspnet.sim_eval.evaluation.parts import PARTS, UNITS, choose, halves, was_trained_on
-from graspnet.sim_eval.evaluation.predictions import Place, Predictions, choose_images, predict_images
+from graspnet.sim_eval.evaluation.predictions import Place, Predictions, predict_images
 from graspnet.sim_eval.evaluation.sweeps import Sweep, grasps_to_sweep, sweep_grasps
 from graspnet.training.batches import PROBABILITIES, LabelConfig
 from graspnet.training.metrics import fit_temperature, precision_recall
@@ -133,10 +133,10 @@ def evaluate(
     if "dev" in parts and reported == "test":
         temperature = fit_temperature(parts["dev"].of.log_odds, parts["dev"].target)
     places = choose_among(test.of, config.decomposed, config.seed)
-    draws = [run.judged(run.predicted(places, draw, f"draw {draw + 1}")) for draw in range(config.draws)]
-    truth = run.truth(notes)
-    observed = None if truth is None else run.observed(truth, draws[0], places, notes)
-    terms = decompose(test, parts.get("train"), parts.get("train-dev"), draws[0], observed)
+    draws = [run.judged(test.of[_in_places(test.of, places)])]
+    draws += [run.judged(run.predicted(places, draw, f"draw {draw + 1}")) for draw in range(1, config.draws)]
+    again = run.relabelled(draws[0], places, notes)
+    terms = decompose(test, parts.get("train"), parts.get("train-dev"), draws[0], again and again[1])
     terms.append(noise_term(draws))
     by_sensor = {sensor: draws[0]}
     for name in config.other_sensors:
@@ -165,7 +165,7 @@ def evaluate(
         by_sensor={name: judged.figures() for name, judged in by_sensor.items()},
         others={name: judged.figures() for name, judged in elsewhere.items()},
         terms=terms,
-        sweeps=[] if truth is None or observed is None else run.sweeps(truth, test),
+        sweeps=[] if again is None else run.sweeps(again[0], test),
         warnings=doubts(checkpoint, dataset, test.of),
         notes=notes,
     )
@@ -199,6 +199,12 @@ def choose_among(of: Predictions, examples: int, seed: int) -> list[Place]:
     chosen = [k for _, k in sorted(order, key=lambda each: each[0])]
     enough = 1 + int(np.searchsorted(np.cumsum(counts[chosen]), examples))
     return sorted((int(places[k, 0]), int(places[k, 1])) for k in chosen[:enough])
+
+
+def _in_places(of: Predictions, places: Sequence[Place]) -> Bool[np.ndarray, "N"]:
+    """Which examples are of these images."""
+    chosen = set(places)
+    return np.array([place in chosen for place in zip(of.shard.tolist(), of.image.tolist(), strict=True)], dtype=bool)
 
 
 def _trained_sensor(checkpoint: Checkpoint) -> str:
@@ -262,29 +268,21 @@ class _Run:
         return self.judged(self.predicted(places, 0, said))
 
     def elsewhere(self, name: str) -> Judged:
-        """As many examples of this dataset as of the first one."""
-        places = choose_images(self.dataset, self.dataset.indices(), self.config.examples, self.config.seed)
-        return self.judged_images(places, name)
+        """As many examples of this dataset as of the first one; new ones, if it has any."""
+        trained_on = was_trained_on(self.checkpoint, self.dataset)
+        chosen = choose(self.dataset, trained_on, self.config.examples, self.config.seed)
+        return self.judged_images(chosen.new or chosen.train_dev or chosen.train, name)
 
-    def truth(self, notes: list[str]) -> TrueLabels | None:
-        """What labels grasps anew; None and a note where that is not possible."""
+    def relabelled(
+        self, some: Judged, places: Sequence[Place], notes: list[str]
+    ) -> tuple[TrueLabels, Float64[np.ndarray, "N"]] | None:
+        """What labels grasps anew, and the observer's labels; None and a note where objects cannot be made again."""
         try:
-            return TrueLabels.of(self.dataset, self.label.metric, self.label.clearance_sigma)
+            truth = TrueLabels.of(self.dataset, self.label.metric, self.label.clearance_sigma)
+            return truth, observer_labels(self.dataset, truth, some, places, self.sensor, self.config.seed)
         except InputError as error:
             notes.append(
-                f"No label could be computed anew, so there are no sweeps, and what is hidden is not known: {error}"
-            )
-            return None
-
-    def observed(
-        self, truth: TrueLabels, some: Judged, places: Sequence[Place], notes: list[str]
-    ) -> Float64[np.ndarray, "N"] | None:
-        """The observer's labels; None and a note where objects cannot be made again."""
-        try:
-            return observer_labels(self.dataset, truth, some, places, self.sensor, self.config.seed)
-        except InputError as error:
-            notes.append(
-                f"No label could be computed anew, so there are no sweeps, and what is hidden is not known: {error}"
+                f"There are no sweeps, and what the image hides is not known, for lack of true labels: {error}"
             )
             return None
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from graspnet.sim_eval.analysis.resampling import Estimate, Resampling
 from graspnet.training.metrics import evaluate
-from graspnet.training.resampling import Estimate, Resampling
 
 
 @pytest.fixture
