@@ -54,7 +54,8 @@ class Predictions:
     scene: Shaped[np.ndarray, "N"]
     family: Shaped[np.ndarray, "N"]
     stable_pose: Int64[np.ndarray, "N"]
-    hand: Shaped[np.ndarray, "N"]
+    gripper: Shaped[np.ndarray, "N"]  # its name
+    hand: Shaped[np.ndarray, "N"]  # the group that it belongs to
     source: Shaped[np.ndarray, "N"]
     size: Float64[np.ndarray, "N"]
     tilt: Float64[np.ndarray, "N"]
@@ -83,8 +84,10 @@ class Predictions:
 
     @property
     def image_number(self) -> Int64[np.ndarray, "N"]:
-        """A number for every image of every shard."""
-        return self.shard * (1 + int(self.image.max(initial=0))) + self.image
+        """A number for every image of every shard and each gripper in it: grasps of one gripper compete."""
+        grippers = np.unique(self.gripper, return_inverse=True)[1]
+        keys = np.stack([self.shard, self.image, grippers], axis=1)
+        return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def choose_images(dataset: Dataset, shards: Sequence[int], examples: int | None, seed: int) -> list[Place]:
@@ -192,6 +195,7 @@ def _of_image(
         scene=np.full(len(rows), f"shard {dataset.shard_names[index]}") if heaped else name,
         family=np.array([family(each) for each in name.tolist()], dtype=np.str_),
         stable_pose=np.append(objects.stable_pose, -1)[owner],
+        gripper=np.array([grasps.gripper[row] for row in rows], dtype=np.str_),
         hand=np.array([hand_group(grasps.gripper[row], dataset) for row in rows], dtype=np.str_),
         source=np.array([grasps.source[row] for row in rows], dtype=np.str_),
         size=width[grasps.instance[rows]] / span,
