@@ -66,5 +66,6 @@ class NetworkQuality:
     def _qualities(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         crops = crop(observation, grasps_in_camera, self.checkpoint.crop)
         parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
-        logits = predict(self.checkpoint.network, (GraspCrops(*part) for part in parts))
+        batches = (GraspCrops(*part) for part in parts)
+        logits = predict(self.checkpoint.network, batches, self.checkpoint.flip_average)
         return self.checkpoint.quality(logits).double().cpu().numpy()

@@ -1,7 +1,8 @@
 """A trained network on disk: `model.safetensors` (weights, normalisation) and `model.json` (what they are of).
 
     {"version": 1, "network": "compact", "config": {…}, "gripper": "yumi", "metric": "robust_force_closure",
-     "threshold": 0.5, "temperature": 1.07, "parameters": 463682, "weights": "sha256 of model.safetensors",
+     "threshold": 0.5, "temperature": 1.07, "flip_average": false, "parameters": 463682,
+     "weights": "sha256 of model.safetensors",
      "details": {"grippers": {…}, "camera": {…}, "dataset": {…}, "training": {…}, "evaluation": {…}}}
 
 No pickle: a checkpoint from a stranger can be loaded without running the stranger's code.
@@ -39,8 +40,9 @@ class Checkpoint:
     """A network and what one must know to use it.
 
     gripper_name: the hand(s) it was trained with. metric, threshold: what "holds" meant in training (robustness above
-    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. details: what
-    `model.json` tells besides (ranges of hands, objects and cameras, dataset, training); plans are warned by ranges.
+    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. flip_average: a grasp's
+    logits are the mean over its crop's four mirror images. details: what `model.json` tells besides (ranges of hands,
+    objects and cameras, dataset, training); plans are warned by ranges.
     """
 
     network: GraspNetwork
@@ -50,6 +52,7 @@ class Checkpoint:
     threshold: float
     temperature: float = 1.0
     details: dict[str, Any] = field(default_factory=dict)
+    flip_average: bool = False
 
     @property
     def crop(self) -> CropConfig:
@@ -72,8 +75,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     record = {
         "version": VERSION, "network": checkpoint.name, "config": config_to_dict(checkpoint.network.config),
         "gripper": checkpoint.gripper_name, "metric": checkpoint.metric, "threshold": checkpoint.threshold,
-        "temperature": checkpoint.temperature, "parameters": checkpoint.network.parameter_count(),
-        "weights": hashlib.sha256(weights).hexdigest(), "details": checkpoint.details,
+        "temperature": checkpoint.temperature, "flip_average": checkpoint.flip_average,
+        "parameters": checkpoint.network.parameter_count(), "weights": hashlib.sha256(weights).hexdigest(),
+        "details": checkpoint.details,
     }  # fmt: skip
     write_json(folder / RECORD, record)
 
@@ -93,7 +97,8 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     _load_weights(network, folder / WEIGHTS, record["weights"])
     return Checkpoint(
         network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
-        threshold=float(record["threshold"]), temperature=float(record["temperature"]), details=record["details"],
+        threshold=float(record["threshold"]), temperature=float(record["temperature"]),
+        flip_average=record["flip_average"], details=record["details"],
     )  # fmt: skip
 
 
@@ -132,6 +137,9 @@ def _read_record(path: Path) -> dict[str, Any]:
     version = record.get("version") if isinstance(record, dict) else None
     if version != VERSION:
         raise InputError(f"{path}: version {version} of the format; this graspnet reads version {VERSION}")
+    record.setdefault("flip_average", False)  # as models without the key are meant
+    if not isinstance(record["flip_average"], bool):
+        raise InputError(f"{path}: key 'flip_average' is {record['flip_average']!r}; expected true or false")
     for key, kind in _KEYS.items():
         if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
             raise InputError(f"{path}: key {key!r} is {record.get(key, 'missing')!r}; {_REMEDY}")

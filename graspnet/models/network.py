@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from graspnet.crops.crops import CropConfig, GraspCrops
+from graspnet.crops.symmetry import mirror_images
 
 __all__ = ["GraspNetwork", "he_initialise", "predict", "quality_of"]
 
@@ -50,11 +51,19 @@ class GraspNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-def predict(network: GraspNetwork, crops: Iterable[GraspCrops]) -> Float32[Tensor, "N 2"]:
-    """Logits of crops that come in batches, in their order: computed where the network is, float32 throughout."""
+def predict(network: GraspNetwork, crops: Iterable[GraspCrops], flip_average: bool = False) -> Float32[Tensor, "N 2"]:
+    """Logits of crops that come in batches, in their order: computed where the network is, float32 throughout.
+
+    flip_average: the mean of the logits of a crop and its three mirror images, which takes four times as long.
+    """
     device = next(network.parameters()).device
     with torch.inference_mode():
-        return torch.cat([network(batch.images.to(device), batch.pose.to(device)) for batch in crops])
+        logits = []
+        for batch in crops:
+            images = mirror_images(batch, network.crop) if flip_average else [batch]
+            seen = [network(each.images.to(device), each.pose.to(device)) for each in images]
+            logits.append(torch.stack(seen).mean(dim=0))
+        return torch.cat(logits)
 
 
 def quality_of(logits: Float[Tensor, "N 2"], temperature: float) -> Float[Tensor, "N"]:

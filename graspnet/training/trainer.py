@@ -25,17 +25,12 @@ from graspnet.models.parent import Parent, load_parent
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
 from graspnet.run.threads import using_threads
-from graspnet.training.batches import (
-    Batch,
-    BatchConfig,
-    Batches,
-    ImageExamples,
-    LabelConfig,
-    evaluation_crops,
-    load_examples,
-)
+from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
 from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
 from graspnet.training.divergence import LossWatch
+from graspnet.training.examples.datasets import Datasets, by_dataset, training_and_validation
+from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.losses import LossConfig
 from graspnet.training.metrics import Evaluation
 from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, move_average
@@ -66,6 +61,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    flip_average: bool = False  # The trained network answers with the mean over a crop's mirror images.
     save_steps: int = 2000  # A killed run loses at most so many steps, or what it did since a look.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -91,6 +87,7 @@ class TrainingResult:
 
     checkpoint: Checkpoint
     evaluation: Evaluation
+    of_each: dict[str, Evaluation]  # of several datasets: on the validation objects of each
     history: tuple[CurvePoint, ...]
     precision_recall: dict[str, list[float]]
 
@@ -108,41 +105,44 @@ class _Run:
 
 
 def train(
-    config: TrainConfig, dataset: Dataset, output: Path, resume: bool = False, parent: str | Path | None = None
+    config: TrainConfig,
+    dataset: Dataset | Sequence[Dataset],
+    output: Path,
+    resume: bool = False,
+    parent: str | Path | None = None,
 ) -> TrainingResult:
-    """Train on the dataset's `train` objects, evaluate on its `validation` objects, and write everything to `output`.
+    """Train on the `train` objects of one or more datasets, evaluate on their `validation` objects, write to `output`.
 
-    With `resume`, go on from the last state in `output` (of the same config, dataset and parent) as if never
+    With `resume`, go on from the last state in `output` (of the same config, datasets and parent) as if never
     interrupted, on one CPU to the bit. parent: the trained model, a folder or a name, whose weights, normalisation and
     architecture are the beginning. InputError: the output is taken, the dataset lacks a split or the metric, the
     parent does not fit, the loss explodes.
     """
     _check_output(output, resume)
-    begins_from = None if parent is None else load_parent(parent, config.network, dataset.header.kind)
+    datasets = Datasets.of(dataset)
+    datasets.check_shares(config.batches.shares)
+    begins_from = None if parent is None else load_parent(parent, config.network, datasets.kind)
     network = _first_network(config, begins_from)
-    crop = network.crop.at_pitch(dataset.header.pixel_pitch)
-    training = load_examples(dataset, "train", crop, config.label)
-    of_new_objects = bool(dataset.indices("validation"))
-    if of_new_objects:
-        unseen = load_examples(dataset, "validation", crop, config.label)
-    else:
-        training, unseen = _every_fifth_held_out(training, dataset)
-    _warn_of_base_rates(training, unseen, config.label)
+    crop = network.crop.at_pitch(datasets.pixel_pitch)
+    training, unseen = training_and_validation(datasets, crop, config.label)
+    _warn_of_base_rates(training, unseen, config.label, datasets.names)
 
+    batches = Batches(training, crop, config.label, config.batches, config.seed)
     run = _Run(
         config=config,
-        batches=Batches(training, crop, config.label, config.batches, config.seed),
-        budget=config.budget(sum(map(len, training))),
-        validation=Validation(unseen, crop, config.label, config.batches, config.seed, of_new_objects),
-        recipe=_recipe(config, dataset, begins_from),
+        batches=batches,
+        budget=config.budget(batches.examples_per_epoch),
+        validation=Validation(unseen, crop, config.label, config.batches, config.seed, datasets),
+        recipe=_recipe(config, datasets, begins_from),
         output=output,
     )
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
     with using_threads(state.computing.threads):
         _optimise(state, stream, run)
-        calibration = run.validation.calibrated(state.evaluated)
-    details = _ranges(dataset, training) | _provenance(state, run, dataset, begins_from, calibration)
-    result = _result(state, config, gripper_names(dataset.header), calibration, details)
+        calibration = run.validation.calibrated(state.evaluated, config.flip_average)
+    provenance = _provenance(state, run, datasets.record(training, unseen), begins_from, calibration)
+    details = _ranges(datasets, training) | provenance
+    result = _result(state, config, gripper_names(datasets.headers), calibration, details)
     write_json(output / "metrics.json", _figures(result))
     save_checkpoint(result.checkpoint, output)
     discard_states(output)
@@ -165,39 +165,27 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     return architecture(config.network)(torch.Generator().manual_seed(config.seed))
 
 
-def _every_fifth_held_out(
-    examples: list[ImageExamples], dataset: Dataset
-) -> tuple[list[ImageExamples], list[ImageExamples]]:
-    """Images to train on and to look at, where no object is left for validation; said aloud."""
-    if len(examples) < 2:
-        raise InputError(f"{dataset.folder}: it has one image and no validation objects; generate more of both")
-    held_out = examples[::5]
-    click.echo(
-        f"warning: the dataset has no validation objects; figures are of {len(held_out)} other images of the objects "
-        "that are trained on, and say nothing of new ones: generate more objects",
-        err=True,
-    )
-    return [example for k, example in enumerate(examples) if k % 5], held_out
-
-
 def _warn_of_base_rates(
-    training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig
+    training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig, names: Sequence[str]
 ) -> None:
-    """Say at once what would make an hour of training worthless."""
-    for name, examples in (("train", training), ("validation", validation)):
+    """Say at once what would make an hour of training worthless. names: of the datasets."""
+    for split, examples in (("train", training), ("validation", validation)):
         positive = label.positive(robustness_of(examples))
         rate = float(positive.mean())
-        click.echo(f"{name}: {len(positive)} examples in {len(examples)} images, {rate:.1%} positive", err=True)
+        click.echo(f"{split}: {len(positive)} examples in {len(examples)} images, {rate:.1%} positive", err=True)
+        for name, part in by_dataset(examples, names).items() if len(names) > 1 else ():
+            own = label.positive(robustness_of(part))
+            click.echo(f"  {name}: {len(own)} examples in {len(part)} images, {own.mean():.1%} positive", err=True)
         if not positive.any() or positive.all():
-            click.echo(f"warning: {name} has one class only; average precision and AUC will be undefined", err=True)
+            click.echo(f"warning: {split} has one class only; average precision and AUC will be undefined", err=True)
         elif not RARE <= rate <= COMMON:
-            click.echo(f"warning: {name} is {rate:.1%} positive; generate more balanced candidates", err=True)
+            click.echo(f"warning: {split} is {rate:.1%} positive; generate more balanced candidates", err=True)
 
 
-def _recipe(config: TrainConfig, dataset: Dataset, parent: Parent | None) -> dict[str, Any]:
+def _recipe(config: TrainConfig, datasets: Datasets, parent: Parent | None) -> dict[str, Any]:
     """What a training that goes on must have begun with."""
     return {
-        "config": config_to_dict(config), "dataset": dataset.header.fingerprint,
+        "config": config_to_dict(config), "dataset": datasets.fingerprint,
         "parent": None if parent is None else parent.fingerprint,
     }  # fmt: skip
 
@@ -285,31 +273,28 @@ def _look(state: TrainingState, run: _Run, examples_per_second: float) -> CurveP
     return point
 
 
-def _ranges(dataset: Dataset, training: Sequence[ImageExamples]) -> dict[str, Any]:
+def _ranges(datasets: Datasets, training: Sequence[ImageExamples]) -> dict[str, Any]:
     """What the training's grasps, hands and objects ranged over."""
     poses = np.concatenate([image.camera_from_grasp for image in training])
     focal_lengths_px = [image.camera.fx for image in training]
     return {
-        "gripper_kind": dataset.header.kind,
-        **gripper_ranges(dataset.header),
-        "objects": object_range(dataset.header),
+        "gripper_kind": datasets.kind,
+        **gripper_ranges(datasets.headers),
+        "objects": object_range(datasets.headers),
         "camera": camera_range(poses, focal_lengths_px),
     }
 
 
 def _provenance(
-    state: TrainingState, run: _Run, dataset: Dataset, parent: Parent | None, calibration: Calibration
+    state: TrainingState, run: _Run, dataset: dict[str, Any], parent: Parent | None, calibration: Calibration
 ) -> dict[str, Any]:
     """What the weights were made from and how, and what came of it."""
-    header = dataset.header
     return {
-        "dataset": {
-            "name": header.name, "fingerprint": header.fingerprint,
-            "train": run.budget.epoch, "validation": len(run.validation),
-        },
+        "dataset": dataset,
         "parent": None if parent is None else parent.to_json(),
         "training": config_to_dict(run.config) | {"computing": asdict(state.computing), "seen": state.seen},
         "evaluation": calibration.evaluation.to_json(),
+        "evaluation_of_each": {name: figures.to_json() for name, figures in calibration.of_each.items()},
     }  # fmt: skip
 
 
@@ -320,17 +305,21 @@ def _result(
         network=placed(state.evaluated, Computing("cpu", "float32", 1)).eval(),
         name=config.network,
         gripper_name=hands,
-        metric=config.label.metric,
+        metric=config.label.name,
         threshold=config.label.threshold,
         temperature=calibration.temperature,
+        flip_average=config.flip_average,
         details=details,
     )
-    return TrainingResult(checkpoint, calibration.evaluation, tuple(state.history), calibration.precision_recall)
+    return TrainingResult(
+        checkpoint, calibration.evaluation, calibration.of_each, tuple(state.history), calibration.precision_recall
+    )
 
 
 def _figures(result: TrainingResult) -> dict[str, Any]:
     return {
         "evaluation": result.evaluation.to_json(),
+        "evaluation_of_each": {name: figures.to_json() for name, figures in result.of_each.items()},
         "temperature": result.checkpoint.temperature,
         "history": [asdict(point) for point in result.history],
         "precision_recall": result.precision_recall,

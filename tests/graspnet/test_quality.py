@@ -51,6 +51,16 @@ def test_the_temperature_flattens_a_networks_quality(box_scene):
     np.testing.assert_allclose(np.log(flat / (1 - flat)), np.log(sharp / (1 - sharp)) / 2, atol=1e-4)
 
 
+def test_a_checkpoint_may_ask_for_the_mean_over_mirror_images(box_scene):
+    """Then a grasp and the same grasp with its jaws interchanged are as good."""
+    observation = box_scene(BLOCK)
+    grasps = sample_antipodal(observation, 8, AntipodalSamplerConfig(), np.random.default_rng(0))
+    swapped = replace(grasps, poses=grasps.poses @ np.diag([-1.0, -1.0, 1.0, 1.0]))
+    plain, averaging = (NetworkQuality(replace(untrained(), flip_average=average)) for average in (False, True))
+    np.testing.assert_allclose(averaging(observation, swapped), averaging(observation, grasps), atol=1e-4)
+    assert np.abs(plain(observation, swapped) - plain(observation, grasps)).max() > 1e-3
+
+
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_every_network_can_be_a_quality(box_scene, name):
     observation = box_scene(BLOCK)

@@ -15,7 +15,8 @@ from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 def checkpoint():
     network = NETWORKS["compact"](torch.Generator().manual_seed(7))
     network.fit_normalisation(torch.rand(6, 2, 64, 64), torch.rand(6, 11))
-    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, {"dataset": {"name": "made up"}})
+    details = {"dataset": {"name": "made up"}}
+    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, details, flip_average=True)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_the_loaded_network_gives_the_same_logits_to_the_bit(checkpoint, folder)
 
 def test_everything_besides_the_weights_comes_back(checkpoint, folder):
     loaded = load_checkpoint(folder)
-    for name in ("name", "gripper_name", "metric", "threshold", "temperature", "details", "crop"):
+    for name in ("name", "gripper_name", "metric", "threshold", "temperature", "details", "crop", "flip_average"):
         assert getattr(loaded, name) == getattr(checkpoint, name)
 
 
@@ -95,6 +96,7 @@ def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):
         ({"temperature": float("inf")}, "temperature is inf"),
         ({"temperature": 10**400}, "temperature is 1000.*must be positive, and at most"),
         ({"temperature": True}, "key 'temperature' is True"),
+        ({"flip_average": 1}, "key 'flip_average' is 1; expected true or false"),
         ({"threshold": float("nan")}, "threshold is nan"),
         ({"weights": None}, "key 'weights' is None"),
         ({"config": {"image_featuers": 3}}, "did you mean 'image_features'"),

@@ -8,10 +8,11 @@ from graspnet.camera import Camera
 from graspnet.crops.crops import grasp_crops
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pixel import PixelCropConfig
+from graspnet.crops.symmetry import flipped
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation.height_map import DepthView
-from graspnet.training.augmentation import AugmentationConfig, draw_flips, flipped, shifted_along_approach
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
 from graspnet.transforms import frame_from_axes, rigid
 
 CROPS = [MetricCropConfig(size=32), PixelCropConfig(window_px=40, size=20)]
