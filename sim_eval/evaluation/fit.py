@@ -11,7 +11,7 @@ from graspnet.errors import InputError
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.report.words import percent
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 __all__ = ["check_fit", "doubts"]
 
@@ -30,9 +30,9 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset, label: LabelConfig) -> N
     if dataset.shard_count == 0:
         raise InputError(f"{dataset.folder}: it has no shards; generate it again with more objects")
     known = list(dataset.read(0).grasps.metrics)
-    if label.metric not in known:
+    if len(missing := label.missing_from(known)) == len(label.metrics):
         raise InputError(
-            f"{dataset.folder}: it has no metric {label.metric!r}, which the network was trained on; it has "
+            f"{dataset.folder}: it has no metric {' or '.join(map(repr, missing))}, which it should judge by; it has "
             f"{', '.join(known) or 'none'}: --metric {known[0] if known else 'NAME'} judges by another, and a dataset "
             "generated with metrics that name it has the network's own"
         )

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped
 from scipy.special import expit
 
 from graspnet.crops.crops import GraspCrops, grasp_crops
-from graspnet.dataset import Dataset, Shard
+from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.dataset.labels import soft_label
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.network import predict
@@ -22,7 +22,7 @@ from graspnet.report.inspection.summary import family, hand_group
 from graspnet.report.inspection.validation import object_rows
 from graspnet.run.progress import track
 from graspnet.sensors import load_sensor
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 __all__ = ["Place", "Predictions", "choose_images", "log_odds_of", "noisy_image", "predict_images"]
 
@@ -140,7 +140,8 @@ def log_odds_of(
     """The network's two logits, one minus the other: the log odds that each grasp holds, before the temperature."""
     crops = grasp_crops(view, camera_from_grasp, sizes, checkpoint.crop)
     parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
-    logits = predict(checkpoint.network, (GraspCrops(*part) for part in parts)).double()
+    batches = (GraspCrops(*part) for part in parts)
+    logits = predict(checkpoint.network, batches, checkpoint.flip_average).double()
     return (logits[:, 1] - logits[:, 0]).cpu().numpy()
 
 
@@ -171,21 +172,21 @@ def _of_image(
 ) -> Predictions:
     index, image = place
     grasps, objects, camera = shard.grasps, shard.objects, shard.images.cameras[image]
-    rows = np.flatnonzero(grasps.image == image)
+    robustness = label.robustness(grasps)
+    rows = np.flatnonzero((grasps.image == image) & np.isfinite(robustness))
     poses = grasps.camera_from_grasp[rows]
     grippers = [dataset.gripper(grasps.gripper[row]) for row in rows]
     sizes = np.stack([gripper.sizes() for gripper in grippers]) if len(rows) else np.zeros((0, 8))
     log_odds = log_odds_of(checkpoint, DepthView(depth, camera), poses, sizes) if len(rows) else np.zeros(0)
-    metric, owner = grasps.metrics[label.metric][rows], object_rows(objects, grasps)[rows]
-    free = soft_label(np.ones(len(rows)), grasps.clearance.smallest[rows], label.clearance_sigma)
+    owner = object_rows(objects, grasps)[rows]
     name = np.array([*objects.object, "unknown"])[owner]
     heaped = len(np.unique(objects.image)) < len(objects)
     width = _widths(shard, image)
     span = np.array([gripper.span for gripper in grippers], dtype=np.float64)
     return Predictions(
         log_odds=log_odds,
-        robustness=grasps.robustness(label.metric, label.clearance_sigma)[rows],
-        label_variance=np.where(free > 0, metric.variance * free**2 / np.maximum(metric.samples, 1), 0.0),
+        robustness=robustness[rows],
+        label_variance=_label_variance(grasps, label)[rows],
         closes=grasps.closes[rows],
         clearance=grasps.clearance.smallest[rows],
         shard=np.full(len(rows), index),
@@ -202,6 +203,17 @@ def _of_image(
         tilt=np.arccos(np.clip(poses[:, 2, 2], -1.0, 1.0)),
         distance=poses[:, 2, 3],
     )
+
+
+def _label_variance(grasps: GraspTable, label: LabelConfig) -> Float64[np.ndarray, "N"]:
+    """The variance of every label by the sampling of its metrics' means: s² / K of each."""
+    total, known = np.zeros(len(grasps)), np.zeros(len(grasps))
+    for estimate in (grasps.metrics[metric] for metric in label.metrics if metric in grasps.metrics):
+        there = (estimate.samples > 0) & np.isfinite(estimate.mean)
+        total += np.where(there, estimate.variance / np.maximum(estimate.samples, 1), 0.0)
+        known += there
+    free = soft_label(np.ones(len(grasps)), grasps.clearance.smallest, label.clearance_sigma)
+    return total / np.maximum(known, 1) ** 2 * free**2
 
 
 def _widths(shard: Shard, image: int) -> Float64[np.ndarray, "256"]:

@@ -5,7 +5,7 @@ from scipy.special import logit
 
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 LABEL = LabelConfig(metric="robust_centered_closure")
 
