@@ -43,8 +43,8 @@ def reliability_figure(judged: Judged) -> "Figure":
         left.annotate(str(count), (at, held.value), (4, -10), textcoords="offset points", fontsize=7, color="gray")
     left.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="quality", ylabel="mean label (robustness)")
     edges = np.linspace(0, 1, 26)
-    stacked = [judged.quality[judged.positive], judged.quality[~judged.positive]]
-    right.hist(stacked, bins=edges, color=[GOOD, BAD], stacked=True, label=["positive", "negative"])
+    for label, rows, color in (("negative", ~judged.positive, BAD), ("positive", judged.positive, GOOD)):
+        right.hist(judged.quality[rows], bins=edges, color=color, alpha=0.55, label=label)
     right.set(xlabel="quality", ylabel="grasps", yscale="log")
     right.legend(fontsize=8)
     return figure

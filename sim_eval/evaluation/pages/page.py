@@ -235,8 +235,8 @@ def _mistake_blocks(found: Evaluated) -> tuple[str, ...]:
         "the grasp, violet was not measured, bars are the open jaws. The worst come first; an image shows one at most."
     )]  # fmt: skip
     for title, overrated in (
-        ("Bad grasps that it takes for good ones", True),
-        ("Good grasps that it takes for bad ones", False),
+        ("Bad grasps that it rates too high", True),
+        ("Good grasps that it rates too low", False),
     ):
         rows = worst(found.test, MISTAKES, overrated=overrated)
         if not len(rows):

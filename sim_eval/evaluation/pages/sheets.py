@@ -80,7 +80,7 @@ def _draw(
     above.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half))
     above.set_title(
         f"{of.object[row]}\nquality {judged.quality[row]:.2f}, label {of.robustness[row]:.2f}\n"
-        f"clearance {1000 * of.clearance[row]:.1f} mm, {of.source[row].replace('_', ' ')}",
+        f"clearance {1000 * of.clearance[row]:z.1f} mm, {of.source[row].replace('_', ' ')}",
         fontsize=7.5,
     )
     view = DepthView(noisy_image(shard, place, sensor, judged.seed), camera)
