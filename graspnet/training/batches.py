@@ -306,7 +306,7 @@ def _shard_examples(
 ) -> list[ImageExamples]:
     grasps = shard.grasps
     robustness = grasps.robustness(label.metric, label.clearance_sigma)
-    feasible = grasps.contact_found & grasps.clearance.collision_free
+    feasible = grasps.closes & grasps.clearance.collision_free
     of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
     for i, camera in enumerate(shard.images.cameras):
