@@ -29,8 +29,9 @@ def audit(dataset: str, output: Path, grasps: int, seed: int) -> None:
     Objects are made again from the dataset's config and seed, so their meshes must still be where it found them. Exit
     status: 0 done, 2 bad input, or objects that cannot be made again as they were.
     """
-    from graspnet.data_gen.catalogue.audit import audited_grasps, labelling_config
+    from graspnet.data_gen.catalogue.audit import audited_grasps
     from graspnet.data_gen.catalogue.audit_page import write_page
+    from graspnet.data_gen.generate.remake import labelling_config
     from graspnet.dataset import Dataset
 
     started = time.time()

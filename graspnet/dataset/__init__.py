@@ -13,6 +13,7 @@ training time. Files are plain Parquet and Zarr 3, readable without us; docs/dat
 """
 
 from graspnet.dataset.labels import Clearance, MetricEstimate
+from graspnet.dataset.physics_labels import HOLD, PhysicsLabels, PhysicsWriter
 from graspnet.dataset.reader import Dataset
 from graspnet.dataset.records import DatasetHeader
 from graspnet.dataset.shard import DepthImages, GraspTable, SceneObjects, Shard
@@ -20,6 +21,7 @@ from graspnet.dataset.shard_files import quantised
 from graspnet.dataset.writer import DatasetWriter
 
 __all__ = [
+    "HOLD",
     "Clearance",
     "Dataset",
     "DatasetHeader",
@@ -27,6 +29,8 @@ __all__ = [
     "DepthImages",
     "GraspTable",
     "MetricEstimate",
+    "PhysicsLabels",
+    "PhysicsWriter",
     "SceneObjects",
     "Shard",
     "quantised",

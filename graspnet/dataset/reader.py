@@ -1,10 +1,11 @@
 """Reading a dataset: its header at once, its shards one by one, each checked against its checksums."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from graspnet.dataset.physics_labels import HOLD, PhysicsHeader, PhysicsLabels, read_physics, read_physics_header
 from graspnet.dataset.records import (
     HEADER,
     RECORD,
@@ -38,6 +39,7 @@ class Dataset:
 
     folder: Folder
     header: DatasetHeader
+    physics: PhysicsHeader | None = None  # labels that `graspnet label physics` has added, if it has come to its end
 
     @staticmethod
     def open(url: str | Path) -> "Dataset":
@@ -54,7 +56,8 @@ class Dataset:
             raise InputError(f"{url}: no dataset.json; is this the --output of `graspnet generate`?")
         if not header.complete:
             raise InputError(f"{url}: unfinished; `graspnet generate --resume --output {url}` completes it")
-        return Dataset(folder, header)
+        physics = read_physics_header(folder)
+        return Dataset(folder, header, physics if physics is not None and physics.complete else None)
 
     @cached_property
     def shard_names(self) -> tuple[str, ...]:
@@ -72,9 +75,23 @@ class Dataset:
         if broken:
             raise InputError(broken[0])
         try:
-            return shard_from_files(files, self.header.kind)
+            shard = shard_from_files(files, self.header.kind)
         except InputError as error:
             raise InputError(f"{self._place(index)}/{error}") from None
+        if self.physics is None:
+            return shard
+        hold = self.physics_labels(index, len(shard.grasps)).hold
+        return replace(shard, grasps=replace(shard.grasps, metrics=shard.grasps.metrics | {HOLD: hold}))
+
+    def physics_labels(self, index: int, grasps: int) -> PhysicsLabels:
+        """What `graspnet label physics` added to a shard of so many grasps, and how each was chosen.
+
+        InputError: nothing, or it no longer fits.
+        """
+        if self.physics is None:
+            raise InputError(f"{self.folder}: has no physics labels; `graspnet label physics {self.folder}` adds them")
+        name = self.shard_names[index]
+        return read_physics(self.folder, self.physics, name, self.header.shards[name].checksum, grasps)
 
     def broken_files(self, index: int) -> list[str]:
         """One line for each file of a shard that is missing, truncated or changed."""

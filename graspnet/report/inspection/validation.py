@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from graspnet.dataset import DatasetHeader, DepthImages, GraspTable, SceneObjects, Shard
+from graspnet.dataset import HOLD, DatasetHeader, DepthImages, GraspTable, MetricEstimate, SceneObjects, Shard
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.grippers.gripper import gripper_class, parse_gripper
@@ -23,7 +23,7 @@ METRES = 1e-5
 def invalid_columns(shard: Shard, header: DatasetHeader) -> list[str]:
     """One line for each column whose values cannot be, with how many those are: `grasps.parquet: width: …`."""
     found = [*_images(shard.images, header), *_objects(shard, header), *_indices(shard), *_grasps(shard, header)]
-    found += _metrics(shard.grasps)
+    found += _metrics(shard.grasps, header)
     return [f"{place}: {int(np.sum(wrong))} {what}" for place, wrong, what in found if np.any(wrong)]
 
 
@@ -112,11 +112,22 @@ def _own_columns(grasps: GraspTable, header: DatasetHeader) -> Iterator[_Finding
     yield place, wrong, f"outside {', '.join(column.limits for column in own)}"
 
 
-def _metrics(grasps: GraspTable) -> Iterator[_Finding]:
+def _metrics(grasps: GraspTable, header: DatasetHeader) -> Iterator[_Finding]:
     for name, metric in grasps.metrics.items():
+        if name == HOLD and name not in header.config.get("metrics", ()):
+            yield from _added(metric)
+            continue
         yield f"grasps.parquet: {name}_mean", np.isnan(metric.mean) & grasps.contact_found, "NaN where pads touch"
         yield f"grasps.parquet: {name}_variance", metric.variance < 0, "negative"
         yield f"grasps.parquet: {name}_samples", metric.samples < 1, "below 1"
+
+
+def _added(metric: MetricEstimate) -> Iterator[_Finding]:
+    """Labels beside the shard: NaN where a grasp was not executed, 0 without samples where it was ruled out."""
+    executed = metric.samples > 0
+    yield f"physics: {HOLD}_mean", executed & ~((metric.mean >= 0) & (metric.mean <= 1)), "outside [0, 1]"
+    yield f"physics: {HOLD}_mean", ~executed & (metric.mean > 0), "held without an execution"
+    yield f"physics: {HOLD}_samples", metric.samples < 0, "negative"
 
 
 def _outside(index: Int64[np.ndarray, "N"], first: int, end: int) -> Bool[np.ndarray, "N"]:

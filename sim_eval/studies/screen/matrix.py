@@ -127,7 +127,9 @@ def _varied(base: Variant, name: str, overrides: tuple[str, ...]) -> Variant:
             tuple(found["generate"]),
         )
     except InputError as error:
-        raise InputError(f"variant {name!r}: {error}; overrides begin with train. or generate., or are of the budget") from None
+        raise InputError(
+            f"variant {name!r}: {error}; overrides begin with train. or generate., or are of the budget"
+        ) from None
 
 
 def _digest(data: Any) -> str:

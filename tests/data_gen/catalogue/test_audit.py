@@ -10,9 +10,10 @@ import trimesh
 from click.testing import CliRunner
 
 from graspnet.cli import main
-from graspnet.data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps, labelling_config
+from graspnet.data_gen.catalogue.audit import KINDS, AuditedGrasp, audited_grasps
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.generate.grippers import HandConfig
+from graspnet.data_gen.generate.remake import labelling_config
 from graspnet.data_gen.generate.run import generate
 from graspnet.data_gen.objects.object_source import ObjectConfig
 from graspnet.data_gen.physics.heaps import HeapConfig

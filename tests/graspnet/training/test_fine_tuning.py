@@ -1,0 +1,102 @@
+"""A training that begins from a trained model: it starts where that one ended, and says from where."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from graspnet.cli import main
+from graspnet.crops.metric import MetricCropConfig
+from graspnet.errors import InputError
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_checksum
+from graspnet.models.compact import CompactConfig
+from graspnet.training import trainer
+from graspnet.training.batches import BatchConfig
+from graspnet.training.optimiser import OptimiserConfig
+from graspnet.training.trainer import TrainConfig, train
+
+from .conftest import write_bars
+
+STILL = OptimiserConfig(name="sgd", rate=1e-30, weight_decay=0.0)  # its steps move biases of 0 by less than 1e-20
+TUNING = TrainConfig(
+    examples=32, batches=BatchConfig(size=16, pool=32, sensor="ideal"), optimiser=STILL,
+    device="cpu", precision="float32", threads=1,
+)  # fmt: skip
+
+
+def saved(folder, details=None, config=None):
+    """An untrained compact network, as if it had been trained: its normalisation is no default."""
+    network = NETWORKS["compact"](torch.Generator().manual_seed(3), config)
+    rng, side = torch.Generator().manual_seed(4), network.crop.size
+    network.fit_normalisation(torch.rand(8, 2, side, side, generator=rng), torch.rand(8, 11, generator=rng))
+    metric = "robust_centered_closure"
+    save_checkpoint(Checkpoint(network, "compact", "yumi", metric, 0.5, details=details or {}), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    return write_bars(tmp_path_factory.mktemp("few") / "dataset", train=1, validation=1)
+
+
+def test_steps_of_no_length_end_where_the_parent_is_weights_and_normalisation_alike(few, tmp_path):
+    parent = saved(tmp_path / "parent")
+    train(TUNING, few, tmp_path / "tuned", parent=parent)
+    before, after = (load_checkpoint(folder).network.state_dict() for folder in (parent, tmp_path / "tuned"))
+    assert before.keys() == after.keys()
+    for name in before:
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-20)
+    told = json.loads((tmp_path / "tuned" / "model.json").read_text())["details"]
+    assert told["parent"]["name"] == "parent"
+    assert told["parent"]["fingerprint"] == weights_checksum(parent)
+    assert told["training"]["seen"] == 32
+    assert told["gripper_kind"] == "parallel_jaw"
+
+
+def test_the_architecture_is_the_parents(few, tmp_path):
+    small = CompactConfig(channels=(4, 4, 4, 4), crop=MetricCropConfig(size=32))
+    parent = saved(tmp_path / "parent", config=small)
+    train(TUNING, few, tmp_path / "tuned", parent=parent)
+    assert load_checkpoint(tmp_path / "tuned").network.config == small
+
+
+def test_a_model_that_ships_is_trained_on_by_its_name(few, tmp_path):
+    arguments = ["train", "--from", "parallel_jaw", "--dataset", str(few.folder), "--output", str(tmp_path / "tuned")]
+    overrides = ["examples=16", "batches.size=16", "batches.sensor=ideal", "threads=1", "precision=float32"]
+    done = CliRunner().invoke(main, [*arguments, *overrides])
+    assert done.exit_code == 0, done.output
+    told = load_checkpoint(tmp_path / "tuned").details
+    assert told["parent"]["fingerprint"] == weights_checksum("parallel_jaw")
+
+
+def test_a_parent_that_does_not_fit_is_refused_with_the_reason(few, tmp_path):
+    with pytest.raises(InputError, match=r"is a compact, and the config trains a gqcnn_2\.0.*network=compact"):
+        train(replace(TUNING, network="gqcnn_2.0"), few, tmp_path / "a", parent="parallel_jaw")
+    suction = saved(tmp_path / "suction", details={"gripper_kind": "suction"})
+    with pytest.raises(InputError, match=r"was trained for grippers of kind suction, and the dataset is of parallel_j"):
+        train(TUNING, few, tmp_path / "b", parent=suction)
+    old = saved(tmp_path / "old")
+    record = json.loads((old / "model.json").read_text())
+    record["config"]["crop"]["version"] = 1
+    (old / "model.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"metric crops of version 1; this graspnet cuts version 2"):
+        train(TUNING, few, tmp_path / "c", parent=old)
+    with pytest.raises(InputError, match=r"unknown model 'paralel_jaw'; did you mean 'parallel_jaw'"):
+        train(TUNING, few, tmp_path / "d", parent="paralel_jaw")
+
+
+def test_a_resumed_fine_tuning_must_begin_from_the_same_parent(few, tmp_path, monkeypatch):
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    first, second = saved(tmp_path / "first"), "parallel_jaw"
+    monkeypatch.setattr(trainer, "_result", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(TUNING, few, tmp_path / "tuned", parent=first)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"began with another parent \(.*, now .*\)"):
+        train(TUNING, few, tmp_path / "tuned", resume=True, parent=second)
+    train(TUNING, few, tmp_path / "tuned", resume=True, parent=first)
