@@ -137,7 +137,8 @@ def log_odds_of(
     """The network's two logits, one minus the other: the log odds that each grasp holds, before the temperature."""
     crops = grasp_crops(view, camera_from_grasp, sizes, checkpoint.crop)
     parts = zip(crops.images.split(NETWORK_BATCH), crops.pose.split(NETWORK_BATCH), strict=True)
-    logits = predict(checkpoint.network, (GraspCrops(*part) for part in parts)).double()
+    batches = (GraspCrops(*part) for part in parts)
+    logits = predict(checkpoint.network, batches, checkpoint.flip_average).double()
     return (logits[:, 1] - logits[:, 0]).cpu().numpy()
 
 
