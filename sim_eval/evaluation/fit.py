@@ -11,7 +11,7 @@ from graspnet.errors import InputError
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.report.words import percent
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 __all__ = ["check_fit", "doubts"]
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 
 from graspnet.sim_eval.analysis.resampling import Estimate, Resampling
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.metrics import BestInImage, best_in_image
 
 __all__ = ["Figures", "Judged"]

@@ -22,7 +22,7 @@ from graspnet.report.inspection.summary import family, hand_group
 from graspnet.report.inspection.validation import object_rows
 from graspnet.run.progress import track
 from graspnet.sensors import load_sensor
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 __all__ = ["Place", "Predictions", "choose_images", "log_odds_of", "noisy_image", "predict_images"]
 

@@ -21,7 +21,7 @@ from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.dataset import DatasetHeader
 from graspnet.errors import InputError
 from graspnet.sim_eval.protocols.protocol import BASE, ProtocolConfig
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.trainer import TrainConfig
 
 __all__ = ["ScreenConfig", "Variant"]

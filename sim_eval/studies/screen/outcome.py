@@ -27,7 +27,7 @@ from graspnet.sim_eval.planners.choice import PlannerChoice, identified, planner
 from graspnet.sim_eval.protocols.identity import run_identity
 from graspnet.sim_eval.studies.screen.data import limited
 from graspnet.sim_eval.studies.screen.matrix import ScreenConfig, Variant
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.metrics import best_in_image, fit_temperature
 from graspnet.training.trainer import train
 
