@@ -36,6 +36,11 @@ class Estimate:
         return Estimate(float(draws[0]), *_interval(draws[1:]))
 
     @staticmethod
+    def without_interval(draws: Float64[np.ndarray, "D"]) -> "Estimate":
+        """The figure alone: of one or two objects, draws say nothing about others."""
+        return Estimate(float(draws[0]), float("nan"), float("nan"))
+
+    @staticmethod
     def of_difference(draws: Float64[np.ndarray, "D"]) -> "Estimate":
         """The same of a difference, with the p-value of one so far from 0: Φ of it over the deviation of the draws."""
         some = draws[1:][np.isfinite(draws[1:])]

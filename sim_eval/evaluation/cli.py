@@ -50,7 +50,8 @@ def evaluate(
     from graspnet.models.checkpoint import load_checkpoint
     from graspnet.run.record import write_json, write_run_record
     from graspnet.run.threads import using_threads
-    from graspnet.sim_eval.evaluation import page, run
+    from graspnet.sim_eval.evaluation import run
+    from graspnet.sim_eval.evaluation.pages import page
 
     started = time.time()
     if everything and (examples is not None or quick):

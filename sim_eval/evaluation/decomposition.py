@@ -6,8 +6,9 @@
   than s²/K (times what the clearance takes off).
 - hidden: what the noisy image does not tell. The proxy is an observer who knows the true shape and finds it in the
   noisy image: the object lies where its pixels' median depth says. The label of each grasp is computed anew, with
-  other samples of what is uncertain, as if the object lay there. A network also has to guess the far side, which the
-  observer knows: the proxy is a lower bound.
+  other samples of what is uncertain, as if the object lay there. That label and the stored one are two draws of what
+  is consistent with the image; half of their mean square difference is the variance of one, which even the best guess
+  misses. A network also has to guess the far side, which the observer knows: the proxy is a lower bound.
 - bias: the error on trained objects beyond that. variance: the error on new objects beyond that on trained ones.
   Where the network was not trained on this dataset, only their sum is known.
 - noise: the mean variance of the quality over draws of the sensor, a part of bias and variance. The mean of many
@@ -21,19 +22,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64, Int64
 
-from graspnet.data_gen.generate.rebuild import TrueLabels
 from graspnet.dataset import Dataset, Shard
-from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.progress import track
 from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Place, noisy_image
+from graspnet.sim_eval.evaluation.true_labels import TrueLabels
+from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["Term", "decompose", "mismatch", "noise_term", "observer_labels"]
+__all__ = ["Term", "decompose", "mismatch", "noise_term", "observer_differences"]
 
 CERTAIN = 0.05  # a term counts as more than chance if its p-value lies below
 
@@ -69,12 +70,12 @@ def decompose(
     some: Judged,
     observer: Float64[np.ndarray, "N"] | None,
 ) -> list[Term]:
-    """The terms that the data allow. some: the examples of test that have an observer's labels, if any have."""
+    """The terms that the data allow. some: examples of test, of which an observer's labels differ by `observer`."""
     label = _mean(test, _sampling(test))
     terms = [_term("label", label, len(test))]
     floor = label
     if observer is not None:
-        floor = _mean(some, (some.label.target(observer) - some.target) ** 2 - _sampling(some))
+        floor = _mean(some, 0.5 * observer**2)
         terms.append(_term("hidden", floor - _mean(some, _sampling(some)), len(some)))
     error = _mean(test, test.error)
     if train is None:
@@ -106,10 +107,11 @@ def mismatch(name: str, other: Judged, test: Judged) -> Term:
     return Term(f"mismatch: {name}", meaning, estimate, advice if certain else fine, len(other))
 
 
-def observer_labels(
-    dataset: Dataset, truth: TrueLabels, some: Judged, places: Sequence[Place], sensor: str, seed: int
+def observer_differences(
+    dataset: Dataset, truth: TrueLabels, label: LabelConfig, places: Sequence[Place], sensor: str, seed: int
 ) -> Float64[np.ndarray, "N"]:
-    """What an observer who knows the shapes says of each example of `some`, which are all grasps of `places` in order.
+    """By how much an observer's target differs from the stored one, for all grasps of `places` in order: of the part
+    of the label that is computed from shapes.
 
     InputError: objects cannot be made again.
     """
@@ -118,20 +120,25 @@ def observer_labels(
     for place in track(places, len(places), "labels anew", "images"):
         shard = held[1] if held is not None and held[0] == place[0] else dataset.read(place[0])
         held = place[0], shard
-        found.append(_observed(dataset, truth, shard, place, sensor, seed))
-    labels = np.concatenate(found)
-    if len(labels) != len(some):
-        raise InputError(f"{dataset.folder}: changed while it was read")
-    return labels
+        rows = np.flatnonzero((shard.grasps.image == place[1]) & np.isfinite(label.robustness(shard.grasps)))
+        anew = _observed(dataset, truth, shard, place, rows, noisy_image(shard, place, sensor, seed), seed)
+        stored = truth.label.robustness(shard.grasps)[rows]
+        found.append(truth.label.target(anew) - truth.label.target(stored))
+    return np.nan_to_num(np.concatenate(found))  # a grasp that was executed only has no stored label of that part
 
 
 def _observed(
-    dataset: Dataset, truth: TrueLabels, shard: Shard, place: Place, sensor: str, seed: int
+    dataset: Dataset,
+    truth: TrueLabels,
+    shard: Shard,
+    place: Place,
+    rows: Int64[np.ndarray, "N"],
+    depth: Float32[np.ndarray, "H W"],
+    seed: int,
 ) -> Float64[np.ndarray, "N"]:
+    """Labels of some rows of an image, as if objects lay where the noisy image shows them."""
     index, image = place
-    grasps, images = shard.grasps, shard.images
-    scene, depth = truth.scene(shard, index, image), noisy_image(shard, place, sensor, seed)
-    rows = np.flatnonzero(grasps.image == image)
+    grasps, images, scene = shard.grasps, shard.images, truth.scene(shard, index, image)
     labels, rng = np.zeros(len(rows)), np.random.default_rng([seed, 2, *place])
     keys = list(zip(grasps.instance[rows].tolist(), (grasps.gripper[row] for row in rows), strict=True))
     for key in dict.fromkeys(keys):

@@ -30,9 +30,9 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset, label: LabelConfig) -> N
     if dataset.shard_count == 0:
         raise InputError(f"{dataset.folder}: it has no shards; generate it again with more objects")
     known = list(dataset.read(0).grasps.metrics)
-    if label.metric not in known:
+    if len(missing := label.missing_from(known)) == len(label.metrics):
         raise InputError(
-            f"{dataset.folder}: it has no metric {label.metric!r}, which the network was trained on; it has "
+            f"{dataset.folder}: it has no metric {' or '.join(map(repr, missing))}, which it should judge by; it has "
             f"{', '.join(known) or 'none'}: --metric {known[0] if known else 'NAME'} judges by another, and a dataset "
             "generated with metrics that name it has the network's own"
         )

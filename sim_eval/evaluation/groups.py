@@ -20,7 +20,7 @@ from graspnet.sim_eval.evaluation.predictions import Predictions
 __all__ = ["KEYS", "SIGNIFICANT", "Group", "judge_groups"]
 
 SIGNIFICANT = 0.05
-FEWEST_EXAMPLES, FEWEST_OBJECTS = 40, 3  # a smaller group has figures, but is not tested
+FEWEST_EXAMPLES, FEWEST_OBJECTS = 40, 3  # a smaller group is not tested; of fewer objects, figures have no interval
 SIZES = (0.25, 0.5, 0.75, 1.0)  # openings
 TILTS = tuple(np.deg2rad([10.0, 20.0, 30.0, 45.0]).tolist())
 DISTANCES = (0.5, 0.7, 0.9)  # metres
@@ -94,17 +94,18 @@ def _judge(
     objects = len(np.unique(judged.of.scene[rows]))
     rest = len(np.unique(judged.of.scene[~rows]))
     enough = rows.sum() >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_OBJECTS
+    estimate = Estimate.of if objects >= FEWEST_OBJECTS else Estimate.without_interval
     return Group(
         key=key,
         name=name,
         examples=int(rows.sum()),
         objects=objects,
-        positive_rate=Estimate.of(draws.mean(judged.positive.astype(np.float64), rows)),
-        average_precision=Estimate.of(precision),
-        roc_auc=Estimate.of(area),
-        brier=Estimate.of(draws.mean(judged.error, rows)),
-        calibration_error=Estimate.of(draws.calibration_error(judged.quality, judged.target, rows)),
-        overconfidence=Estimate.of(overconfidence),
+        positive_rate=estimate(draws.mean(judged.positive.astype(np.float64), rows)),
+        average_precision=estimate(precision),
+        roc_auc=estimate(area),
+        brier=estimate(draws.mean(judged.error, rows)),
+        calibration_error=estimate(draws.calibration_error(judged.quality, judged.target, rows)),
+        overconfidence=estimate(overconfidence),
         auc_difference=_difference(area - everywhere[0], enough),
         overconfidence_difference=_difference(overconfidence - everywhere[1], enough),
     )

@@ -31,9 +31,10 @@ class ChosenImages:
 
 
 def was_trained_on(checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether the checkpoint says that it was trained on this very dataset."""
+    """Whether the checkpoint says that it was trained on this very dataset, alone or with others."""
     told = checkpoint.details.get("dataset", {})
-    return bool(told.get("fingerprint") == dataset.header.fingerprint)
+    prints = [one.get("fingerprint") for one in (told, *told.get("of_each", []))]
+    return dataset.header.fingerprint in prints
 
 
 def choose(dataset: Dataset, trained_on: bool, examples: int | None, seed: int) -> ChosenImages:

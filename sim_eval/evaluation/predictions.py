@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped
 from scipy.special import expit
 
 from graspnet.crops.crops import GraspCrops, grasp_crops
-from graspnet.dataset import Dataset, Shard
+from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.dataset.labels import soft_label
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.network import predict
@@ -54,7 +54,8 @@ class Predictions:
     scene: Shaped[np.ndarray, "N"]
     family: Shaped[np.ndarray, "N"]
     stable_pose: Int64[np.ndarray, "N"]
-    hand: Shaped[np.ndarray, "N"]
+    gripper: Shaped[np.ndarray, "N"]  # its name
+    hand: Shaped[np.ndarray, "N"]  # the group that it belongs to
     source: Shaped[np.ndarray, "N"]
     size: Float64[np.ndarray, "N"]
     tilt: Float64[np.ndarray, "N"]
@@ -83,8 +84,10 @@ class Predictions:
 
     @property
     def image_number(self) -> Int64[np.ndarray, "N"]:
-        """A number for every image of every shard."""
-        return self.shard * (1 + int(self.image.max(initial=0))) + self.image
+        """A number for every image of every shard and each gripper in it: grasps of one gripper compete."""
+        grippers = np.unique(self.gripper, return_inverse=True)[1]
+        keys = np.stack([self.shard, self.image, grippers], axis=1)
+        return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def choose_images(dataset: Dataset, shards: Sequence[int], examples: int | None, seed: int) -> list[Place]:
@@ -169,21 +172,21 @@ def _of_image(
 ) -> Predictions:
     index, image = place
     grasps, objects, camera = shard.grasps, shard.objects, shard.images.cameras[image]
-    rows = np.flatnonzero(grasps.image == image)
+    robustness = label.robustness(grasps)
+    rows = np.flatnonzero((grasps.image == image) & np.isfinite(robustness))
     poses = grasps.camera_from_grasp[rows]
     grippers = [dataset.gripper(grasps.gripper[row]) for row in rows]
     sizes = np.stack([gripper.sizes() for gripper in grippers]) if len(rows) else np.zeros((0, 8))
     log_odds = log_odds_of(checkpoint, DepthView(depth, camera), poses, sizes) if len(rows) else np.zeros(0)
-    metric, owner = grasps.metrics[label.metric][rows], object_rows(objects, grasps)[rows]
-    free = soft_label(np.ones(len(rows)), grasps.clearance.smallest[rows], label.clearance_sigma)
+    owner = object_rows(objects, grasps)[rows]
     name = np.array([*objects.object, "unknown"])[owner]
     heaped = len(np.unique(objects.image)) < len(objects)
     width = _widths(shard, image)
     span = np.array([gripper.span for gripper in grippers], dtype=np.float64)
     return Predictions(
         log_odds=log_odds,
-        robustness=grasps.robustness(label.metric, label.clearance_sigma)[rows],
-        label_variance=np.where(free > 0, metric.variance * free**2 / np.maximum(metric.samples, 1), 0.0),
+        robustness=robustness[rows],
+        label_variance=_label_variance(grasps, label)[rows],
         closes=grasps.closes[rows],
         clearance=grasps.clearance.smallest[rows],
         shard=np.full(len(rows), index),
@@ -193,12 +196,24 @@ def _of_image(
         scene=np.full(len(rows), f"shard {dataset.shard_names[index]}") if heaped else name,
         family=np.array([family(each) for each in name.tolist()], dtype=np.str_),
         stable_pose=np.append(objects.stable_pose, -1)[owner],
+        gripper=np.array([grasps.gripper[row] for row in rows], dtype=np.str_),
         hand=np.array([hand_group(grasps.gripper[row], dataset) for row in rows], dtype=np.str_),
         source=np.array([grasps.source[row] for row in rows], dtype=np.str_),
         size=width[grasps.instance[rows]] / span,
         tilt=np.arccos(np.clip(poses[:, 2, 2], -1.0, 1.0)),
         distance=poses[:, 2, 3],
     )
+
+
+def _label_variance(grasps: GraspTable, label: LabelConfig) -> Float64[np.ndarray, "N"]:
+    """The variance of every label by the sampling of its metrics' means: s² / K of each."""
+    total, known = np.zeros(len(grasps)), np.zeros(len(grasps))
+    for estimate in (grasps.metrics[metric] for metric in label.metrics if metric in grasps.metrics):
+        there = (estimate.samples > 0) & np.isfinite(estimate.mean)
+        total += np.where(there, estimate.variance / np.maximum(estimate.samples, 1), 0.0)
+        known += there
+    free = soft_label(np.ones(len(grasps)), grasps.clearance.smallest, label.clearance_sigma)
+    return total / np.maximum(known, 1) ** 2 * free**2
 
 
 def _widths(shard: Shard, image: int) -> Float64[np.ndarray, "256"]:

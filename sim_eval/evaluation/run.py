@@ -8,20 +8,20 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from graspnet.config import parse_config
-from graspnet.data_gen.generate.rebuild import TrueLabels
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError, unknown_name
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.report.inspection.summary import threshold_of
 from graspnet.sensors import load_sensor
-from graspnet.sim_eval.evaluation.decomposition import Term, decompose, mismatch, noise_term, observer_labels
+from graspnet.sim_eval.evaluation.decomposition import Term, decompose, mismatch, noise_term, observer_differences
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
 from graspnet.sim_eval.evaluation.groups import Group, judge_groups
 from graspnet.sim_eval.evaluation.judged import Figures, Judged
 from graspnet.sim_eval.evaluation.parts import PARTS, UNITS, choose, halves, was_trained_on
 from graspnet.sim_eval.evaluation.predictions import Place, Predictions, predict_images
 from graspnet.sim_eval.evaluation.sweeps import Sweep, grasps_to_sweep, sweep_grasps
-from graspnet.training.batches import PROBABILITIES, LabelConfig
+from graspnet.sim_eval.evaluation.true_labels import TrueLabels
+from graspnet.training.examples.label import PROBABILITIES, LabelConfig
 from graspnet.training.metrics import fit_temperature, precision_recall
 
 __all__ = ["EvaluateConfig", "Evaluated", "evaluate", "label_of"]
@@ -135,7 +135,7 @@ def evaluate(
     places = choose_among(test.of, config.decomposed, config.seed)
     draws = [run.judged(test.of[_in_places(test.of, places)])]
     draws += [run.judged(run.predicted(places, draw, f"draw {draw + 1}")) for draw in range(1, config.draws)]
-    again = run.relabelled(draws[0], places, notes)
+    again = run.relabelled(places, notes)
     terms = decompose(test, parts.get("train"), parts.get("train-dev"), draws[0], again and again[1])
     terms.append(noise_term(draws))
     by_sensor = {sensor: draws[0]}
@@ -174,7 +174,7 @@ def evaluate(
 def label_of(checkpoint: Checkpoint, metric: str | None = None) -> LabelConfig:
     """What "holds" meant in the checkpoint's training, or another metric at its usual threshold."""
     told = checkpoint.details.get("training", {}).get("label", {})
-    if metric is None or metric == checkpoint.metric:
+    if metric is None:
         known = {f.name: told[f.name] for f in fields(LabelConfig) if f.name in told}
         soft = checkpoint.metric in PROBABILITIES
         base = {"metric": checkpoint.metric, "threshold": checkpoint.threshold, "soft": soft, "clearance_sigma": 0.0}
@@ -274,12 +274,12 @@ class _Run:
         return self.judged_images(chosen.new or chosen.train_dev or chosen.train, name)
 
     def relabelled(
-        self, some: Judged, places: Sequence[Place], notes: list[str]
+        self, places: Sequence[Place], notes: list[str]
     ) -> tuple[TrueLabels, Float64[np.ndarray, "N"]] | None:
-        """What labels grasps anew, and the observer's labels; None and a note where objects cannot be made again."""
+        """What labels grasps anew, and how an observer's labels differ; None and a note where objects are no more."""
         try:
-            truth = TrueLabels.of(self.dataset, self.label.metric, self.label.clearance_sigma)
-            return truth, observer_labels(self.dataset, truth, some, places, self.sensor, self.config.seed)
+            truth = TrueLabels.of(self.dataset, self.label)
+            return truth, observer_differences(self.dataset, truth, self.label, places, self.sensor, self.config.seed)
         except InputError as error:
             notes.append(
                 f"There are no sweeps, and what the image hides is not known, for lack of true labels: {error}"

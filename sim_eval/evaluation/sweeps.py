@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit
 
-from graspnet.data_gen.generate.rebuild import TrueLabels
 from graspnet.dataset import Dataset
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
@@ -19,6 +18,7 @@ from graspnet.observation.height_map import DepthView
 from graspnet.run.progress import track
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import log_odds_of, noisy_image
+from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.transforms import rigid, rotation_about
 
 __all__ = ["Sweep", "Way", "grasps_to_sweep", "sweep_grasps"]

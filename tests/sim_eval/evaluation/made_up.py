@@ -5,7 +5,7 @@ from scipy.special import logit
 
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Predictions
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 LABEL = LabelConfig(metric="robust_centered_closure")
 
@@ -20,7 +20,8 @@ def judged(quality: np.ndarray, robustness: np.ndarray, *, objects: int = 20, **
         "label_variance": np.zeros(count), "closes": np.ones(count, dtype=bool), "clearance": np.full(count, 0.01),
         "shard": number, "image": np.arange(count) % 4, "row": np.arange(count), "object": name, "scene": name,
         "family": np.array(["thing"] * count), "stable_pose": np.arange(count) % 2,
-        "hand": np.array(["yumi"] * count), "source": np.array(["antipodal"] * count), "size": np.full(count, 0.6),
+        "gripper": np.array(["yumi"] * count), "hand": np.array(["yumi"] * count),
+        "source": np.array(["antipodal"] * count), "size": np.full(count, 0.6),
         "tilt": np.zeros(count), "distance": np.full(count, 0.6),
     }  # fmt: skip
     return Judged(Predictions(**(values | columns)), LABEL, 1.0, seed=0)

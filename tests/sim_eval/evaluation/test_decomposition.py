@@ -15,13 +15,13 @@ def noisy(robustness: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def test_the_parts_add_up_to_the_brier_score_and_have_their_size():
-    """Errors of σ 0.1 on new and 0.08 on trained objects, labels known to 0.02, an observer off by 0.05."""
+    """Errors of σ 0.1 on new and 0.08 on trained objects; labels are known to 0.02, and vary by 0.05 in one image."""
     robustness = np.random.default_rng(0).uniform(0.4, 0.6, 20_000)
     sampling = np.full(20_000, 0.02**2)
     test = judged(noisy(robustness, 0.1, 1), robustness, objects=200, label_variance=sampling)
     train = judged(noisy(robustness, 0.08, 2), robustness, objects=200)
-    observer = noisy(robustness, np.hypot(0.05, 0.02), 3)  # its own label is as uncertain
-    terms = {term.name: term.size.value for term in decompose(test, train, None, test, observer)}
+    differences = noisy(np.zeros(20_000), np.sqrt(2) * 0.05, 3)  # of two labels that the image allows
+    terms = {term.name: term.size.value for term in decompose(test, train, None, test, differences)}
     assert sum(terms.values()) == pytest.approx(test.figures().brier.value)
     assert terms["label"] == pytest.approx(0.02**2)
     assert terms["hidden"] == pytest.approx(0.05**2 - 0.02**2, abs=1e-4)

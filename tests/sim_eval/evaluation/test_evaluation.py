@@ -19,7 +19,7 @@ from graspnet.sim_eval.evaluation.parts import choose, halves, was_trained_on
 from graspnet.sim_eval.evaluation.predictions import choose_images, noisy_image, predict_images
 from graspnet.sim_eval.evaluation.run import EvaluateConfig, label_of
 from graspnet.sim_eval.evaluation.sweeps import grasps_to_sweep
-from graspnet.training.batches import LabelConfig
+from graspnet.training.examples.label import LabelConfig
 
 from .made_up import LABEL, judged
 

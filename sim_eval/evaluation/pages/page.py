@@ -10,17 +10,17 @@ from graspnet.report.words import counted, folder_name, listed, percent
 from graspnet.run.progress import track
 from graspnet.run.record import package_versions
 from graspnet.sim_eval.analysis.resampling import Estimate
-from graspnet.sim_eval.evaluation.figures import (
+from graspnet.sim_eval.evaluation.groups import KEYS, Group
+from graspnet.sim_eval.evaluation.judged import Figures
+from graspnet.sim_eval.evaluation.pages.figures import (
     group_figure,
     ranking_figure,
     reliability_figure,
     sweep_figure,
     term_figure,
 )
-from graspnet.sim_eval.evaluation.groups import KEYS, Group
-from graspnet.sim_eval.evaluation.judged import Figures
+from graspnet.sim_eval.evaluation.pages.sheets import COLUMNS, sheet_figure, worst
 from graspnet.sim_eval.evaluation.run import Evaluated
-from graspnet.sim_eval.evaluation.sheets import COLUMNS, sheet_figure, worst
 from graspnet.training.metrics import SURELY_RANKS
 
 __all__ = ["opening_sentences", "write_page"]
@@ -305,17 +305,16 @@ def _verdict(group: Group) -> str:
     return ", ".join(said) or ("–" if np.isfinite(group.auc_difference.p_value) else "too few to say")
 
 
-def _cell(estimate: Estimate, digits: int = 3) -> str:
-    return (
-        f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-        if estimate.defined
-        else "–"
-    )
+def _cell(estimate: Estimate, digits: int = 3, sign: str = "") -> str:
+    """A figure and its interval, if it has one."""
+    if not estimate.defined:
+        return "–"
+    value, low, high = (f"{each:{sign}.{digits}f}" for each in (estimate.value, estimate.low, estimate.high))
+    return (f"{value} [{low}, {high}]" if np.isfinite(estimate.low) else value).replace("-", "−")
 
 
 def _signed(estimate: Estimate) -> str:
-    text = f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]" if estimate.defined else "–"
-    return text.replace("-", "−")
+    return _cell(estimate, sign="+")
 
 
 def _fixed(estimate: Estimate, digits: int = 3) -> str:
