@@ -30,11 +30,15 @@ def label() -> None:
 @click.option("--executions", type=click.IntRange(1), default=1, show_default=True, help="Of each grasp.")
 @click.option("--share", type=float, default=1.0, show_default=True, help="Of the grasps that are not ruled out.")
 @click.option("--grasps", type=click.IntRange(1), help="About so many grasps, instead of --share.")
+@click.option(
+    "--without-meshes", is_flag=True, help="Leave objects of mesh files, which CoACD must cut into pieces first."
+)
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped; finished shards are kept.")
 @run_options
 def label_physics(
-    dataset: str, executions: int, share: float, grasps: int | None, resume: bool, engine: "Engine", seed: int
-) -> None:
+    dataset: str, executions: int, share: float, grasps: int | None, without_meshes: bool, resume: bool,
+    engine: "Engine", seed: int,
+) -> None:  # fmt: skip
     """Execute grasps of a dataset in MuJoCo, and add what they hold as the metric physics_hold.
 
     \b
@@ -59,7 +63,8 @@ def label_physics(
         if share != 1.0:
             raise InputError("--grasps and --share are both given; choose one")
         share = min(1.0, grasps / opened.header.counts["grasps"])
-    config = PhysicsConfig(choice=ChoiceConfig(share=share), label=GripLabelConfig(executions=executions))
+    choice = ChoiceConfig(share=share, meshes=not without_meshes)
+    config = PhysicsConfig(choice=choice, label=GripLabelConfig(executions=executions))
     labelling = prepare(opened, config, seed, engine, resume)
     executed = sum(track(labelling, opened.shard_count, "label physics", "shards", labelling.done))
     rate = executed / (time.perf_counter() - started)

@@ -5,7 +5,7 @@ is sure of teaches little. So the former are 0 without being executed, and the o
 grows with the analytic label's variance. That probability is kept: weights of 1/p make averages unbiased again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,7 +15,9 @@ from jaxtyping import Bool, Float64, Int64
 from graspnet.config import config_to_dict
 from graspnet.data_gen.generate.remake import RemadeObjects, labelling_config
 from graspnet.data_gen.labels.grips import GripLabelConfig, held
-from graspnet.data_gen.objects.decomposition import convex_parts
+from graspnet.data_gen.objects.decomposition import DecompositionConfig, convex_parts, piece_fit
+from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
+from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.physics.pick import PickWorld
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import HOLD, Dataset, GraspTable, MetricEstimate, PhysicsLabels, PhysicsWriter, Shard
@@ -39,6 +41,9 @@ class ChoiceConfig:
     least_clearance: float = -0.003
     certain: float = 0.2  # how often a grasp is drawn whose analytic label is certain, beside one at 0.5
     on_policy: float = 2.0  # how often one that a policy proposed, beside others
+    meshes: bool = True  # False leaves the objects of mesh files: CoACD takes seconds or a minute to cut each to pieces
+    # An object is left whose pieces are more than 1 mm off over a larger share of its surface (piece_fit.py).
+    largest_far_share: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -53,6 +58,12 @@ class ChoiceConfig:
 class PhysicsConfig:
     """What `graspnet label physics` does."""
 
+    # Coarser than a trial's, and five times as fast: the pieces of a thousand meshes take an hour of processor time.
+    pieces: DecompositionConfig = field(
+        default_factory=lambda: DecompositionConfig(
+            thresholds=(0.05,), resolution=1000, search_iterations=20, patience=20.0
+        )
+    )
     choice: ChoiceConfig = field(default_factory=ChoiceConfig)
     label: GripLabelConfig = field(default_factory=GripLabelConfig)
 
@@ -132,13 +143,17 @@ def _with_sum(weight: Float64[np.ndarray, "N"], total: float) -> Float64[np.ndar
 def _work(dataset: Dataset, objects: RemadeObjects, config: PhysicsConfig, writer: PhysicsWriter, index: int) -> int:
     shard, name = dataset.read(index), dataset.shard_names[index]
     rng = np.random.default_rng([writer.header.seed, int(name), 4])
+    clearance = shard.grasps.clearance.smallest
     chance = chances(shard.grasps, objects.config.metrics[0], config.choice)
+    shapes = _in_pieces(objects.shapes(shard), shard, config) if chance.any() else {}
+    if not shapes:
+        chance = np.zeros(len(chance))
     drawn = rng.random(len(chance)) < chance
     mean = np.full(len(chance), np.nan)
-    rows = np.flatnonzero(drawn)
-    for some, found in _executed(dataset, objects, index, shard, rows, config.label, rng):
+    place = f"shard {name}"
+    for some, found in _executed(dataset, objects, shapes, place, shard, np.flatnonzero(drawn), config.label, rng):
         mean[some] = found.mean(axis=1)
-    ruled_out = (chance == 0) & (shard.grasps.clearance.smallest < config.choice.least_clearance)
+    ruled_out = ~drawn & (clearance < config.choice.least_clearance)
     mean[ruled_out] = 0.0
     samples = np.where(drawn, config.label.executions, 0)
     chosen = np.select([drawn, ruled_out], ["drawn", "ruled_out"], "left")
@@ -146,10 +161,29 @@ def _work(dataset: Dataset, objects: RemadeObjects, config: PhysicsConfig, write
     return writer.write(name, PhysicsLabels(hold, chosen, chance)).executions
 
 
+def _in_pieces(shapes: dict[str, Solid], shard: Shard, config: PhysicsConfig) -> dict[str, Solid]:
+    """The shapes with convex pieces, to collide with; none at all if one of them is to be left, or its pieces do not
+    fit at the largest of its sizes."""
+    found = {}
+    for name, shape in shapes.items():
+        if name.lower().endswith(MESH_SUFFIXES):
+            if not config.choice.meshes:
+                return {}
+            shape = replace(shape, parts=convex_parts(shape, config=config.pieces))
+            largest = max(
+                s for s, o in zip(shard.objects.scale.tolist(), shard.objects.object, strict=True) if o == name
+            )
+            if piece_fit(shape.scaled(largest)).far_share > config.choice.largest_far_share:
+                return {}
+        found[name] = shape
+    return found
+
+
 def _executed(
     dataset: Dataset,
     objects: RemadeObjects,
-    index: int,
+    shapes: Mapping[str, Solid],
+    place: str,
     shard: Shard,
     rows: Int64[np.ndarray, "R"],
     config: GripLabelConfig,
@@ -158,12 +192,11 @@ def _executed(
     """Outcomes of those rows, in groups: an image's grasps by one hand. A world serves all images at one scale."""
     grasps, hands = shard.grasps, np.array(shard.grasps.gripper)
     images = np.unique(grasps.image[rows]).tolist()
-    shapes = objects.shapes(shard, in_pieces=True) if images else {}
     worlds: dict[tuple[float, str], PickWorld] = {}
     for image in images:
         scene = objects.scene(shard, image, shapes)
         if image == images[0]:  # a shard has one object, so that one look at it is enough
-            objects.check_unchanged(scene, shard, image, f"shard {dataset.shard_names[index]}, image {image}")
+            objects.check_unchanged(scene, shard, image, f"{place}, image {image}")
         scene, down = _resting_on_its_pieces(scene)
         for hand in np.unique(hands[rows]).tolist():
             some = rows[(grasps.image[rows] == image) & (hands[rows] == hand)]

@@ -13,7 +13,7 @@ from graspnet.config import parse_config
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.labels.metrics import MetricConfig
 from graspnet.data_gen.objects.meshes import Solid
-from graspnet.data_gen.objects.object_source import load_object, object_names, with_parts
+from graspnet.data_gen.objects.object_source import load_object, object_names
 from graspnet.data_gen.scenes.rendering import RENDERERS
 from graspnet.data_gen.scenes.scenes import Bin, Scene
 from graspnet.dataset import Dataset, Shard
@@ -56,13 +56,9 @@ class RemadeObjects:
             raise InputError(f"{place}: its objects cannot be made again: {error}") from None
         return RemadeObjects(place, config, dataset.header.seed, {name: i for i, name in enumerate(names)})
 
-    def shapes(self, shard: Shard, *, in_pieces: bool = False) -> dict[str, Solid]:
-        """All objects of a shard by name, at their own size. in_pieces: with convex pieces, to collide with.
-
-        InputError: one cannot be made again.
-        """
-        shapes = {name: self._shape(name) for name in dict.fromkeys(shard.objects.object)}
-        return {name: with_parts(shape, self.config.objects) for name, shape in shapes.items()} if in_pieces else shapes
+    def shapes(self, shard: Shard) -> dict[str, Solid]:
+        """All objects of a shard by name, at their own size. InputError: one cannot be made again."""
+        return {name: self._shape(name) for name in dict.fromkeys(shard.objects.object)}
 
     def scene(self, shard: Shard, image: int, shapes: Mapping[str, Solid]) -> Scene:
         """The scene that an image shows, from the shapes of its shard."""
@@ -84,9 +80,10 @@ class RemadeObjects:
         of_objects = (shard.images.instance[image] > 0) | (now.instance > 0)
         changed = of_objects & ~(np.abs(now.depth - stored) < ALIKE)
         if changed.sum() > CHANGED * of_objects.sum():
+            share = changed.sum() / of_objects.sum()
             raise InputError(
-                f"{self.place}: {place}: {changed.sum() / of_objects.sum():.0%} of the objects' pixels are not as "
-                "stored; the meshes, or what makes them, have changed since the dataset was made; make it again"
+                f"{self.place}: {place}: {share:.0%} of the objects' pixels are not as stored; the meshes, or what "
+                "makes them, have changed since the dataset was made; make the dataset again"
             )
 
     def _shape(self, name: str) -> Solid:

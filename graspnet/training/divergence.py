@@ -20,10 +20,14 @@ from graspnet.run.processes import Processes
 from graspnet.training.batches import Batch
 from graspnet.training.resume import TrainingState, optimiser_tensors
 
-__all__ = ["LossWatch"]
+__all__ = ["Diverged", "LossWatch"]
 
 GPU_STEPS = 16
 FILE = "diverged.safetensors"
+
+
+class Diverged(InputError):
+    """A training whose loss or answers are no numbers any more."""
 
 
 class LossWatch:
@@ -52,7 +56,7 @@ class LossWatch:
             raise self._divergence(step, float(losses[first]), batch, state)
         self._unchecked.clear()
 
-    def _divergence(self, step: int, loss: float, batch: Batch, state: TrainingState) -> InputError:
+    def _divergence(self, step: int, loss: float, batch: Batch, state: TrainingState) -> Diverged:
         columns = {f"batch.{field.name}": getattr(batch, field.name) for field in fields(batch)}
         weights = {f"network.{name}": value for name, value in state.network.state_dict().items()}
         memory = {f"optimiser.{name}": value for name, value in optimiser_tensors(state.optimiser).items()}
@@ -63,4 +67,4 @@ class LossWatch:
             cause = f"{broken[0]} holds values that are not finite: check the dataset (`graspnet inspect`)"
         else:
             cause = f"lower optimiser.rate ({self._rate:g}), or set optimiser.clip_norm"
-        return InputError(f"the loss is {loss} at step {step}; {cause}. {self._path} holds the batch and the state")
+        return Diverged(f"the loss is {loss} at step {step}; {cause}. {self._path} holds the batch and the state")

@@ -1,7 +1,7 @@
 """A dataset to a checkpoint: optimise on noisy crops, look at unseen objects now and then, calibrate at the end."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -38,6 +38,7 @@ from graspnet.training.validation import Calibration, Validation
 __all__ = ["TrainConfig", "TrainingResult", "train"]
 
 NORMALISATION_EXAMPLES = 2048
+LEAST_SPREAD = 1e-6  # between the targets of a training; labels are stored in float32
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
 
 
@@ -103,6 +104,7 @@ class _Run:
     recipe: dict[str, Any]
     output: Path
     processes: Processes
+    after_look: Callable[[CurvePoint], None]
 
 
 def train(
@@ -112,14 +114,16 @@ def train(
     resume: bool = False,
     parent: str | Path | None = None,
     processes: Processes = ALONE,
+    after_look: Callable[[CurvePoint], None] = lambda point: None,
 ) -> TrainingResult:
     """Train on the `train` objects of one or more datasets, evaluate on their `validation` objects, write to `output`.
 
     With `resume`, go on from the last state in `output` (of the same config, datasets and parent) as if never
     interrupted, on one CPU to the bit. parent: the trained model, a folder or a name, whose weights, normalisation and
     architecture are the beginning. processes: several share every step, each with its own part of a batch that is as
-    many times as large; all return the same, the first one writes. InputError: the output is taken, the dataset lacks a
-    split or the metric, the parent does not fit, the loss explodes.
+    many times as large; all return the same, the first one writes. after_look: called with each new point of the
+    curves, and may raise to end the training. InputError: the output is taken, the dataset lacks a split or the metric,
+    the parent does not fit, the loss explodes.
     """
     _check_output(output, resume)
     datasets = Datasets.of(dataset)
@@ -128,7 +132,7 @@ def train(
     network = _first_network(config, begins_from)
     crop = network.crop.at_pitch(datasets.pixel_pitch)
     training, unseen = training_and_validation(datasets, crop, config.label, config.batches.memory)
-    _warn_of_base_rates(training, unseen, config.label, datasets.names)
+    _check_labels(training, unseen, config.label, datasets.names)
 
     batches = Batches(training, crop, config.label, _for_all(config.batches, processes), config.seed)
     run = _Run(
@@ -139,6 +143,7 @@ def train(
         recipe=_recipe(config, datasets, begins_from, processes),
         output=output,
         processes=processes,
+        after_look=after_look,
     )
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
     state.called = processes.parallel(state.network)
@@ -172,8 +177,17 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     return architecture(config.network)(torch.Generator().manual_seed(config.seed))
 
 
-def _warn_of_base_rates(training: ExampleSet, validation: ExampleSet, label: LabelConfig, names: Sequence[str]) -> None:
-    """Say at once what would make an hour of training worthless. names: of the datasets."""
+def _check_labels(training: ExampleSet, validation: ExampleSet, label: LabelConfig, names: Sequence[str]) -> None:
+    """Say at once what would make an hour of training worthless. names: of the datasets.
+
+    InputError: every example to train on has the same target, so that there is nothing to learn.
+    """
+    target = label.target(training.robustness)
+    if np.ptp(target) < LEAST_SPREAD:
+        raise InputError(
+            f"the label of all {len(target)} examples to train on is {target[0]:.4g}: there is nothing to learn; "
+            "`graspnet inspect` shows the dataset's labels, label.metric and label.threshold choose among them"
+        )
     for split, examples in (("train", training), ("validation", validation)):
         positive = label.positive(examples.robustness)
         rate = float(positive.mean())
@@ -259,6 +273,8 @@ def _optimise(state: TrainingState, stream: Iterator[Batch], run: _Run) -> None:
                 if looks:
                     log.point(_look(state, run, log.examples_per_second()), run.budget.epochs)
                 _save(state, run)
+            if looks:
+                run.after_look(state.history[-1])
             if looks and _ends_early(state, run):
                 break
 

@@ -17,10 +17,9 @@ from typing import Any
 
 import click
 import numpy as np
-from jaxtyping import Float64
 
 from graspnet.crops.crops import CropConfig
-from graspnet.dataset import Dataset, DatasetHeader
+from graspnet.dataset import Dataset, DatasetHeader, Shard
 from graspnet.errors import InputError
 from graspnet.run.progress import track
 from graspnet.training.examples.example_set import ExampleSet, gathered
@@ -180,8 +179,7 @@ def load_examples(
     def read_again(shard: int) -> list[ImageExamples]:
         place = places[shard]
         dataset = datasets.members[place.dataset]
-        sizes = _sizes(dataset)
-        return shard_examples(dataset.read(place.index), place.first_number, place.dataset, sizes, crop, label)
+        return _examples_of(dataset.read(place.index), dataset, place.dataset, place.first_number, crop, label)
 
     examples = gathered(shards, read_again, most_bytes)
     if not len(examples):
@@ -237,11 +235,11 @@ def _shards(
     """The images of each shard of one dataset; notes where each shard is, and says what has no label."""
     dataset, name = datasets.members[k], datasets.names[k]
     what = f"reading {split}" if len(datasets.members) == 1 else f"reading {split} of {name}"
-    sizes, unlabelled, metrics = _sizes(dataset), 0, dict[str, None]()
+    unlabelled, metrics = 0, dict[str, None]()
     for index in track(indices, len(indices), what, "shards"):
         shard = dataset.read(index)
         number = places[-1].first_number + places[-1].images if places else 0
-        found = shard_examples(shard, number, k, sizes, crop, label)
+        found = _examples_of(shard, dataset, k, number, crop, label)
         places.append(_Place(k, index, number, len(found)))
         unlabelled += len(shard.grasps) - sum(map(len, found))
         metrics |= dict.fromkeys(shard.grasps.metrics)
@@ -251,9 +249,12 @@ def _shards(
         click.echo(f"{name}: {unlabelled} grasps of {split} have no {label.name} and are left out", err=True)
 
 
-def _sizes(dataset: Dataset) -> dict[str, Float64[np.ndarray, "8"]]:
-    """What a network sees of each hand, by name."""
-    return {name: dataset.gripper(name).sizes() for name in dataset.header.grippers}
+def _examples_of(
+    shard: Shard, dataset: Dataset, k: int, number: int, crop: CropConfig, label: LabelConfig
+) -> list[ImageExamples]:
+    """The images of a shard of the k-th dataset, numbered from `number` on."""
+    sizes = {name: dataset.gripper(name).sizes() for name in set(shard.grasps.gripper)}
+    return shard_examples(shard, number, k, sizes, crop, label, dataset.header.measured)
 
 
 def _every_fifth_held_out(examples: ExampleSet, datasets: Datasets) -> tuple[ExampleSet, ExampleSet]:
