@@ -139,7 +139,7 @@ def _figures(network: CompactNetwork, unseen: Pool) -> dict[str, float]:
     logits = predict(network, [GraspCrops(unseen.images, unseen.pose)]).double()
     odds, target = (logits[:, 1] - logits[:, 0]).numpy(), unseen.target.double().numpy()
     temperature = fit_temperature(odds, target)
-    figures = {}
+    figures: dict[str, float] = {}
     for name, divisor in (("", 1.0), ("_fitted", temperature)):
         quality = 1 / (1 + np.exp(-odds / divisor))
         found = evaluate(quality, target, unseen.positive, unseen.feasible)
@@ -254,13 +254,13 @@ def main(dataset: str, output: Path, seeds: int, arms: tuple[str, ...], training
     if missing:
         opened = Dataset.open(dataset)
         with using_threads(1):
-            pools = [
+            training_pool, unseen = (
                 pool_of(load_examples(opened, split, crop, label).spread(count), crop, label, seed=0)
                 for split, count in (("train", config.training), ("validation", config.validation))
-            ]
-            click.echo(f"{len(pools[0])} examples to train on, {len(pools[1])} to look at", err=True)
+            )
+            click.echo(f"{len(training_pool)} examples to train on, {len(unseen)} to look at", err=True)
             for seed, arm in missing:
-                result = run_arm(ARMS[arm], *pools, config, seed)
+                result = run_arm(ARMS[arm], training_pool, unseen, config, seed)
                 write_json(_file(output, arm, seed), {"config": asdict(config)} | result)
                 click.echo(f"seed {seed}, {arm}: AP {result['looks'][-1]['average_precision']:.3f}", err=True)
     done = {arm: [json.loads(_file(output, arm, seed).read_text()) for seed in range(seeds)] for arm in names}
