@@ -50,7 +50,7 @@ def shard_examples(
     """The images of a shard that have a labelled grasp, numbered from `first_number` on. sizes: of hands by name."""
     grasps = shard.grasps
     robustness = label.robustness(grasps)
-    feasible = grasps.contact_found & grasps.clearance.collision_free
+    feasible = grasps.closes & grasps.clearance.collision_free
     of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
     for i, camera in enumerate(shard.images.cameras):
