@@ -58,7 +58,7 @@ WAYS: dict[str, tuple[float, Callable[[float], Float64[np.ndarray, "4 4"]]]] = {
     "y: along the closing axis (mm)": (0.5, lambda t: rigid(np.eye(3), np.array([0.0, t, 0.0]))),
     "angle (°)": (
         np.pi / 2,
-        lambda t: rigid(rotation_about(np.array([0.0, 0.0, 1.0]), np.float64(t)), np.zeros(3)),
+        lambda t: rigid(rotation_about(np.array([0.0, 0.0, 1.0]), np.array(t)), np.zeros(3)),
     ),
     "height (mm)": (0.4, lambda t: rigid(np.eye(3), np.array([0.0, 0.0, -t]))),
 }
