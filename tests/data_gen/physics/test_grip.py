@@ -52,7 +52,7 @@ def test_a_centred_grip_holds(grips):
 
 
 def test_pads_hold_what_their_friction_can_carry_and_lose_what_it_cannot(grips):
-    """Friction 2 μ F carries m |g + a|; what is along the closing axis needs none. Far below m g, the block falls out."""
+    """Friction 2 μ F carries m |g + a|; what is along the closing axis needs none. Far below m g, the block falls."""
     swing = GripConfig().shake_acceleration / np.sqrt(3)
     carried = MASS * np.hypot(9.81 + swing, swing) / (2 * HAND.force)
     assert outcome(grips, grasp(), friction=1.4 * float(carried)) == "success"
