@@ -14,8 +14,10 @@ from graspnet.camera import Camera
 from graspnet.grippers.gripper import load_gripper
 from graspnet.models import NETWORKS
 from graspnet.run.threads import using_threads
-from graspnet.training.batches import Batch, BatchConfig, Batches, ImageExamples, LabelConfig
+from graspnet.training.batches import Batch, BatchConfig, Batches
 from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser
 from graspnet.transforms import frame_from_axes, rigid
 

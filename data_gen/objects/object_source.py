@@ -24,7 +24,7 @@ from graspnet.data_gen.objects.meshes import (
     load_solid,
     other_formats,
 )
-from graspnet.data_gen.objects.procedural import FAMILIES, check_family, make_solid
+from graspnet.data_gen.objects.procedural import family_names, make_solid
 from graspnet.data_gen.objects.same_object import files_of_objects, in_words
 from graspnet.data_gen.objects.stable_poses import stable_poses
 from graspnet.errors import InputError
@@ -60,7 +60,8 @@ class ObjectConfig:
     folders: tuple[str, ...] = ()  # They hold meshes, nested at any depth.
     pattern: str = "*"  # Mesh files have names of this form: "*_visual.obj" leaves out those for collisions.
     files: tuple[str, ...] = ()  # Of these the named ones alone; commands choose one for each object. Empty: all.
-    families: tuple[str, ...] = ()  # procedural, or of installed packages (entry points graspnet.objects); empty: all
+    # Procedural ones take turns: families, groups of them, or installed packages' (entry points graspnet.objects).
+    families: tuple[str, ...] = ()  # empty: the group `standard`, of which all tests are made
     count: int | None = None  # So many procedural objects are made; None: 20 if there are no folders, else none.
     unit: float = 1.0  # A unit of a mesh file is so many metres.
     most_faces: int = MOST_FACES  # finer meshes are simplified
@@ -93,8 +94,7 @@ class ObjectConfig:
             raise InputError(f"validation_share is {self.validation_share}; it must lie in [0, 1)")
         if not 1 <= self.decomposition_time <= 86400:
             raise InputError(f"decomposition_time is {self.decomposition_time}; expected 1 to 86400 seconds")
-        for family in self.families:
-            check_family(family)
+        family_names(self.families)
 
 
 def only_meshes_of(folders: Sequence[Path], key: str, pattern: str = "*") -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def only_meshes_of(folders: Sequence[Path], key: str, pattern: str = "*") -> tup
 def object_names(config: ObjectConfig) -> list[str]:
     """A name for every object: its path within its folder (which leads it where there are several), or its family and
     number. InputError: a folder without meshes of that pattern, or a mesh that two folders name alike or share."""
-    families = config.families or tuple(FAMILIES)
+    families = family_names(config.families)
     count = config.count if config.count is not None else 0 if config.folders else 20
     return sorted(mesh_files(config)) + [f"{families[i % len(families)]}_{i:05d}" for i in range(count)]
 

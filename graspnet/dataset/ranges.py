@@ -1,8 +1,9 @@
-"""What a dataset ranges over: its hands, its objects' sizes, and from where its grasps were seen.
+"""What one or more datasets range over: hands, sizes of objects, and from where grasps were seen.
 
 A checkpoint keeps these, so that a plan can warn where it asks a network for what it was never trained on.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,24 +19,27 @@ MOST_NAMES = 8  # Hands are named one by one up to so many.
 Range = dict[str, list[Any]]
 
 
-def gripper_names(header: DatasetHeader) -> str:
+def gripper_names(headers: Sequence[DatasetHeader]) -> str:
     """The hands by name, or how many there were."""
-    names = sorted(header.grippers)
+    names = sorted(name for name, _ in _hands(headers))
     return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} hands"
 
 
-def gripper_ranges(header: DatasetHeader) -> dict[str, Range]:
+def gripper_ranges(headers: Sequence[DatasetHeader]) -> dict[str, Range]:
     """Smallest and largest of every size of the hands: in metres, and in units of each hand's opening."""
-    hands = list(header.grippers.values())
+    hands = [hand for _, hand in _hands(headers)]
     return {"grippers": _range(hands), "grippers_in_openings": _range(list(map(_in_openings, hands)))}
 
 
-def object_range(header: DatasetHeader) -> Range:
+def object_range(headers: Sequence[DatasetHeader]) -> Range:
     """The widths, in openings, that objects were scaled to; nothing where a dataset does not scale them so."""
-    objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
-    if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first one's size
-        return {}
-    return {"width_in_openings": list(objects["graspable_width"])}
+    widths = []
+    for header in headers:
+        objects, hands = header.config.get("objects", {}), header.config.get("hands_per_view", 1)
+        if objects.get("scaling") != "graspable_width" or hands != 1:  # a second hand meets objects of the first's size
+            return {}
+        widths.append(objects["graspable_width"])
+    return {"width_in_openings": [min(low for low, _ in widths), max(high for _, high in widths)]}
 
 
 def camera_range(camera_from_grasp: Float64[np.ndarray, "N 4 4"], focal_lengths_px: Sequence[float]) -> Range:
@@ -50,6 +54,12 @@ def camera_range(camera_from_grasp: Float64[np.ndarray, "N 4 4"], focal_lengths_
         "tilt": [float(tilt.min()), float(tilt.max())],
         "focal_length_px": [float(min(focal_lengths_px)), float(max(focal_lengths_px))],
     }
+
+
+def _hands(headers: Sequence[DatasetHeader]) -> list[tuple[str, dict[str, Any]]]:
+    """Every hand and its name, each once: two datasets may have the same one, or call different ones alike."""
+    found = {json.dumps(item, sort_keys=True): item for header in headers for item in header.grippers.items()}
+    return list(found.values())
 
 
 def _range(hands: list[dict[str, Any]]) -> Range:

@@ -6,87 +6,54 @@ Threads do so while the optimiser works. Every random stream belongs to (seed, e
 same seed gives the same batches, however many threads there are and wherever a run was interrupted.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from graspnet.camera import Camera
 from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
-from graspnet.crops.pixel import PixelCropConfig
 from graspnet.crops.symmetry import flipped
-from graspnet.dataset import Dataset, Shard
 from graspnet.errors import InputError
 from graspnet.observation.height_map import DepthView
-from graspnet.run.progress import track
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
+from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.label import PROBABILITIES, LabelConfig
 
 __all__ = [
+    "PROBABILITIES",
     "Batch",
     "BatchConfig",
     "Batches",
     "ImageExamples",
     "LabelConfig",
     "evaluation_crops",
-    "load_examples",
 ]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-PROBABILITIES = (  # metrics that may be a soft target
-    "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold",
-)  # fmt: skip
-MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
-ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelConfig:
-    """What the network learns: positive = robustness (the metric's mean; 0 on collision) above the threshold.
-
-    soft: train on the robustness itself, a probability, and not on 0 and 1. clearance_sigma: metres by which the hand's
-    pose is unknown; then a collision is as probable as `GraspTable.robustness` says; 0: certain or impossible.
-    """
-
-    metric: str = "robust_centered_closure"  # of the analytic ones it predicts lifts best: docs/experiments/
-    threshold: float = 0.5
-    soft: bool = True
-    clearance_sigma: float = 0.0025
-
-    def __post_init__(self) -> None:
-        if self.soft and self.metric not in PROBABILITIES:
-            raise InputError(f"soft labels need a probability; {self.metric!r} is none: label.soft=false")
-        if self.threshold < 0:
-            raise InputError(f"threshold is {self.threshold}; it must not be negative")
-        if self.clearance_sigma < 0:
-            raise InputError(f"clearance_sigma is {self.clearance_sigma}; it must not be negative (metres)")
-
-    def positive(self, robustness: Float64[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
-        """Which grasps hold."""
-        return robustness > self.threshold
-
-    def target(self, robustness: Float64[np.ndarray, "N"]) -> Float64[np.ndarray, "N"]:
-        """What training aims at, in [0, 1]."""
-        return robustness if self.soft else self.positive(robustness).astype(np.float64)
-
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
-    """size: examples a step. pool: examples mixed at a time (16 kB a channel each; workers + 2 pools are in memory)."""
+    """size: examples a step. pool: examples mixed at a time (16 kB a channel each; workers + 2 pools are in memory).
+
+    shares: of several datasets, in their order: how much of each an epoch shows. 1 is all of it, 0.25 a quarter that
+    is drawn anew each time, 2.5 all of it twice and a half more; none: all of each.
+    """
 
     size: int = 128
     pool: int = 2048
+    shares: tuple[float, ...] = ()
     sensor: str = "structured_light"
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     workers: int = 1  # threads that prepare batches; they change nothing but the speed
@@ -95,23 +62,9 @@ class BatchConfig:
         for name in ("size", "pool", "workers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if any(share < 0 for share in self.shares) or (self.shares and not any(self.shares)):
+            raise InputError(f"shares are {list(self.shares)}; none may be negative, and one must be positive")
         load_sensor(self.sensor)
-
-
-@dataclass(frozen=True)
-class ImageExamples:
-    """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams."""
-
-    number: int
-    depth: Float32[np.ndarray, "H W"]  # clean, metres, NaN where nothing was hit
-    camera: Camera
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"]
-    sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
-    robustness: Float64[np.ndarray, "N"]
-    feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
-
-    def __len__(self) -> int:
-        return len(self.robustness)
 
 
 @dataclass(frozen=True)
@@ -139,18 +92,6 @@ class Batch:
 _COLUMNS = tuple(column.name for column in fields(Batch))
 
 
-def load_examples(dataset: Dataset, split: str, crop: CropConfig, label: LabelConfig) -> list[ImageExamples]:
-    """All images of a split that have grasps, cut to their windows. InputError: no such split or metric, no grasp."""
-    sizes = {name: dataset.gripper(name).sizes() for name in dataset.header.grippers}
-    examples: list[ImageExamples] = []
-    for shard in track(dataset.shards(split), len(dataset.indices(split)), f"reading {split}", "shards"):
-        _check_metric(shard, label, dataset)
-        examples += _shard_examples(shard, len(examples), sizes, crop, label)
-    if not examples:
-        raise InputError(f"{dataset.folder}: split {split!r} has no grasps; generate more objects")
-    return examples
-
-
 @dataclass(frozen=True)
 class Batches:
     """The batches of every epoch. Epochs count from 1; epoch 0 names the streams of `evaluation_crops`."""
@@ -163,8 +104,22 @@ class Batches:
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        """Batches that show every example once; the last may be smaller."""
-        return -(-sum(map(len, self.examples)) // self.config.size)
+        """Batches that show an epoch's examples once; the last may be smaller."""
+        return -(-self.examples_per_epoch // self.config.size)
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """How many examples an epoch shows: all of them, or the shares of several datasets."""
+        return sum(self._shown_of.values())
+
+    @cached_property
+    def _shown_of(self) -> dict[int, int]:
+        """How many examples of each dataset an epoch shows."""
+        held: Counter[int] = Counter()
+        for image in self.examples:
+            held[image.dataset] += len(image)
+        shares = self.config.shares
+        return {k: round(number * shares[k]) if shares else number for k, number in sorted(held.items())}
 
     def stream(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps first ≤ step < last, counted from 0 over all epochs, prepared ahead."""
@@ -203,47 +158,62 @@ class Batches:
     def _blocks_of_epoch(self, epoch: int) -> list["_Block"]:
         """All images in random order, in groups of at least `pool` examples, the examples of each group mixed."""
         rng = np.random.default_rng([self.seed, epoch, 0])
-        groups: list[list[int]] = [[]]
+        groups: list[list[_Shown]] = [[]]
         held = 0
-        for image in rng.permutation(len(self.examples)).tolist():
+        for shown in self._shown(rng):
             if held >= self.config.pool:
                 groups.append([])
                 held = 0
-            groups[-1].append(image)
-            held += len(self.examples[image])
+            groups[-1].append(shown)
+            held += shown.count
         blocks, first_row = [], 0
-        for images in groups:
-            count = sum(len(self.examples[i]) for i in images)
-            blocks.append(_Block(epoch, tuple(images), rng.permutation(count), first_row, images is groups[-1]))
-            first_row += count
+        for group in groups:
+            size = sum(shown.count for shown in group)
+            blocks.append(_Block(epoch, tuple(group), rng.permutation(size), first_row, group is groups[-1]))
+            first_row += size
         return blocks
 
+    def _shown(self, rng: np.random.Generator) -> list["_Shown"]:
+        """The images of an epoch in random order: of each dataset as many as hold its share of the examples."""
+        missing, shown = dict(self._shown_of), list[_Shown]()
+        for repetition in count():
+            for image in rng.permutation(len(self.examples)).tolist():
+                dataset = self.examples[image].dataset
+                taken = min(len(self.examples[image]), missing[dataset])
+                missing[dataset] -= taken
+                if taken:
+                    shown.append(_Shown(image, taken, repetition))
+            if not any(missing.values()):
+                break
+        return shown if repetition == 0 else [shown[k] for k in rng.permutation(len(shown))]
+
     def _empty_pool(self) -> Batch:
-        count, crop = self.config.pool + max(map(len, self.examples)), self.crop
-        images = torch.empty(count, crop.channels, crop.size, crop.size)
-        numbers = torch.empty(count, dtype=torch.int64)
-        return Batch(images, torch.empty(count, crop.pose_features), torch.empty(count), numbers)
+        rows, crop = self.config.pool + max(map(len, self.examples)), self.crop
+        images = torch.empty(rows, crop.channels, crop.size, crop.size)
+        numbers = torch.empty(rows, dtype=torch.int64)
+        return Batch(images, torch.empty(rows, crop.pose_features), torch.empty(rows), numbers)
 
     def _filled(self, pool: Batch, block: "_Block") -> Batch:
         sensor = load_sensor(self.config.sensor)
         row = 0
-        for i in block.images:
-            part = self._image_batch(self.examples[i], block.epoch, sensor)
+        for shown in block.images:
+            part = self._image_batch(shown, block.epoch, sensor)
             rows = slice(row, row + len(part))
             for name in _COLUMNS:
                 getattr(pool, name)[rows] = getattr(part, name)
             row += len(part)
         return pool
 
-    def _image_batch(self, image: ImageExamples, epoch: int, sensor: Sensor) -> Batch:
-        rng = _image_stream(self.seed, epoch, image)
+    def _image_batch(self, shown: "_Shown", epoch: int, sensor: Sensor) -> Batch:
+        image, rows = self.examples[shown.image], slice(shown.count)
+        rng = _image_stream(self.seed, epoch, image, shown.repetition)
         augmentation = self.config.augmentation
-        depth = sensor(image.depth, image.camera, rng)
-        poses = shifted_along_approach(image.camera_from_grasp, augmentation, rng)
-        crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes, self.crop)
-        crops = flipped(crops, draw_flips(len(image), augmentation, rng), self.crop)
-        target = torch.from_numpy(self.label.target(image.robustness)).float()
-        return Batch(crops.images, crops.pose, target, torch.full((len(image),), image.number))
+        depth = _seen(image, sensor, rng)
+        poses = shifted_along_approach(image.camera_from_grasp[rows], augmentation, rng)
+        crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
+        crops = flipped(crops, draw_flips(shown.count, augmentation, rng), self.crop)
+        target = torch.from_numpy(self.label.target(image.robustness[rows])).float()
+        return Batch(crops.images, crops.pose, target, torch.full((shown.count,), image.number))
 
 
 def evaluation_crops(
@@ -253,7 +223,7 @@ def evaluation_crops(
     sensor = load_sensor(config.sensor)
 
     def prepared(image: ImageExamples) -> GraspCrops:
-        depth = sensor(image.depth, image.camera, _image_stream(seed, 0, image))
+        depth = _seen(image, sensor, _image_stream(seed, 0, image))
         return grasp_crops(DepthView(depth, image.camera), image.camera_from_grasp, image.sizes, crop)
 
     for _, crops in _ahead(prepared, examples, config.workers, ahead=config.workers + 8):
@@ -261,11 +231,20 @@ def evaluation_crops(
 
 
 @dataclass(frozen=True)
+class _Shown:
+    """The first `count` grasps of an image, shown for the `repetition`-th time (from 0) in an epoch."""
+
+    image: int
+    count: int
+    repetition: int
+
+
+@dataclass(frozen=True)
 class _Block:
     """Images whose examples are mixed. order: the examples, counted image by image, in the order of their batches."""
 
     epoch: int
-    images: tuple[int, ...]
+    images: tuple[_Shown, ...]
     order: Int64[np.ndarray, "M"]
     first_row: int  # of the epoch
     closes_epoch: bool
@@ -288,67 +267,11 @@ def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int)
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _image_stream(seed: int, epoch: int, image: ImageExamples) -> np.random.Generator:
-    return np.random.default_rng([seed, epoch, image.number + 1])  # 0 is the stream of the epoch's order
+def _seen(image: ImageExamples, sensor: Sensor, rng: np.random.Generator) -> Float32[np.ndarray, "H W"]:
+    """What the sensor makes of an image's depth; what a real one has measured stays as it is."""
+    return image.depth if image.measured else sensor(image.depth, image.camera, rng)
 
 
-def _check_metric(shard: Shard, label: LabelConfig, dataset: Dataset) -> None:
-    known = list(shard.grasps.metrics)
-    if label.metric not in known:
-        raise InputError(
-            f"{dataset.folder}: no metric {label.metric!r} to make the label of; it has {', '.join(known) or 'none'}:"
-            f" label.metric={known[0] if known else 'NAME'}, or generate again with a preset that names it"
-        )
-
-
-def _shard_examples(
-    shard: Shard, first_number: int, sizes: dict[str, Float64[np.ndarray, "8"]], crop: CropConfig, label: LabelConfig
-) -> list[ImageExamples]:
-    grasps = shard.grasps
-    robustness = grasps.robustness(label.metric, label.clearance_sigma)
-    feasible = grasps.contact_found & grasps.clearance.collision_free
-    of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
-    examples: list[ImageExamples] = []
-    for i, camera in enumerate(shard.images.cameras):
-        rows = np.flatnonzero(grasps.image == i)
-        if not len(rows):
-            continue
-        poses = grasps.camera_from_grasp[rows]
-        u, v, width, height = _window(poses, of_grasps[rows], camera, crop)
-        examples.append(
-            ImageExamples(
-                number=first_number + len(examples),
-                depth=shard.images.depth[i, v : v + height, u : u + width].copy(),
-                camera=camera.window(u, v, width, height),
-                camera_from_grasp=poses,
-                sizes=of_grasps[rows],
-                robustness=robustness[rows],
-                feasible=feasible[rows],
-            )
-        )
-    return examples
-
-
-def _window(
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
-) -> tuple[int, int, int, int]:
-    """First column and row, width and height of the part of the image that the crops of these grasps look at."""
-    uv = _footprint(camera_from_grasp, sizes, camera, crop).reshape(-1, 2)
-    size = np.array([camera.width, camera.height])
-    low = np.clip(np.floor(uv.min(0)) - MARGIN, 0, size - 1).astype(int) // ALIGNMENT * ALIGNMENT
-    high = np.clip(np.ceil(uv.max(0)) + MARGIN, low + 1, size).astype(int)
-    high = np.minimum(-(-high // ALIGNMENT) * ALIGNMENT, size)
-    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
-
-
-def _footprint(
-    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
-) -> Float64[np.ndarray, "N 4 2"]:
-    """Corners of the crops in the image, pixels."""
-    signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
-    origin = camera_from_grasp[:, None, :3, 3]
-    if isinstance(crop, PixelCropConfig):  # turned by any angle about the grasp's pixel
-        return camera.project(origin) + signs * crop.window_px / np.sqrt(2)
-    half = (sizes[:, 0] * crop.window / 2)[:, None, None]
-    corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
-    return camera.project(origin + half * corners)
+def _image_stream(seed: int, epoch: int, image: ImageExamples, repetition: int = 0) -> np.random.Generator:
+    number = image.number + 1  # 0 is the stream of the epoch's order
+    return np.random.default_rng([seed, epoch, number, repetition])

@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from graspnet.crops.crops import CropConfig, GraspCrops
-from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, predict, quality_of
 from graspnet.run.progress import track
-from graspnet.training.batches import BatchConfig, ImageExamples, LabelConfig, evaluation_crops
+from graspnet.training.batches import BatchConfig, evaluation_crops
+from graspnet.training.divergence import Diverged
+from graspnet.training.examples.datasets import Datasets
+from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 
 __all__ = ["Calibration", "Validation", "robustness_of", "spread"]
@@ -21,10 +25,14 @@ LOOK_EXAMPLES = 4096  # A look is at about so many unseen examples; the last eva
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature that fits all validation examples, the figures with it, and the precision-recall curve."""
+    """The temperature that fits all validation examples, the figures with it, and the precision-recall curve.
+
+    of_each: the figures on each dataset by its name, where there are several.
+    """
 
     temperature: float
     evaluation: Evaluation
+    of_each: dict[str, Evaluation]
     precision_recall: dict[str, list[float]]
 
 
@@ -38,11 +46,12 @@ class Validation:
         label: LabelConfig,
         batches: BatchConfig,
         seed: int,
-        of_new_objects: bool,
+        datasets: Datasets,
     ) -> None:
         self._all, self._looked_at = examples, spread(examples, LOOK_EXAMPLES)
         self._crop, self._label, self._batches, self._seed = crop, label, batches, seed
-        self._of_new_objects = of_new_objects
+        self._of_new_objects = any(datasets.indices("validation"))
+        self._names = datasets.names
         self._looked_at_crops = list(self._crops(self._looked_at))
 
     def __len__(self) -> int:
@@ -63,7 +72,18 @@ class Validation:
         temperature = fit_temperature(_log_odds(logits), self._label.target(robustness))
         evaluation = replace(self._figures(logits, temperature, self._all), of_new_objects=self._of_new_objects)
         curve = precision_recall(_quality(logits, temperature), self._label.positive(robustness))
-        return Calibration(temperature, evaluation, curve)
+        return Calibration(temperature, evaluation, self._of_each(logits, temperature), curve)
+
+    def _of_each(self, logits: Float32[Tensor, "N 2"], temperature: float) -> dict[str, Evaluation]:
+        """The figures of all examples of each dataset that has some; nothing where there is one dataset alone."""
+        owner = torch.cat([torch.full((len(image),), image.dataset) for image in self._all])
+        figures = {}
+        for k, name in enumerate(self._names if len(self._names) > 1 else ()):
+            part = [image for image in self._all if image.dataset == k]
+            if part:
+                own = self._figures(logits[owner == k], temperature, part)
+                figures[name] = replace(own, of_new_objects=self._of_new_objects)
+        return figures
 
     def _crops(self, examples: Sequence[ImageExamples]) -> Iterator[GraspCrops]:
         return evaluation_crops(examples, self._crop, self._batches, self._seed)
@@ -94,7 +114,7 @@ def _logits(
 ) -> Float32[Tensor, "N 2"]:
     logits = predict(network, crops, flip_average)
     if not logits.isfinite().all():
-        raise InputError("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
+        raise Diverged("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
     return logits
 
 

@@ -24,7 +24,8 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 from graspnet.run.engines import Engine, LocalEngine
-from graspnet.training.batches import LabelConfig, load_examples
+from graspnet.training.examples.datasets import load_examples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.transforms import invert, transform_points
 
 SEED = 3

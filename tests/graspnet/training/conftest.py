@@ -1,5 +1,7 @@
 """A small dataset whose labels are plain to see: a bar on a table, and hands that close across it or along it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +37,44 @@ def write_bars(
 ) -> Dataset:
     """Write the dataset. shuffled: labels are drawn at random, so that there is nothing to learn."""
     names = [f"bar_{i:02d}" for i in range(train + validation)]
+    return write_named_bars(folder, names[:train], names[train:], images=images, grasps=grasps, shuffled=shuffled)
+
+
+def write_named_bars(
+    folder: Path,
+    train: Sequence[str],
+    validation: Sequence[str],
+    seed: int = 0,
+    name: str = "bars",
+    images: int = 4,
+    grasps: int = 8,
+    shuffled: bool = False,
+    procedural: bool = False,
+    executed: float | None = None,
+) -> Dataset:
+    """As `write_bars`, of objects with these names. procedural: the header says that `graspnet generate` drew them.
+
+    executed: every other grasp has this `physics_hold`, the others NaN.
+    """
+    names = [*train, *validation]
     header = DatasetHeader(
-        name="bars", seed=0, config={}, packages={}, grippers={"yumi": gripper_fields(load_gripper("yumi"))},
-        splits={"train": names[:train], "validation": names[train:]}, units=len(names),
+        name=name, seed=seed, config={"objects": {}} if procedural else {}, packages={},
+        grippers={"yumi": gripper_fields(load_gripper("yumi"))},
+        splits={"train": list(train), "validation": list(validation)}, units=len(names),
     )  # fmt: skip
     writer = DatasetWriter(folder, header)
-    for unit, name in enumerate(names):
-        writer.write(unit, _bar_shard(name, images, grasps, shuffled, np.random.default_rng([5, unit])))
+    for unit, of in enumerate(names):
+        shard = _bar_shard(of, images, grasps, shuffled, np.random.default_rng([5, seed, unit]))
+        writer.write(unit, shard if executed is None else _partly_executed(shard, executed))
     writer.finish()
     return Dataset.open(folder)
+
+
+def _partly_executed(shard: Shard, value: float) -> Shard:
+    count = len(shard.grasps)
+    mean = np.where(np.arange(count) % 2 == 0, value, np.nan)
+    hold = MetricEstimate(mean, np.zeros(count), np.where(np.isnan(mean), 0, 4))
+    return replace(shard, grasps=replace(shard.grasps, metrics=shard.grasps.metrics | {"physics_hold": hold}))
 
 
 def _bar_shard(name: str, images: int, grasps: int, shuffled: bool, rng: np.random.Generator) -> Shard:

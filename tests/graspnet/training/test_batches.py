@@ -17,7 +17,9 @@ from graspnet.models import NETWORKS
 from graspnet.observation.height_map import DepthView
 from graspnet.sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 from graspnet.training.augmentation import AugmentationConfig
-from graspnet.training.batches import BatchConfig, Batches, LabelConfig, evaluation_crops, load_examples
+from graspnet.training.batches import BatchConfig, Batches, evaluation_crops
+from graspnet.training.examples.datasets import load_examples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.trainer import TrainConfig
 
 CROP = NETWORKS["compact"].config.crop

@@ -1,0 +1,1 @@
+"""What a network learns from: labels, the examples of an image, and several datasets as one."""

@@ -1,0 +1,100 @@
+"""One image's examples: the window of its clean depth that its grasps' crops look at, and their labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from graspnet.camera import Camera
+from graspnet.crops.crops import CropConfig
+from graspnet.crops.pixel import PixelCropConfig
+from graspnet.dataset import Shard
+from graspnet.training.examples.label import LabelConfig
+
+__all__ = ["ImageExamples", "shard_examples"]
+
+MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
+ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
+
+
+@dataclass(frozen=True)
+class ImageExamples:
+    """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams.
+
+    dataset: which of the datasets it is of, counted from 0. measured: a camera took the image, with all of its noise.
+    """
+
+    number: int
+    depth: Float32[np.ndarray, "H W"]  # metres, NaN where nothing was hit or measured; clean unless it is `measured`
+    camera: Camera
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"]
+    sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
+    robustness: Float64[np.ndarray, "N"]
+    feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
+    dataset: int = 0
+    measured: bool = False
+
+    def __len__(self) -> int:
+        return len(self.robustness)
+
+
+def shard_examples(
+    shard: Shard,
+    first_number: int,
+    dataset: int,
+    sizes: dict[str, Float64[np.ndarray, "8"]],
+    crop: CropConfig,
+    label: LabelConfig,
+    measured: bool = False,
+) -> list[ImageExamples]:
+    """The images of a shard that have a labelled grasp, numbered from `first_number` on. sizes: of hands by name."""
+    grasps = shard.grasps
+    robustness = label.robustness(grasps)
+    feasible = grasps.closes & grasps.clearance.collision_free
+    of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
+    examples: list[ImageExamples] = []
+    for i, camera in enumerate(shard.images.cameras):
+        rows = np.flatnonzero((grasps.image == i) & ~np.isnan(robustness))
+        if not len(rows):
+            continue
+        poses = grasps.camera_from_grasp[rows]
+        u, v, width, height = _window(poses, of_grasps[rows], camera, crop)
+        examples.append(
+            ImageExamples(
+                number=first_number + len(examples),
+                depth=shard.images.depth[i, v : v + height, u : u + width].copy(),
+                camera=camera.window(u, v, width, height),
+                camera_from_grasp=poses,
+                sizes=of_grasps[rows],
+                robustness=robustness[rows],
+                feasible=feasible[rows],
+                dataset=dataset,
+                measured=measured,
+            )
+        )
+    return examples
+
+
+def _window(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+) -> tuple[int, int, int, int]:
+    """First column and row, width and height of the part of the image that the crops of these grasps look at."""
+    uv = _footprint(camera_from_grasp, sizes, camera, crop).reshape(-1, 2)
+    size = np.array([camera.width, camera.height])
+    low = np.clip(np.floor(uv.min(0)) - MARGIN, 0, size - 1).astype(int) // ALIGNMENT * ALIGNMENT
+    high = np.clip(np.ceil(uv.max(0)) + MARGIN, low + 1, size).astype(int)
+    high = np.minimum(-(-high // ALIGNMENT) * ALIGNMENT, size)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+
+
+def _footprint(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
+) -> Float64[np.ndarray, "N 4 2"]:
+    """Corners of the crops in the image, pixels."""
+    signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    origin = camera_from_grasp[:, None, :3, 3]
+    if isinstance(crop, PixelCropConfig):  # turned by any angle about the grasp's pixel
+        return camera.project(origin) + signs * crop.window_px / np.sqrt(2)
+    half = (sizes[:, 0] * crop.window / 2)[:, None, None]
+    corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
+    return camera.project(origin + half * corners)
