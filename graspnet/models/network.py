@@ -66,9 +66,12 @@ def predict(network: GraspNetwork, crops: Iterable[GraspCrops], flip_average: bo
         return torch.cat(logits)
 
 
-def quality_of(logits: Float[Tensor, "N 2"], temperature: float) -> Float[Tensor, "N"]:
-    """softmax(logits / temperature)[1]: the probability that each grasp holds."""
-    return torch.softmax(logits / temperature, dim=1)[:, 1]
+def quality_of(logits: Float[Tensor, "N 2"], temperature: float, bias: float = 0.0) -> Float[Tensor, "N"]:
+    """softmax(logits / temperature + (0, bias))[1]: the probability that each grasp holds.
+
+    The temperature calibrates against labels, the bias besides against picks.
+    """
+    return torch.softmax(logits / temperature + logits.new_tensor([0.0, bias]), dim=1)[:, 1]
 
 
 def he_initialise(network: nn.Module, generator: torch.Generator) -> None:
