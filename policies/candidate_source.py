@@ -1,34 +1,50 @@
 """Candidates for a dataset as a policy would propose them: labels where a network will be asked for its quality.
 
-Two sources of the entry-point group `graspnet.candidates`. Both look at the object through a sensor's noise, since a
+Four sources of the entry-point group `graspnet.candidates`. All look at the object through a sensor's noise, since a
 policy finds its edges in a noisy image, not in a clean one.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from graspnet.config import load_config, parse_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation.observation import Observation
+from graspnet.observation.observation import REACH, Observation
 from graspnet.policies.constraints import FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, search
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.heuristics import PrincipalAxisConfig, PrincipalAxisPolicy
+from graspnet.policies.ranking import RankedGrasps
 from graspnet.quality import NetworkQuality
 from graspnet.sensors import Sensor, load_sensor
 
-__all__ = ["OnPolicy", "PolicySampler", "SourceOptions"]
+__all__ = ["HardNegatives", "OnPolicy", "PolicySampler", "PrincipalAxisGrasps", "SourceOptions"]
+
+# Spans from an object's pixel to where a hand's palm may be: half of HandConfig's 2.6, and of a finger.
+HAND_REACH = 1.5
+CROP_REACH = REACH  # spans to the farthest corner of a crop
+# One search: 352 evaluations, of a plan's 960. A dataset has many views, and its elites need not be the best.
+SHORT_SEARCH: dict[str, Any] = {"initial_samples": 160, "iterations": 2, "samples": 96}
+MINED_AMONG = 128  # feasible grasps of a view that a model scores to find the ones it may overrate
+# Grasps near the heuristic's differ from it by these σ: in spans of the hand, and in radians about its approach.
+JITTER, JITTER_ANGLE = 0.06, np.deg2rad(6)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """Options of both sources: `candidates.options.on_policy: {model: …}` in a config of `graspnet generate`."""
+    """Options of all sources: `candidates.options.on_policy: {model: …}` in a config of `graspnet generate`."""
 
     sensor: str = "varied"  # a preset of configs/sensors/ or a file: the noise that the policy sees
-    policy: str = "cross_entropy"  # a preset of configs/policy/ or a file: a cross-entropy policy's settings
-    model: str | None = None  # of on_policy: one that ships, or a folder that `graspnet train` made
+    # a preset of configs/policy/ or a file: a cross-entropy policy's settings; none: the preset's with a SHORT_SEARCH
+    policy: str | None = None
+    # of on_policy and hard_negatives: one that ships, or a folder that `graspnet train` made
+    model: str | None = None
 
 
 class PolicySampler:
@@ -39,7 +55,7 @@ class PolicySampler:
 
     def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
         """At most `count`; none where the noisy image shows nothing to take."""
-        noisy = _through(self._sensor, observation, rng)
+        noisy = _through(self._sensor, _around_object(observation, HAND_REACH), rng)
         if not noisy.object_mask.any():
             return Grasps.none()
         return FeasibleSampler.of(noisy, self._config.sampler, self._config.constraints).sample(count, rng)
@@ -54,13 +70,11 @@ class OnPolicy:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._sensor, self._config, model = _parsed(options, "on_policy")
-        if model is None:
-            raise InputError("candidates.options.on_policy has no model; name one: `--on-policy MODEL`")
-        self._quality = NetworkQuality(load_checkpoint(model))
+        self._quality = _network(model, "on_policy", "`--on-policy MODEL`")
 
     def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
         """At most `count`; none where the noisy image shows nothing to take."""
-        noisy, config = _through(self._sensor, observation, rng), self._config
+        noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
         if not noisy.object_mask.any():
             return Grasps.none()
         ranked = search(
@@ -70,10 +84,95 @@ class OnPolicy:
         return elites[rng.permutation(len(elites))[:count]]
 
 
+class HardNegatives:
+    """`hard_negatives`: feasible grasps of which a trained model thinks highly, and their labels do not.
+
+    It proposes `surplus` times as many as it is asked for. The generator labels all of them, and keeps those where
+    quality − label is largest (`MinedSource` in data_gen/candidates/mixture.py). Shrivastava et al., CVPR 2016, mine
+    examples by their loss alike. What they say is biased, also by the label's noise: a small share is enough.
+    """
+
+    surplus = 4
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._sensor, self._config, model = _parsed(options, "hard_negatives")
+        remedy = "`candidates.options.hard_negatives.model=MODEL`"
+        self._quality = _network(model, "hard_negatives", remedy)
+
+    def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
+        """At most `count`, best first by the model alone; none where the noisy image shows nothing to take."""
+        return self.mine(observation, count, rng)[0][slice(count)]
+
+    def mine(
+        self, observation: Observation, count: int, rng: np.random.Generator
+    ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
+        """At most `surplus` times `count`, best first, and the quality of each."""
+        noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
+        if not noisy.object_mask.any():
+            return Grasps.none(), np.zeros(0)
+        drawn = FeasibleSampler.of(noisy, config.sampler, config.constraints).sample(MINED_AMONG, rng)
+        best = RankedGrasps.none().merged(drawn, self._quality(noisy, drawn)).top(self.surplus * count)
+        return best.grasps_in_camera, best.qualities
+
+
+class PrincipalAxisGrasps:
+    """`principal_axis`: the grasp across the object's narrow side that the heuristic of that name takes, and others
+    near by. What a network must not underrate."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._sensor, config, _ = _parsed(options, "principal_axis")
+        self._policy, self._table_clearance = PrincipalAxisPolicy(PrincipalAxisConfig()), config.sampler.table_clearance
+
+    def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
+        """`count`, the heuristic's own first; none where the noisy image shows nothing to take."""
+        noisy = _through(self._sensor, _around_object(observation, HAND_REACH), rng)
+        if count == 0 or not noisy.object_mask.any():
+            return Grasps.none()
+        plan, space = self._policy.plan(noisy, rng), GraspSpace.of(noisy)
+        if not len(plan):
+            return Grasps.none()
+        own, turn = space.coordinates(plan.grasps_in_camera), space.angles(plan.grasps_in_camera)
+        shift, twist = rng.standard_normal((count, 3)) * JITTER * space.w, rng.standard_normal(count) * JITTER_ANGLE
+        shift[0], twist[0] = 0.0, 0.0
+        near = own + shift
+        floor = space.tip_floor(near[:, :2], self._table_clearance) + space.gripper.pad_to_tip
+        near[:, 2] = np.maximum(near[:, 2], floor)
+        return space.grasps(near, turn + twist, np.full(count, space.w))
+
+
 def _parsed(options: Mapping[str, str], source: str) -> tuple[Sensor, CrossEntropyConfig, str | None]:
     """InputError: an unknown option, sensor or policy."""
     chosen = parse_config(SourceOptions, options, f"candidates.options.{source}")
-    return load_sensor(chosen.sensor), load_config(CrossEntropyConfig, "policy", chosen.policy), chosen.model
+    config = load_config(CrossEntropyConfig, "policy", chosen.policy or "cross_entropy")
+    if chosen.policy is None:
+        config = replace(config, **SHORT_SEARCH)
+    return load_sensor(chosen.sensor), config, chosen.model
+
+
+def _network(model: str | None, source: str, remedy: str) -> NetworkQuality:
+    """InputError: no model, or one that cannot be read."""
+    if model is None:
+        raise InputError(f"candidates.options.{source} has no model; name one: {remedy}")
+    return NetworkQuality(load_checkpoint(model))
+
+
+def _around_object(observation: Observation, reach: float) -> Observation:
+    """The part of the image and of the height map that lies within `reach` spans of the hand around the segmask.
+
+    Noise costs by the pixel, and what is made of the map by its cells.
+    """
+    mask = observation.object_mask
+    if not mask.any():
+        return observation
+    camera, nearest = observation.camera, float(observation.depth[mask].min())
+    margin = int(np.ceil(reach * observation.gripper.span * max(camera.fx, camera.fy) / nearest))
+    rows, columns = (
+        slice(max(0, int(pixels[0]) - margin), int(pixels[-1]) + margin + 1)
+        for pixels in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    )
+    depth = observation.depth[rows, columns]
+    window = camera.window(columns.start, rows.start, depth.shape[1], depth.shape[0])
+    return replace(observation, depth=depth, camera=window, segmask=mask[rows, columns], reach=reach)
 
 
 def _through(sensor: Sensor, observation: Observation, rng: np.random.Generator) -> Observation:

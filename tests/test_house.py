@@ -33,7 +33,7 @@ from graspnet.sample.files import write_sample
 from tests.places import ROOT
 from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
 
-OPTIONAL = {"ray"}  # an engine that a user adds; never needed
+OPTIONAL = {"optuna", "ray"}  # what a user adds for a search or a cluster; never needed
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 
@@ -89,9 +89,11 @@ def test_every_package_is_built_into_the_wheel():
 
 CONFIGS = {
     "generate": "graspnet.data_gen.generate.config:GenerateConfig",
+    "search": "graspnet.training.search.search:SearchConfig",
     "train": "graspnet.training.trainer:TrainConfig",
     "simulate": "graspnet.sim_eval.protocols.protocol:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
+    "screen": "graspnet.sim_eval.studies.screen.matrix:ScreenConfig",
 }
 
 

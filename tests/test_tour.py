@@ -17,6 +17,7 @@ TOURS = ("README.md", "docs/tour.md")
 # What a command gets in addition, so that its sizes suit a test.
 SHORTER = {
     "graspnet train --config demo --dataset out/mine --output out/model": "epochs=1",
+    "graspnet evaluate --model out/model --dataset out/mine --output out/evaluation": "--quick",
     "graspnet simulate --config quick --policy cross_entropy --policy principal_axis --output out/sim": "--trials 2",
     "graspnet simulate --config quick --trials 8 --output out/peer --planner"
     " 'graspnet plan --depth {depth} --camera {camera} --gripper {gripper} --output {output}'": "--trials 1",

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float64, Int64, Shaped
 
 from graspnet.data_gen.candidates.action_space import sample_action_space
 from graspnet.data_gen.candidates.antipodal import AntipodalConfig, NearMissConfig, sample_antipodal, sample_near_misses
@@ -27,6 +27,8 @@ __all__ = [
     "SOURCES",
     "CandidateConfig",
     "CandidateSource",
+    "MinedSource",
+    "Proposals",
     "candidate_source",
     "sample_candidates",
     "sample_from_sources",
@@ -98,6 +100,40 @@ class CandidateSource(Protocol):
         ...
 
 
+@runtime_checkable
+class MinedSource(CandidateSource, Protocol):
+    """A source of hard examples: it proposes more grasps than it is asked for, and what a model thinks of each.
+
+    They are all labelled; of those, the ones that the model overrates most are kept.
+    """
+
+    def mine(
+        self, observation: Observation, count: int, rng: np.random.Generator
+    ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
+        """More grasps than `count`, in the camera frame, and the quality of each, in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What the sources propose in one image, before it is labelled."""
+
+    grasps: Grasps  # in the camera frame, or in that of the labels
+    source: Shaped[np.ndarray, "N"]
+    quality: Float64[np.ndarray, "N"]  # of mined ones; NaN: of a grasp that is kept whatever its label is
+    mined: int  # So many of those with a quality are kept.
+
+    @property
+    def kept(self) -> int:
+        """How many grasps are left after `chosen`."""
+        return len(self.quality) - int(np.sum(~np.isnan(self.quality))) + self.mined
+
+    def chosen(self, label: Float64[np.ndarray, "N"]) -> Int64[np.ndarray, "K"]:
+        """Which grasps are kept, in their order: those that quality − label calls most overrated, and all others."""
+        overrated = np.where(np.isnan(self.quality), np.inf, self.quality - label)
+        return np.sort(np.argsort(-overrated, kind="stable")[: self.kept])
+
+
 def sample_candidates(
     solid: Solid,
     world_from_object: Float64[np.ndarray, "4 4"],
@@ -127,14 +163,23 @@ def sample_candidates(
 
 def sample_from_sources(
     observation: Observation, count: int, config: CandidateConfig, rng: np.random.Generator
-) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
-    """What the config's sources propose of `count` grasps: in the camera frame, and the name of each one's source."""
-    proposed, source = [Grasps.none()], list[str]()
+) -> Proposals:
+    """What the config's sources propose of `count` grasps, in the camera frame."""
+    proposed, source, quality, mined = [Grasps.none()], list[str](), [np.zeros(0)], 0
     for name, share in config.source_counts(count).items():
-        if share:
-            proposed.append(config.source(name)(observation, share, rng)[slice(share)])
-            source += [name] * len(proposed[-1])
-    return Grasps.concatenate(proposed), np.array(source, dtype=np.str_)
+        if not share:
+            continue
+        of = config.source(name)
+        if isinstance(of, MinedSource):
+            grasps, rated = of.mine(observation, share, rng)
+            mined += min(share, len(grasps))
+        else:
+            grasps = of(observation, share, rng)[slice(share)]
+            rated = np.full(len(grasps), np.nan)
+        proposed.append(grasps)
+        quality.append(rated)
+        source += [name] * len(grasps)
+    return Proposals(Grasps.concatenate(proposed), np.array(source, dtype=np.str_), np.concatenate(quality), mined)
 
 
 @lru_cache(maxsize=8)

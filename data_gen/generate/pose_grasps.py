@@ -4,23 +4,26 @@ Some are drawn on the object itself and dealt out to the images, others proposed
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64
 
 from graspnet.data_gen.candidates.jaw_width import fitted_opening
-from graspnet.data_gen.candidates.mixture import sample_candidates, sample_from_sources
+from graspnet.data_gen.candidates.mixture import Proposals, sample_candidates, sample_from_sources
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.data_gen.labels.label import LabelledGrasps, label_grasps
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.data_gen.scenes.views import View
+from graspnet.dataset.labels import soft_label
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
 from graspnet.transforms import invert
 
 __all__ = ["ObjectInView", "label_fresh_grasps"]
+
+MINING_SIGMA = 0.0025  # metres, of the clearance in the label that says what a model overrates; as training's default
 
 
 @dataclass(frozen=True)
@@ -53,26 +56,31 @@ def label_fresh_grasps(
 ) -> list[LabelledGrasps]:
     """For each view `counts` labelled grasps of solid `target`: what sources propose in it, and a share of its own."""
     proposals = [_proposals(view, int(count), hand, config, rng) for view, count in zip(views, counts, strict=True)]
-    proposed = np.array([len(grasps) for grasps, _ in proposals])
-    view_of_own = rng.permutation(np.repeat(np.arange(len(views)), counts - proposed))
+    kept = np.array([of_view.kept for of_view in proposals])
+    view_of_own = rng.permutation(np.repeat(np.arange(len(views)), counts - kept))
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
     own, source_of_own = sample_candidates(solid, world_from_object, hand, len(view_of_own), config.candidates, rng)
-    grasps = Grasps.concatenate([own, *(grasps for grasps, _ in proposals)])
-    source = np.concatenate([source_of_own, *(source for _, source in proposals)])
+    grasps = Grasps.concatenate([own, *(of_view.grasps for of_view in proposals)])
+    source = np.concatenate([source_of_own, *(of_view.source for of_view in proposals)])
     if config.opening_margin is not None:
         grasps_in_object = grasps.transformed(invert(world_from_object))
         fitted = fitted_opening(solid, grasps_in_object, hand, config.opening_margin)
         grasps = Grasps(grasps.poses, fitted.columns)
     labels = label_grasps(scene, target, grasps, source, hand, config.metrics, config.assumed, rng)
-    view_of_grasp = np.concatenate([view_of_own, np.repeat(np.arange(len(views)), proposed)])
-    return [labels[np.flatnonzero(view_of_grasp == k)] for k in range(len(views))]
+    robustness = soft_label(labels.hold.metrics[config.metrics[0]].mean, labels.clearance.smallest, MINING_SIGMA)
+    begins = len(own) + np.cumsum([0, *(len(of_view.source) for of_view in proposals)])
+    return [
+        labels[np.concatenate([np.flatnonzero(view_of_own == k), begins[k] + of_view.chosen(robustness[rows])])]
+        for k, of_view in enumerate(proposals)
+        for rows in [slice(begins[k], begins[k + 1])]
+    ]
 
 
 def _proposals(
     view: ObjectInView, count: int, hand: ParallelJaw, config: GenerateConfig, rng: np.random.Generator
-) -> tuple[Grasps, Shaped[np.ndarray, "N"]]:
-    """What the installed sources propose in a view, in the world of the labels, and the source of each."""
+) -> Proposals:
+    """What the installed sources propose in a view, in the world of the labels."""
     if not config.candidates.sources or not view.mask.any():
-        return Grasps.none(), np.zeros(0, dtype=np.str_)
-    grasps_in_camera, source = sample_from_sources(view.observation(hand), count, config.candidates, rng)
-    return grasps_in_camera.transformed(invert(view.camera_from_labels)), source
+        return Proposals(Grasps.none(), np.zeros(0, dtype=np.str_), np.zeros(0), 0)
+    proposals = sample_from_sources(view.observation(hand), count, config.candidates, rng)
+    return replace(proposals, grasps=proposals.grasps.transformed(invert(view.camera_from_labels)))

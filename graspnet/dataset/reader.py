@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from graspnet.dataset.outcome_dataset import outcome_table, write_outcomes
 from graspnet.dataset.physics_labels import HOLD, PhysicsHeader, PhysicsLabels, read_physics, read_physics_header
 from graspnet.dataset.records import (
     HEADER,
@@ -43,13 +44,17 @@ class Dataset:
 
     @staticmethod
     def open(url: str | Path) -> "Dataset":
-        """Open a complete dataset, a folder or a URL. InputError: none, an unfinished one, one of another version.
+        """Open a complete dataset, a folder or a URL; or a table of outcomes, `outcomes.parquet` (docs/formats.md).
+
+        InputError: none, an unfinished one, one of another version.
 
         >>> import graspnet as gn
         >>> dataset = gn.open_dataset("my_dataset")
         >>> sorted(dataset.header.splits)
         ['train', 'validation']
         """
+        if table := outcome_table(url):
+            return Dataset(*write_outcomes(table))
         folder = open_folder(url)
         header = read_header(folder)
         if header is None:

@@ -79,6 +79,11 @@ class DatasetHeader:
         return kinds[0]
 
     @property
+    def measured(self) -> bool:
+        """Whether a camera took the images, noise and all; else they are rendered, clean."""
+        return bool(self.config.get("measured", False))
+
+    @property
     def fingerprint(self) -> str:
         """A checksum of the contents, which names the dataset in a checkpoint."""
         checksums = {name: entry.checksum for name, entry in self.shards.items()}

@@ -1,6 +1,6 @@
 """Grasp quality networks and their checkpoints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -11,7 +11,7 @@ from graspnet.models.fcgqcnn import FCGQCNN, FCGQCNNConfig
 from graspnet.models.gqcnn import GQCNN, PUBLISHED, GQCNNConfig
 from graspnet.models.network import GraspNetwork
 
-__all__ = ["NETWORKS", "Architecture", "NetworkConfig", "PublishedConfig", "new_network"]
+__all__ = ["NETWORKS", "Architecture", "NetworkConfig", "PublishedConfig", "network_words", "new_network"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,15 @@ NETWORKS: dict[str, Architecture] = {
     **{name: Architecture(GQCNN, config) for name, config in PUBLISHED.items()},
     "fcgqcnn_4.0_pj": Architecture(FCGQCNN, FCGQCNNConfig()),
 }
+
+
+def network_words(config: NetworkConfig) -> str:
+    """The network for people: its name, and the options that are not the default ones."""
+    if not isinstance(config, CompactConfig):
+        return config.kind
+    default = CompactConfig()
+    changed = [f.name for f in fields(config) if getattr(config, f.name) != getattr(default, f.name)]
+    return " ".join([config.kind, *(f"{name}={getattr(config, name)}" for name in changed)])
 
 
 def new_network(config: NetworkConfig, generator: torch.Generator | None = None) -> GraspNetwork:

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -32,6 +33,7 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "
 VERSION = 1
 METRIC_CROP = MetricCropConfig()
 LARGEST = 1e6  # temperature or threshold; a larger one makes all qualities alike
+LARGEST_FILE = 1_000_000_000  # bytes of weights; the largest network, of 18 million values, has 72 million
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 
 
@@ -93,8 +95,10 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     """
     folder = _folder_of(source)
     record = _read_record(folder / RECORD)
-    network = _built(record, folder / RECORD)
-    _load_weights(network, folder / WEIGHTS, record["weights"])
+    tensors = _read_weights(folder / WEIGHTS)
+    network = _built(record, folder / RECORD, tensors, folder / WEIGHTS)
+    _check_values(tensors, folder / WEIGHTS, record["weights"])
+    network.load_state_dict(tensors)
     return Checkpoint(
         network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
         threshold=float(record["threshold"]), temperature=float(record["temperature"]),
@@ -151,7 +155,18 @@ def _read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if path.is_file() and path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path}: larger than {LARGEST_FILE / 1e9:g} GB, as no network is; {_REMEDY}")
+    return load_tensors(path)
+
+
+def _built(record: dict[str, Any], path: Path, tensors: dict[str, Tensor], weights: Path) -> GraspNetwork:
+    """The network of the record, which these weights fit.
+
+    A record from a stranger may ask for a network that no memory holds. So sizes of its own are compared with the
+    weights before there is a network: on torch's meta device, where tensors have a shape and no values.
+    """
     name = record["network"]
     if name not in NETWORKS:
         raise unknown_name("network", name, NETWORKS, str(path))
@@ -162,23 +177,34 @@ def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
             f"version {METRIC_CROP.version}: train it again"
         )
     config = parse_config(type(NETWORKS[name].config), record["config"], f"{path}: config")
-    return NETWORKS[name](config=config)
+    if config != NETWORKS[name].config:  # the named sizes are ours, and meta takes a second to import
+        try:
+            with torch.device("meta"):
+                _check_fit(tensors, NETWORKS[name](config=config).state_dict(), weights)
+        except (RuntimeError, TypeError, OverflowError) as error:  # sizes that are not even numbers of 64 bits
+            raise InputError(f"{path}: config: no network is of these sizes ({error})") from None
+    network = NETWORKS[name](config=config)
+    _check_fit(tensors, network.state_dict(), weights)
+    return network
 
 
-def _load_weights(network: GraspNetwork, path: Path, checksum: str) -> None:
-    tensors = load_tensors(path)
-    expected = network.state_dict()
+def _check_fit(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
     for name in sorted(expected.keys() | tensors.keys()):
-        found, asked = tensors.get(name), expected.get(name)
-        if found is None or asked is None or found.shape != asked.shape:
-            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (found, asked)]
-            raise InputError(f"{path}: {name} is {shapes[0]}, {RECORD} asks for {shapes[1]}; {_REMEDY}")
+        found, asked = (_shape_and_type(each.get(name)) for each in (tensors, expected))
+        if found != asked:
+            raise InputError(f"{path}: {name} is {found}, {RECORD} asks for {asked}; {_REMEDY}")
+
+
+def _check_values(tensors: dict[str, Tensor], path: Path, checksum: str) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
         raise InputError(f"{path}: not the weights that {RECORD} was written with; {_REMEDY}")
     broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:
         raise InputError(f"{path}: {broken[0]} holds values that are not finite; train the network again")
-    network.load_state_dict(tensors)
+
+
+def _shape_and_type(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

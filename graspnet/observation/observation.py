@@ -17,11 +17,13 @@ from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, unit
 
-__all__ = ["Observation", "Plane", "fit_plane"]
+__all__ = ["REACH", "Observation", "Plane", "fit_plane"]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
 FURTHEST_CORNER = 100.0  # m; of a workspace from the origin of its frame
-REACH = 2.7  # in the gripper's span: half of it to a grasp beside an object's edge, and half a crop's diagonal (2.12)
+# How far a height map goes around an object, in the gripper's span: half of it to a grasp beside an edge, and half a
+# crop's diagonal (2.12).
+REACH = 2.7
 PLANE_SHARE = 0.1  # of the points that a table must hold at least: in a full bin the floor is hardly seen
 BELOW_PLANE = 0.2  # what a point below a plane costs it, in points on it: nothing lies below a table
 INDEPENDENT_PATCHES = 50  # of a table's image: what a camera gets wrong there, it gets wrong over a patch
@@ -77,6 +79,7 @@ class Observation:
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None
     workspace: Float64[np.ndarray, "2 3"] | None = None
     max_height: float | None = None
+    reach: float = REACH
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
@@ -86,6 +89,8 @@ class Observation:
             checked_pose(self.world_from_camera)
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
+        if not 0.5 <= self.reach < np.inf:
+            raise InputError(f"reach is {self.reach}; it must be at least 0.5 (of the gripper's span)")
         if self.max_height is not None and not 0 < self.max_height < np.inf:
             raise InputError(f"max_height is {self.max_height}; it must be positive (metres above the table)")
         if self.max_height is not None and self.max_height > FARTHEST:
@@ -206,7 +211,7 @@ class Observation:
         """The lowest and the highest (x, y) of the map."""
         points = self.points[self.object_mask if self.object_mask.any() else np.isfinite(self.depth)]
         xy = points @ map_axes(approach)[:, :2]
-        reach = REACH * self.gripper.span
+        reach = self.reach * self.gripper.span
         return np.array([xy.min(axis=0) - reach, xy.max(axis=0) + reach])
 
 

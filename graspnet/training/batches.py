@@ -208,7 +208,7 @@ class Batches:
         image, rows = self.examples[shown.image], slice(shown.count)
         rng = _image_stream(self.seed, epoch, image, shown.repetition)
         augmentation = self.config.augmentation
-        depth = sensor(image.depth, image.camera, rng)
+        depth = _seen(image, sensor, rng)
         poses = shifted_along_approach(image.camera_from_grasp[rows], augmentation, rng)
         crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
         crops = flipped(crops, draw_flips(shown.count, augmentation, rng), self.crop)
@@ -223,7 +223,7 @@ def evaluation_crops(
     sensor = load_sensor(config.sensor)
 
     def prepared(image: ImageExamples) -> GraspCrops:
-        depth = sensor(image.depth, image.camera, _image_stream(seed, 0, image))
+        depth = _seen(image, sensor, _image_stream(seed, 0, image))
         return grasp_crops(DepthView(depth, image.camera), image.camera_from_grasp, image.sizes, crop)
 
     for _, crops in _ahead(prepared, examples, config.workers, ahead=config.workers + 8):
@@ -265,6 +265,11 @@ def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int)
             yield done, future.result()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _seen(image: ImageExamples, sensor: Sensor, rng: np.random.Generator) -> Float32[np.ndarray, "H W"]:
+    """What the sensor makes of an image's depth; what a real one has measured stays as it is."""
+    return image.depth if image.measured else sensor(image.depth, image.camera, rng)
 
 
 def _image_stream(seed: int, epoch: int, image: ImageExamples, repetition: int = 0) -> np.random.Generator:

@@ -42,9 +42,11 @@ def train(
     graspnet train --config parallel_jaw --dataset out/dataset --output out/model epochs=5 batches.sensor=ideal
     graspnet train --dataset out/single --dataset out/heaps --output out/model "batches.shares=[1, 0.5]"
     graspnet train --from parallel_jaw --dataset out/mine --output out/tuned examples=200000 optimiser.rate=5e-4
+    torchrun --nproc-per-node 2 --no-python graspnet train --dataset out/dataset --output out/model
     """
     from graspnet.config import config_to_dict, load_config
     from graspnet.dataset import Dataset
+    from graspnet.run.processes import joined
     from graspnet.run.record import write_run_record
     from graspnet.training import trainer
 
@@ -52,11 +54,14 @@ def train(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     train_config = load_config(trainer.TrainConfig, "train", config, overrides)
-    result = trainer.train(train_config, [Dataset.open(folder) for folder in folders], output, resume, parent)
-    evaluation = result.evaluation.to_json()
-    write_run_record(output, "train", config_to_dict(train_config), train_config.seed, started, evaluation)
-    for line in result.evaluation.lines():
-        click.echo(line)
-    for name, figures in result.of_each.items():
-        click.echo("\n".join([f"{name}:", *figures.lines()]))
-    click.echo(f"model: {output}")
+    with joined() as processes:
+        datasets = [Dataset.open(folder) for folder in folders]
+        result = trainer.train(train_config, datasets, output, resume, parent, processes)
+        evaluation = result.evaluation.to_json()
+        if processes.first:
+            write_run_record(output, "train", config_to_dict(train_config), train_config.seed, started, evaluation)
+        for line in result.evaluation.lines():
+            click.echo(line)
+        for name, figures in result.of_each.items():
+            click.echo("\n".join([f"{name}:", *figures.lines()]))
+        click.echo(f"model: {output}")

@@ -11,7 +11,7 @@ from itertools import product
 
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork
@@ -61,7 +61,7 @@ def placed(network: GraspNetwork, computing: Computing) -> GraspNetwork:
 
 
 def loss_of(
-    network: GraspNetwork, batch: Batch, computing: Computing, loss: LossConfig = SOFT_CROSS_ENTROPY
+    network: nn.Module, batch: Batch, computing: Computing, loss: LossConfig = SOFT_CROSS_ENTROPY
 ) -> Float32[Tensor, ""]:
     """The loss of a batch, with the network's layers computed as `computing` says."""
     device = torch.device(computing.device)

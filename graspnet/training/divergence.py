@@ -16,20 +16,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from graspnet.errors import InputError
+from graspnet.run.processes import Processes
 from graspnet.training.batches import Batch
 from graspnet.training.resume import TrainingState, optimiser_tensors
 
-__all__ = ["LossWatch"]
+__all__ = ["Diverged", "LossWatch"]
 
 GPU_STEPS = 16
 FILE = "diverged.safetensors"
 
 
+class Diverged(InputError):
+    """A training whose loss or answers are no numbers any more."""
+
+
 class LossWatch:
     """Sees the loss of every step before the weights move, and stops where one is not finite."""
 
-    def __init__(self, output: Path, rate: float) -> None:
-        self._output = output
+    def __init__(self, output: Path, rate: float, processes: Processes) -> None:
+        self._path = output / (FILE if processes.first else f"process_{processes.rank}_{FILE}")
         self._rate = rate
         self._unchecked: list[tuple[int, Tensor, Batch]] = []
 
@@ -51,16 +56,15 @@ class LossWatch:
             raise self._divergence(step, float(losses[first]), batch, state)
         self._unchecked.clear()
 
-    def _divergence(self, step: int, loss: float, batch: Batch, state: TrainingState) -> InputError:
+    def _divergence(self, step: int, loss: float, batch: Batch, state: TrainingState) -> Diverged:
         columns = {f"batch.{field.name}": getattr(batch, field.name) for field in fields(batch)}
         weights = {f"network.{name}": value for name, value in state.network.state_dict().items()}
         memory = {f"optimiser.{name}": value for name, value in optimiser_tensors(state.optimiser).items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in (columns | weights | memory).items()}
-        path = self._output / FILE
-        save_file(tensors, path, metadata={"step": str(step), "loss": str(loss)})
+        save_file(tensors, self._path, metadata={"step": str(step), "loss": str(loss)})
         broken = [name for name, value in columns.items() if value.is_floating_point() and not value.isfinite().all()]
         if broken:
             cause = f"{broken[0]} holds values that are not finite: check the dataset (`graspnet inspect`)"
         else:
             cause = f"lower optimiser.rate ({self._rate:g}), or set optimiser.clip_norm"
-        return InputError(f"the loss is {loss} at step {step}; {cause}. {path} holds the batch and the state")
+        return Diverged(f"the loss is {loss} at step {step}; {cause}. {self._path} holds the batch and the state")

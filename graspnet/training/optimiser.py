@@ -1,4 +1,4 @@
-"""How weights move: over which budget of examples, by which optimiser, at which rate, and averaged over how many.
+"""How weights move: over which budget of examples, by which optimiser, at which rate, averaged over how many; a step.
 
 All of it is told in examples seen, not in steps: two trainings with batches of different sizes, or on datasets of
 different sizes, then follow the same curve.
@@ -8,12 +8,20 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float32
+from torch import Tensor, nn
 
 from graspnet.errors import InputError
+from graspnet.run.processes import ALONE, Processes
+from graspnet.training.batches import Batch
+from graspnet.training.device_probe import loss_of
+from graspnet.training.divergence import LossWatch
+from graspnet.training.losses import LossConfig
+from graspnet.training.resume import TrainingState
 
-__all__ = ["Budget", "OptimiserConfig", "make_optimiser", "move_average"]
+__all__ = ["Budget", "OptimiserConfig", "make_optimiser", "move_average", "take_step"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,11 @@ class Budget:
         """The batches that show so many examples, or a few more; the last batch of an epoch may be smaller."""
         epochs, rest = divmod(self.examples, self.epoch)
         return epochs * math.ceil(self.epoch / self.batch) + math.ceil(rest / self.batch)
+
+    @property
+    def epochs(self) -> float:
+        """The budget in epochs."""
+        return self.examples / self.epoch
 
     def progress(self, seen: float) -> float:
         """Which share of the budget has been seen, in [0, 1]."""
@@ -90,6 +103,39 @@ def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.O
     return torch.optim.AdamW(groups, lr=config.rate)
 
 
+def take_step(
+    state: TrainingState,
+    batch: Batch,
+    config: OptimiserConfig,
+    loss_config: LossConfig,
+    budget: Budget,
+    watch: LossWatch,
+    processes: Processes = ALONE,
+) -> Float32[Tensor, ""]:
+    """Move the weights, and their average, by one step of the optimiser; return the loss before it.
+
+    Each of several processes computes its part of the batch, and their gradients are averaged. The loss is weighted so
+    that this is the gradient of the mean over the whole batch.
+    """
+    rate = config.rate_at(state.seen + len(batch) / 2, budget)
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
+    part, weight = _part(batch, processes)
+    loss = weight * loss_of(state.called, part, state.computing, loss_config)
+    watch.see(loss, part, state)
+    state.optimiser.zero_grad()
+    loss.backward()
+    if config.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
+    state.optimiser.step()
+    if state.average is not None and config.ema_half_life is not None:
+        move_average(state.average, state.network, state.seen, len(batch), config.ema_half_life)
+    state.loss_sum = state.loss_sum.to(loss.device) + loss.detach() / processes.count
+    state.step += 1
+    state.seen += len(batch)
+    return loss.detach()
+
+
 @torch.no_grad()
 def move_average(average: nn.Module, network: nn.Module, seen: int, count: int, half_life: float) -> None:
     """Let the weights after a step on `count` examples into the moving average of all steps before it.
@@ -101,3 +147,15 @@ def move_average(average: nn.Module, network: nn.Module, seen: int, count: int, 
     share = math.expm1(decay * count) / math.expm1(decay * (seen + count))
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, share)
+
+
+def _part(batch: Batch, processes: Processes) -> tuple[Batch, float]:
+    """This process's examples of a batch, and their share of it times the number of processes.
+
+    Without any (the last batch of an epoch may be smaller than the processes are many), an example that counts nothing.
+    """
+    if processes.count == 1:
+        return batch, 1.0
+    rows = np.arange(processes.rank, len(batch), processes.count)
+    weight = len(rows) * processes.count / len(batch)
+    return batch.take(rows if len(rows) else np.zeros(1, dtype=np.int64)), weight

@@ -1,6 +1,7 @@
 """What a killed run needs to go on: weights, the optimiser's memory, the step, and how the steps were computed.
 
-    OUTPUT/state-000002000/network.safetensors, optimiser.safetensors, state.json; average.safetensors with an average
+    OUTPUT/state-000002000/network.safetensors, optimiser.safetensors, state.json;
+                           average.safetensors, best.safetensors where the config asks for them
 
 There is no state of a random generator to keep: every stream is derived from the seed, the epoch and the image
 (`graspnet.training.batches`), and the initial weights from the seed; seed and step say it all.
@@ -15,31 +16,19 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from graspnet.config import parse_json
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_tensors
 from graspnet.models.network import GraspNetwork
 from graspnet.run.record import write_json
+from graspnet.training.curves import CurvePoint
 from graspnet.training.device_probe import Computing, placed
 
-__all__ = ["CurvePoint", "TrainingState", "discard_states", "load_state", "optimiser_tensors", "save_state"]
+__all__ = ["TrainingState", "discard_states", "load_state", "optimiser_tensors", "save_state"]
 
-AVERAGE = "average.safetensors"
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One point of the training curves: what a look at validation objects found, and means since the look before it."""
-
-    epoch: float  # epochs seen so far
-    step: int
-    examples: int  # seen so far
-    loss: float
-    rate: float  # of the last step
-    examples_per_second: float
-    validation: dict[str, Any]
+COPIES = ("average", "best")  # of the network, with other weights, where a state has them
 
 
 @dataclass
@@ -50,10 +39,15 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     computing: Computing
     average: GraspNetwork | None = None  # the moving average of the weights, where there is one
+    best: GraspNetwork | None = None  # what the best look saw, where training may end early
     step: int = 0
     seen: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     history: list[CurvePoint] = field(default_factory=list)
+    called: nn.Module = field(init=False)  # the network, or what several processes call in its place
+
+    def __post_init__(self) -> None:
+        self.called = self.network
 
     @property
     def last_look(self) -> int:
@@ -62,8 +56,13 @@ class TrainingState:
 
     @property
     def evaluated(self) -> GraspNetwork:
-        """The network that is looked at and saved in the end: the average, where there is one."""
+        """The network that is looked at: the average, where there is one."""
         return self.network if self.average is None else self.average
+
+    @property
+    def final(self) -> GraspNetwork:
+        """The network that a training ends with: what the best look saw, or the last."""
+        return self.evaluated if self.best is None else self.best
 
 
 def save_state(state: TrainingState, recipe: dict[str, Any], output: Path) -> None:
@@ -74,8 +73,9 @@ def save_state(state: TrainingState, recipe: dict[str, Any], output: Path) -> No
     temporary.mkdir(parents=True)
     _write_tensors(state.network.state_dict(), temporary / "network.safetensors")
     _write_tensors(optimiser_tensors(state.optimiser), temporary / "optimiser.safetensors")
-    if state.average is not None:
-        _write_tensors(state.average.state_dict(), temporary / AVERAGE)
+    for name in COPIES:
+        if (copied := getattr(state, name)) is not None:
+            _write_tensors(copied.state_dict(), temporary / f"{name}.safetensors")
     record = {
         "recipe": recipe, "computing": asdict(state.computing), "step": state.step, "seen": state.seen,
         "loss_sum": float(state.loss_sum), "history": [asdict(entry) for entry in state.history],
@@ -110,12 +110,9 @@ def load_state(
         raise InputError(f"{folder}: was begun on a CUDA device and torch finds none here; --resume where there is one")
     placed(network, computing)
     _load_flat(optimiser, load_tensors(folder / "optimiser.safetensors"))
-    average = None
-    if (folder / AVERAGE).exists():
-        average = copy.deepcopy(network)
-        average.load_state_dict(load_tensors(folder / AVERAGE))
     return TrainingState(
-        network=network, optimiser=optimiser, computing=computing, average=average,
+        network=network, optimiser=optimiser, computing=computing,
+        **{name: _copy_of(network, folder / f"{name}.safetensors") for name in COPIES},
         step=record["step"], seen=record["seen"], loss_sum=torch.tensor(record["loss_sum"], dtype=torch.float64),
         history=[CurvePoint(**entry) for entry in record["history"]],
     )  # fmt: skip
@@ -131,6 +128,15 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's memory of each parameter under `<parameter>.<name>`; rates come from the config and the step."""
     memory = optimiser.state_dict()["state"]
     return {f"{i}.{name}": value for i, entries in memory.items() for name, value in entries.items()}
+
+
+def _copy_of(network: GraspNetwork, weights: Path) -> GraspNetwork | None:
+    """The network with other weights; None where there are none."""
+    if not weights.exists():
+        return None
+    copied = copy.deepcopy(network)
+    copied.load_state_dict(load_tensors(weights))
+    return copied
 
 
 def _states(output: Path) -> list[Path]:

@@ -1,18 +1,15 @@
 """A dataset to a checkpoint: optimise on noisy crops, look at unseen objects now and then, calibrate at the end."""
 
 import copy
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import click
 import numpy as np
 import torch
-from torch import Tensor
 
 from graspnet.config import config_to_dict
 from graspnet.dataset import Dataset
@@ -22,26 +19,28 @@ from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_n
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
 from graspnet.models.network import GraspNetwork, check_pose_inputs
 from graspnet.models.parent import Parent, load_parent
+from graspnet.run.processes import ALONE, Processes
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
 from graspnet.run.threads import using_threads
 from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
-from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
+from graspnet.training.curves import CurveLog, CurvePoint, best_point
+from graspnet.training.device_probe import Computing, find_fastest, placed
 from graspnet.training.divergence import LossWatch
 from graspnet.training.examples.datasets import Datasets, by_dataset, training_and_validation
 from graspnet.training.examples.image_examples import ImageExamples
 from graspnet.training.examples.label import LabelConfig
 from graspnet.training.losses import LossConfig
 from graspnet.training.metrics import Evaluation
-from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, move_average
-from graspnet.training.resume import CurvePoint, TrainingState, discard_states, load_state, save_state
+from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, take_step
+from graspnet.training.resume import TrainingState, discard_states, load_state, save_state
 from graspnet.training.validation import Calibration, Validation, robustness_of, spread
 
-__all__ = ["TrainConfig", "TrainingResult", "take_step", "train"]
+__all__ = ["TrainConfig", "TrainingResult", "train"]
 
 NORMALISATION_EXAMPLES = 2048
+LEAST_SPREAD = 1e-6  # between the targets of a training; labels are stored in float32
 RARE, COMMON = 0.05, 0.95  # With a base rate outside of these, a network learns little but the base rate.
-LOG_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +49,8 @@ class TrainConfig:
 
     examples: how many are seen in all, so that datasets of different sizes get equal budgets; `epochs` then says
     nothing. look_examples: after so many, the network is looked at on validation objects; null: after every epoch.
+    patience: training ends early where so many looks in a row have found no lower cross-entropy, and the weights of the
+    best look are kept; null: it takes the whole budget, and keeps the last weights.
     """
 
     network: NetworkConfig = field(default_factory=CompactConfig)
@@ -57,6 +58,7 @@ class TrainConfig:
     epochs: int = 8
     examples: int | None = None
     look_examples: int | None = None
+    patience: int | None = None
     label: LabelConfig = field(default_factory=LabelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -70,16 +72,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if isinstance(self.network, PublishedConfig):
             check_pose_inputs(self.network.kind, self.network.sizes.pose_inputs, self.network.crop)
-        for name in ("epochs", "examples", "look_examples", "save_steps"):
+        for name in ("epochs", "examples", "look_examples", "patience", "save_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; it must be at least 1")
         if self.threads < 0 or self.seed < 0:
             raise InputError("threads and seed must not be negative")
 
-    def budget(self, epoch: int) -> Budget:
-        """What a training on a dataset of `epoch` examples sees."""
-        return Budget(self.examples or self.epochs * epoch, epoch, self.batches.size)
+    def budget(self, epoch: int, processes: int = 1) -> Budget:
+        """What a training on a dataset of `epoch` examples sees, with a batch of its own for each process."""
+        return Budget(self.examples or self.epochs * epoch, epoch, self.batches.size * processes)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class _Run:
     validation: Validation
     recipe: dict[str, Any]
     output: Path
+    processes: Processes
+    after_look: Callable[[CurvePoint], None]
 
 
 def train(
@@ -111,13 +115,17 @@ def train(
     output: Path,
     resume: bool = False,
     parent: str | Path | None = None,
+    processes: Processes = ALONE,
+    after_look: Callable[[CurvePoint], None] = lambda point: None,
 ) -> TrainingResult:
     """Train on the `train` objects of one or more datasets, evaluate on their `validation` objects, write to `output`.
 
     With `resume`, go on from the last state in `output` (of the same config, datasets and parent) as if never
     interrupted, on one CPU to the bit. parent: the trained model, a folder or a name, whose weights, normalisation and
-    architecture are the beginning. InputError: the output is taken, the dataset lacks a split or the metric, the
-    parent does not fit, the loss explodes.
+    architecture are the beginning. processes: several share every step, each with its own part of a batch that is as
+    many times as large; all return the same, the first one writes. after_look: called with each new point of the
+    curves, and may raise to end the training. InputError: the output is taken, the dataset lacks a split or the metric,
+    the parent does not fit, the loss explodes.
     """
     _check_output(output, resume)
     datasets = Datasets.of(dataset)
@@ -126,27 +134,32 @@ def train(
     network = _first_network(config, begins_from)
     crop = network.crop.at_pitch(datasets.pixel_pitch)
     training, unseen = training_and_validation(datasets, crop, config.label)
-    _warn_of_base_rates(training, unseen, config.label, datasets.names)
+    _check_labels(training, unseen, config.label, datasets.names)
 
-    batches = Batches(training, crop, config.label, config.batches, config.seed)
+    batches = Batches(training, crop, config.label, _for_all(config.batches, processes), config.seed)
     run = _Run(
         config=config,
         batches=batches,
-        budget=config.budget(batches.examples_per_epoch),
+        budget=config.budget(batches.examples_per_epoch, processes.count),
         validation=Validation(unseen, crop, config.label, config.batches, config.seed, datasets),
-        recipe=_recipe(config, datasets, begins_from),
+        recipe=_recipe(config, datasets, begins_from, processes),
         output=output,
+        processes=processes,
+        after_look=after_look,
     )
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
+    state.called = processes.parallel(state.network)
     with using_threads(state.computing.threads):
-        _optimise(state, stream, run)
-        calibration = run.validation.calibrated(state.evaluated, config.flip_average)
+        if not _ends_early(state, run):  # as a run may have that was killed after its last look
+            _optimise(state, stream, run)
+        calibration = run.validation.calibrated(state.final, config.flip_average)
     provenance = _provenance(state, run, datasets.record(training, unseen), begins_from, calibration)
     details = _ranges(datasets, training) | provenance
     result = _result(state, config, gripper_names(datasets.headers), calibration, details)
-    write_json(output / "metrics.json", _figures(result))
-    save_checkpoint(result.checkpoint, output)
-    discard_states(output)
+    if processes.first:
+        write_json(output / "metrics.json", _figures(result))
+        save_checkpoint(result.checkpoint, output)
+        discard_states(output)
     return result
 
 
@@ -166,10 +179,19 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     return new_network(config.network, torch.Generator().manual_seed(config.seed))
 
 
-def _warn_of_base_rates(
+def _check_labels(
     training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig, names: Sequence[str]
 ) -> None:
-    """Say at once what would make an hour of training worthless. names: of the datasets."""
+    """Say at once what would make an hour of training worthless. names: of the datasets.
+
+    InputError: every example to train on has the same target, so that there is nothing to learn.
+    """
+    target = label.target(robustness_of(training))
+    if np.ptp(target) < LEAST_SPREAD:
+        raise InputError(
+            f"the label of all {len(target)} examples to train on is {target[0]:.4g}: there is nothing to learn; "
+            "`graspnet inspect` shows the dataset's labels, label.metric and label.threshold choose among them"
+        )
     for split, examples in (("train", training), ("validation", validation)):
         positive = label.positive(robustness_of(examples))
         rate = float(positive.mean())
@@ -183,11 +205,16 @@ def _warn_of_base_rates(
             click.echo(f"warning: {split} is {rate:.1%} positive; generate more balanced candidates", err=True)
 
 
-def _recipe(config: TrainConfig, datasets: Datasets, parent: Parent | None) -> dict[str, Any]:
+def _for_all(config: BatchConfig, processes: Processes) -> BatchConfig:
+    """One batch for all processes, of which each takes its part."""
+    return replace(config, size=config.size * processes.count)
+
+
+def _recipe(config: TrainConfig, datasets: Datasets, parent: Parent | None, processes: Processes) -> dict[str, Any]:
     """What a training that goes on must have begun with."""
     return {
         "config": config_to_dict(config), "dataset": datasets.fingerprint,
-        "parent": None if parent is None else parent.fingerprint,
+        "parent": None if parent is None else parent.fingerprint, "processes": processes.count,
     }  # fmt: skip
 
 
@@ -198,12 +225,23 @@ def _begun(network: GraspNetwork, parent: Parent | None, run: _Run) -> tuple[Tra
         _fit_normalisation(network, batches)
     stream = batches.stream(0, run.budget.steps)
     first = next(stream)
-    computing = find_fastest(network, first, config.device, config.precision, config.threads, config.batches.workers)
+    computing = _computing(network, first, run)
     click.echo(f"computing in {computing.precision} on {computing.device}, threads: {computing.threads}", err=True)
     placed(network, computing)
     average = None if config.optimiser.ema_half_life is None else copy.deepcopy(network)
     optimiser = make_optimiser(network, config.optimiser)
     return TrainingState(network, optimiser, computing, average), chain([first], stream)
+
+
+def _computing(network: GraspNetwork, batch: Batch, run: _Run) -> Computing:
+    """The fastest way to compute a step; where there are several processes, each has one thread, and all do as one."""
+    config, several = run.config, run.processes.count > 1
+    threads = config.threads or int(several)
+    found = find_fastest(network, batch, config.device, config.precision, threads, config.batches.workers)
+    if not several:
+        return found
+    bfloat16 = run.processes.agreed(torch.tensor(int(found.precision == "bfloat16"), device=found.device))
+    return replace(found, precision="bfloat16" if bfloat16 else "float32")
 
 
 def _fit_normalisation(network: GraspNetwork, batches: Batches) -> None:
@@ -215,47 +253,33 @@ def _fit_normalisation(network: GraspNetwork, batches: Batches) -> None:
 def _resumed(network: GraspNetwork, run: _Run) -> tuple[TrainingState, Iterator[Batch]]:
     """The interrupted state, and the batches that it has not seen."""
     state = load_state(network, make_optimiser(network, run.config.optimiser), run.recipe, run.output)
+    if not run.processes.first:
+        state.loss_sum = torch.zeros_like(state.loss_sum)
     click.echo(f"resuming after step {state.step}", err=True)
     return state, run.batches.stream(state.step, run.budget.steps)
 
 
 def _optimise(state: TrainingState, stream: Iterator[Batch], run: _Run) -> None:
-    """Take all steps that are left; save a state now and then, and look at unseen examples after each interval."""
-    first, last = state.step, run.budget.steps
-    interval = run.config.look_examples or run.budget.epoch
-    watch = LossWatch(run.output, run.config.optimiser.rate)
-    with _Log(run.output, first) as log:
+    """Take the steps that are left; save a state now and then, and look at unseen examples after each interval."""
+    config, first, last = run.config, state.step, run.budget.steps
+    interval = config.look_examples or run.budget.epoch
+    watch = LossWatch(run.output, config.optimiser.rate, run.processes)
+    with CurveLog(run.output, first, writes=run.processes.first) as log:
         for batch in track(stream, last - first, "training", "step"):
             looked_at = state.seen // interval
-            loss = take_step(state, batch, run.config, run.budget, watch)
-            log.step(state, loss, len(batch))
+            loss = take_step(state, batch, config.optimiser, config.loss, run.budget, watch, run.processes)
+            log.step(state.step, loss, state.optimiser.param_groups[0]["lr"], len(batch))
             looks = state.seen // interval > looked_at or state.step == last
+            if looks or state.step % config.save_steps == 0:
+                watch.check(state)
+                state.loss_sum = run.processes.summed(state.loss_sum)
+                if looks:
+                    log.point(_look(state, run, log.examples_per_second()), run.budget.epochs)
+                _save(state, run)
             if looks:
-                watch.check(state)
-                log.point(_look(state, run, log.examples_per_second()), run.budget)
-            if looks or state.step % run.config.save_steps == 0:
-                watch.check(state)
-                save_state(state, run.recipe, run.output)
-
-
-def take_step(state: TrainingState, batch: Batch, config: TrainConfig, budget: Budget, watch: LossWatch) -> Tensor:
-    """Move the weights, and their average, by one step of the optimiser; return the loss before it."""
-    rate = config.optimiser.rate_at(state.seen + len(batch) / 2, budget)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
-    loss = loss_of(state.network, batch, state.computing, config.loss)
-    watch.see(loss, batch, state)
-    state.optimiser.zero_grad()
-    loss.backward()
-    if config.optimiser.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.optimiser.clip_norm)
-    state.optimiser.step()
-    if state.average is not None and config.optimiser.ema_half_life is not None:
-        move_average(state.average, state.network, state.seen, len(batch), config.optimiser.ema_half_life)
-    state.loss_sum = state.loss_sum.to(loss.device) + loss.detach()
-    state.step += 1
-    state.seen += len(batch)
-    return loss.detach()
+                run.after_look(state.history[-1])
+            if looks and _ends_early(state, run):
+                break
 
 
 def _look(state: TrainingState, run: _Run, examples_per_second: float) -> CurvePoint:
@@ -271,7 +295,26 @@ def _look(state: TrainingState, run: _Run, examples_per_second: float) -> CurveP
     )
     state.history.append(point)
     state.loss_sum = torch.zeros_like(state.loss_sum)
+    if run.config.patience is not None and best_point(state.history) == len(state.history) - 1:
+        state.best = copy.deepcopy(state.evaluated)
     return point
+
+
+def _save(state: TrainingState, run: _Run) -> None:
+    """The first process saves. The others forget the loss so far, which the first one's state now holds for all."""
+    if run.processes.first:
+        save_state(state, run.recipe, run.output)
+    else:
+        state.loss_sum = torch.zeros_like(state.loss_sum)
+
+
+def _ends_early(state: TrainingState, run: _Run) -> bool:
+    """Whether the last looks, as many as patience has, have found nothing better; the first process decides."""
+    if run.config.patience is None or not state.history:
+        return False
+    waited = len(state.history) - 1 - best_point(state.history)
+    ended = torch.tensor(int(waited >= run.config.patience), device=state.computing.device)
+    return bool(run.processes.agreed(ended))
 
 
 def _ranges(datasets: Datasets, training: Sequence[ImageExamples]) -> dict[str, Any]:
@@ -303,7 +346,7 @@ def _result(
     state: TrainingState, config: TrainConfig, hands: str, calibration: Calibration, details: dict[str, Any]
 ) -> TrainingResult:
     checkpoint = Checkpoint(
-        network=placed(state.evaluated, Computing("cpu", "float32", 1)).eval(),
+        network=placed(state.final, Computing("cpu", "float32", 1)).eval(),
         name=config.network.kind,
         gripper_name=hands,
         metric=config.label.name,
@@ -325,55 +368,3 @@ def _figures(result: TrainingResult) -> dict[str, Any]:
         "history": [asdict(point) for point in result.history],
         "precision_recall": result.precision_recall,
     }
-
-
-class _Log:
-    """Scalars for TensorBoard in OUTPUT/logs, a line after every look, and the rate of examples since the last."""
-
-    def __init__(self, output: Path, first_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
-
-        self._writer: Any = SummaryWriter(str(output / "logs"), purge_step=first_step or None)
-        self._start = time.perf_counter()
-        self._examples = 0
-
-    def __enter__(self) -> "_Log":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.close()
-
-    def step(self, state: TrainingState, loss: Tensor, examples: int) -> None:
-        """Count a step; write its loss and rate now and then."""
-        self._examples += examples
-        if state.step % LOG_STEPS == 0:
-            self._writer.add_scalar("train/loss", float(loss), state.step)
-            self._writer.add_scalar("train/rate", state.optimiser.param_groups[0]["lr"], state.step)
-
-    def examples_per_second(self) -> float:
-        """The rate since the last look."""
-        return self._examples / (time.perf_counter() - self._start)
-
-    def point(self, point: CurvePoint, budget: Budget) -> None:
-        """Write and print the figures of a look, and begin to count anew."""
-        figures = point.validation
-        for name, value in figures.items():
-            if value is not None:
-                self._writer.add_scalar(f"validation/{name}", value, point.step)
-        words = [f"{label} {figures[name]:.3f}" for name, label in _PRINTED.items() if figures[name] is not None]
-        click.echo(
-            f"epoch {point.epoch:.4g}/{budget.examples / budget.epoch:.4g}: loss {point.loss:.4f}, "
-            f"{point.examples_per_second:.0f} examples/s; validation {', '.join(words)}",
-            err=True,
-        )
-        self._start, self._examples = time.perf_counter(), 0
-
-
-_PRINTED = {
-    "average_precision": "AP",
-    "roc_auc": "AUC",
-    "accuracy": "accuracy",
-    "feasible_average_precision": "AP feasible",
-}

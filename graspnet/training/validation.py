@@ -9,10 +9,10 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from graspnet.crops.crops import CropConfig, GraspCrops
-from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, predict, quality_of
 from graspnet.run.progress import track
 from graspnet.training.batches import BatchConfig, evaluation_crops
+from graspnet.training.divergence import Diverged
 from graspnet.training.examples.datasets import Datasets
 from graspnet.training.examples.image_examples import ImageExamples
 from graspnet.training.examples.label import LabelConfig
@@ -114,7 +114,7 @@ def _logits(
 ) -> Float32[Tensor, "N 2"]:
     logits = predict(network, crops, flip_average)
     if not logits.isfinite().all():
-        raise InputError("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
+        raise Diverged("the network's answers are not finite: lower optimiser.rate, or set optimiser.clip_norm")
     return logits
 
 

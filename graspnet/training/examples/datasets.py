@@ -177,7 +177,7 @@ def load_examples(
         unlabelled, metrics = 0, dict[str, None]()
         for index in track(indices, len(indices), what, "shards"):
             shard = dataset.read(index)
-            found = shard_examples(shard, len(examples), k, sizes, crop, label)
+            found = shard_examples(shard, len(examples), k, sizes, crop, label, dataset.header.measured)
             unlabelled += len(shard.grasps) - sum(map(len, found))
             metrics |= dict.fromkeys(shard.grasps.metrics)
             examples += found

@@ -21,17 +21,18 @@ ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving
 class ImageExamples:
     """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams.
 
-    dataset: which of the datasets it is of, counted from 0.
+    dataset: which of the datasets it is of, counted from 0. measured: a camera took the image, with all of its noise.
     """
 
     number: int
-    depth: Float32[np.ndarray, "H W"]  # clean, metres, NaN where nothing was hit
+    depth: Float32[np.ndarray, "H W"]  # metres, NaN where nothing was hit or measured; clean unless it is `measured`
     camera: Camera
     camera_from_grasp: Float64[np.ndarray, "N 4 4"]
     sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
     robustness: Float64[np.ndarray, "N"]
     feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
     dataset: int = 0
+    measured: bool = False
 
     def __len__(self) -> int:
         return len(self.robustness)
@@ -44,11 +45,12 @@ def shard_examples(
     sizes: dict[str, Float64[np.ndarray, "8"]],
     crop: CropConfig,
     label: LabelConfig,
+    measured: bool = False,
 ) -> list[ImageExamples]:
     """The images of a shard that have a labelled grasp, numbered from `first_number` on. sizes: of hands by name."""
     grasps = shard.grasps
     robustness = label.robustness(grasps)
-    feasible = grasps.contact_found & grasps.clearance.collision_free
+    feasible = grasps.closes & grasps.clearance.collision_free
     of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
     for i, camera in enumerate(shard.images.cameras):
@@ -67,6 +69,7 @@ def shard_examples(
                 robustness=robustness[rows],
                 feasible=feasible[rows],
                 dataset=dataset,
+                measured=measured,
             )
         )
     return examples

@@ -13,7 +13,7 @@ from graspnet.errors import InputError
 __all__ = ["PROBABILITIES", "LabelConfig"]
 
 PROBABILITIES = (  # metrics that may be a soft target
-    "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold",
+    "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold", "success",
 )  # fmt: skip
 
 

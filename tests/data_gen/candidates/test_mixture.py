@@ -107,15 +107,40 @@ def test_sources_are_found_by_name_and_asked_for_their_share(observation, monkey
     config = CandidateConfig(
         antipodal=0.3, near_miss=0.3, action_space=0.2, sources={"policy_sampler": 0.2}, options=options
     )
-    grasps, source = sample_from_sources(observation, 50, config, np.random.default_rng(0))
+    found = sample_from_sources(observation, 50, config, np.random.default_rng(0))
     assert (made[0].asked, made[0].options) == ([10], {"sensor": "ideal"})
-    assert len(grasps) == 5  # what it left short is drawn from the mesh
-    assert source.tolist() == ["policy_sampler"] * 5
+    assert len(found.grasps) == found.kept == 5  # what it left short is drawn from the mesh
+    assert found.source.tolist() == ["policy_sampler"] * 5
+
+
+class Overrating:
+    """A source that proposes three times as many as it is asked for, each thought to be as good as 0.9."""
+
+    def __call__(self, observation, count, rng):
+        return self.mine(observation, count, rng)[0][slice(count)]
+
+    def mine(self, observation, count, rng):
+        return Grasps.of_jaws(np.tile(np.eye(4), (3 * count, 1, 1)), np.full(3 * count, 0.05)), np.full(3 * count, 0.9)
+
+
+def test_of_mined_grasps_those_are_kept_that_their_labels_contradict_most(observation, monkeypatch):
+    monkeypatch.setattr(
+        "graspnet.data_gen.candidates.mixture.candidate_source",
+        lambda name, options: Recorded({}) if name == "policy_sampler" else Overrating(),
+    )
+    config = CandidateConfig(
+        antipodal=0.6, near_miss=0.0, action_space=0.0, sources={"policy_sampler": 0.2, "on_policy": 0.2}
+    )
+    found = sample_from_sources(observation, 20, config, np.random.default_rng(0))
+    assert (len(found.grasps), found.kept, found.mined) == (2 + 12, 2 + 4, 4)
+    label = np.array([1.0, 1.0, *np.linspace(0.0, 0.8, 12)])  # the first two are not mined
+    assert found.chosen(label).tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.chosen(label[::-1].copy()).tolist() == [0, 1, 10, 11, 12, 13]
 
 
 def test_without_sources_nothing_is_proposed(observation):
-    grasps, source = sample_from_sources(observation, 50, CandidateConfig(), np.random.default_rng(0))
-    assert len(grasps) == len(source) == 0
+    found = sample_from_sources(observation, 50, CandidateConfig(), np.random.default_rng(0))
+    assert len(found.grasps) == len(found.source) == found.kept == 0
 
 
 def test_a_source_or_option_that_does_not_exist_is_refused():

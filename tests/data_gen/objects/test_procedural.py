@@ -61,7 +61,7 @@ def test_the_parts_of_a_family_are_convex_and_tile_it(family):
         body = manifold_from_mesh(solid.mesh)
         union = Manifold.batch_boolean([manifold_from_mesh(part) for part in solid.parts], OpType.Add)
         hulls_of_cuts = family in LEVEL_SETS  # fill dents until MOST_PIECES are used up
-        tolerated = 0.12 if hulls_of_cuts else 0.03
+        tolerated = 0.15 if hulls_of_cuts else 0.03
         assert ((union - body).volume() + (body - union).volume()) < tolerated * solid.volume
 
 
@@ -119,9 +119,9 @@ def test_groups_and_families_mix_and_a_name_given_twice_is_taken_twice_as_often(
 def test_a_level_set_of_the_distance_to_a_point_is_a_ball_of_the_share_asked_for():
     body, parts = level_set(-np.linalg.norm(lattice(), axis=1), 0.1)
     low, high = np.array(body.bounding_box()).reshape(2, 3)
-    radius = (3 * 0.1 * 8 / (4 * np.pi)) ** (1 / 3)  # 0.1 of a cube of side 2
-    np.testing.assert_allclose([-low, high], radius, rtol=0.06)  # the lattice lies a little beyond the cube
-    assert body.volume() == pytest.approx(0.8, rel=0.15)
+    volume = 0.1 * 1.92**3  # of the cube within WALL
+    np.testing.assert_allclose([-low, high], (3 * volume / (4 * np.pi)) ** (1 / 3), rtol=0.05)
+    assert body.volume() == pytest.approx(volume, rel=0.1)
     assert len(parts) == 1
 
 

@@ -1,5 +1,6 @@
 """A checkpoint comes back as it was, or one line says what is wrong with it."""
 
+import hashlib
 import json
 
 import pytest
@@ -107,6 +108,60 @@ def test_a_record_with_a_fault_is_refused(folder, changes, message):
     path = folder / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"image_features": 10**11},  # 10¹⁵ weights
+        {"channels": [10**6, 10**6, 10**6, 10**6]},
+        {"channels": [10**30, 1, 1, 1]},
+        {"crop": {"kind": "metric", "version": 2, "size": 4 * 10**7, "window": 3.0}},
+        {"pose_features": -1},
+    ],
+)
+def test_a_record_that_asks_for_more_than_any_memory_is_refused_before_there_is_a_network(folder, config):
+    path = folder / "model.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"config": record["config"] | config}))
+    with pytest.raises(InputError, match=r"model\.json asks for|no network is of these sizes"):
+        load_checkpoint(folder)
+
+
+def rewritten(folder, change):
+    """The model with its weights changed, and a checksum that vouches for them."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    record = json.loads((folder / "model.json").read_text())
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(record | {"weights": checksum}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update({"output.bias": t["output.bias"].double()}), r"output\.bias is float64 \(2,\), .* float32"),
+        (lambda t: t.update({"output.bias": t["output.bias"].to(torch.int8)}), r"output\.bias is int8"),
+        (
+            lambda t: t.update({"../../x": torch.zeros(1)}),
+            r"\.\./\.\./x is float32 \(1,\), model\.json asks for absent",
+        ),
+        (lambda t: t.pop("output.bias"), r"output\.bias is absent"),
+    ],
+)
+def test_weights_of_another_type_or_name_are_refused_whoever_vouches_for_them(folder, change, message):
+    rewritten(folder, change)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+def test_a_network_that_is_a_path_is_no_network(folder):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"network": "../../compact"}))
+    with pytest.raises(InputError, match=r"unknown network '\.\./\.\./compact'"):
         load_checkpoint(folder)
 
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS
+from graspnet.models import NETWORKS, network_words
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.compact import CompactConfig
 from graspnet.models.parent import load_parent
@@ -141,6 +141,11 @@ def test_the_width_multiplies_channels_and_features():
     assert network.image_stream[0].out_channels == 32
     assert network.image_stream[6].out_channels == 64
     assert network.merged_features.out_features == 256
+
+
+def test_people_are_told_the_name_and_the_options_that_were_chosen():
+    assert network_words(CompactConfig()) == "compact"
+    assert network_words(CompactConfig(blocks=2, residual=True)) == "compact blocks=2 residual=True"
 
 
 def test_what_ships_is_the_default_network():

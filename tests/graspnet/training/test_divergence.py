@@ -9,13 +9,14 @@ from safetensors.torch import load_file
 
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS
+from graspnet.run.processes import ALONE
 from graspnet.training import trainer
 from graspnet.training.batches import Batch, BatchConfig
 from graspnet.training.device_probe import Computing, loss_of
 from graspnet.training.divergence import LossWatch
-from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser
+from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, take_step
 from graspnet.training.resume import TrainingState
-from graspnet.training.trainer import TrainConfig, take_step
+from graspnet.training.trainer import TrainConfig
 
 CPU = Computing("cpu", "float32", 1)
 BUDGET = Budget(examples=64, epoch=64, batch=8)
@@ -32,16 +33,16 @@ def begun(optimiser: OptimiserConfig) -> tuple[TrainingState, TrainConfig, Batch
 
 def test_the_weights_and_batch_in_the_file_give_the_loss_that_stopped_the_training(tmp_path):
     state, config, batch = begun(OptimiserConfig(name="sgd", rate=1e30, warmup=0.0))
-    watch = LossWatch(tmp_path, config.optimiser.rate)
-    take_step(state, batch, config, BUDGET, watch)  # flings the weights away
+    watch = LossWatch(tmp_path, config.optimiser.rate, ALONE)
+    take_step(state, batch, config.optimiser, config.loss, BUDGET, watch)  # flings the weights away
     with pytest.raises(InputError, match=r"the loss is nan at step 1; lower optimiser\.rate \(1e\+30\).*diverged"):
-        take_step(state, batch, config, BUDGET, watch)
+        take_step(state, batch, config.optimiser, config.loss, BUDGET, watch)
     held = load_file(tmp_path / "diverged.safetensors")
     network = NETWORKS["compact"]()
     network.load_state_dict({k.removeprefix("network."): v for k, v in held.items() if k.startswith("network.")})
     again = Batch(*(held[f"batch.{name}"] for name in ("images", "pose", "target", "image")))
     assert torch.equal(again.images, batch.images)
-    assert math.isnan(float(loss_of(network, again, CPU)))
+    assert math.isnan(loss_of(network, again, CPU).item())
     assert any(name.startswith("optimiser.0.") for name in held)
 
 
@@ -49,12 +50,14 @@ def test_a_batch_that_is_not_finite_is_told_from_a_rate_that_is_too_high(tmp_pat
     state, config, batch = begun(OptimiserConfig())
     batch.pose[3, 2] = torch.nan
     with pytest.raises(InputError, match=r"the loss is nan at step 0; batch\.pose holds values that are not finite"):
-        take_step(state, batch, config, BUDGET, LossWatch(tmp_path, config.optimiser.rate))
+        take_step(
+            state, batch, config.optimiser, config.loss, BUDGET, LossWatch(tmp_path, config.optimiser.rate, ALONE)
+        )
 
 
 def test_losses_of_a_gpu_are_looked_at_together_and_the_first_bad_one_is_named(tmp_path):
     state, config, batch = begun(OptimiserConfig())
-    watch = LossWatch(tmp_path, config.optimiser.rate)
+    watch = LossWatch(tmp_path, config.optimiser.rate, ALONE)
     losses = [1.0, math.inf, math.nan]
     watch._unchecked.extend((step, torch.tensor(loss), batch) for step, loss in enumerate(losses))
     with pytest.raises(InputError, match="the loss is inf at step 1"):
@@ -66,7 +69,7 @@ def test_a_gradient_is_shortened_to_the_clip_norm(tmp_path):
     state, config, batch = begun(OptimiserConfig(name="sgd", rate=1.0, momentum=0.0, weight_decay=0.0, clip_norm=1e-2))
     config = replace(config, optimiser=replace(config.optimiser, schedule="staircase"))
     before = torch.cat([p.detach().flatten().clone() for p in state.network.parameters()])
-    take_step(state, batch, config, BUDGET, LossWatch(tmp_path, 1.0))
+    take_step(state, batch, config.optimiser, config.loss, BUDGET, LossWatch(tmp_path, 1.0, ALONE))
     after = torch.cat([p.detach().flatten() for p in state.network.parameters()])
     assert float((after - before).norm()) == pytest.approx(1e-2, rel=1e-3)
 

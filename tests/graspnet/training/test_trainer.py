@@ -17,13 +17,13 @@ from graspnet.errors import InputError
 from graspnet.models import NETWORKS, CompactConfig, PublishedConfig
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.network import GraspNetwork, predict
-from graspnet.training import trainer
+from graspnet.run.processes import ALONE
 from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
 from graspnet.training.device_probe import Computing, find_fastest, loss_of
 from graspnet.training.divergence import LossWatch
 from graspnet.training.examples.datasets import load_examples
 from graspnet.training.examples.label import LabelConfig
-from graspnet.training.optimiser import OptimiserConfig, make_optimiser
+from graspnet.training.optimiser import OptimiserConfig, make_optimiser, take_step
 from graspnet.training.resume import TrainingState, load_state, save_state
 from graspnet.training.trainer import TrainConfig, train
 
@@ -31,7 +31,6 @@ from .conftest import write_bars
 
 FIXED = {"device": "cpu", "precision": "float32", "threads": 1}
 QUICK = TrainConfig(epochs=6, batches=BatchConfig(size=32, pool=64, sensor="ideal"), **FIXED)
-NETWORK = {"compact": CompactConfig(), "gqcnn_4.0_pj": PublishedConfig(kind="gqcnn_4.0_pj")}
 CPU = Computing("cpu", "float32", 1)
 
 
@@ -121,9 +120,9 @@ def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, 
         return TrainingState(network, make_optimiser(network, OptimiserConfig()), CPU, average)
 
     def advance(state, last):
-        watch = LossWatch(tmp_path, rate=0.1)
+        watch = LossWatch(tmp_path, rate=0.1, processes=ALONE)
         for batch in batches.stream(state.step, last):
-            trainer.take_step(state, batch, config, budget, watch)
+            take_step(state, batch, config.optimiser, config.loss, budget, watch)
 
     straight, begun, blank = fresh(), fresh(), fresh()
     advance(straight, 4)
@@ -143,31 +142,6 @@ def test_two_steps_a_state_on_disk_and_two_more_are_four_steps_to_the_bit(bars, 
         memory, expected = resumed.optimiser.state[b], straight.optimiser.state[a]
         assert memory.keys() == expected.keys() == {"step", "exp_avg", "exp_avg_sq"}
         assert all(torch.equal(memory[name], expected[name]) for name in expected)
-
-
-@pytest.mark.parametrize("network", ["compact", "gqcnn_4.0_pj"])
-def test_a_killed_run_resumed_writes_the_weights_of_one_that_was_not(bars, tmp_path, monkeypatch, network):
-    optimiser = OptimiserConfig(name="sgd", rate=0.01) if network != "compact" else OptimiserConfig()
-    config = replace(QUICK, network=NETWORK[network], epochs=2, save_steps=2, optimiser=optimiser)
-    small = write_bars(tmp_path / "small", train=2, validation=1, images=2)
-    config = replace(config, batches=replace(config.batches, size=8, pool=16))
-    train(config, small, tmp_path / "whole")
-
-    step = trainer.take_step
-
-    def killed_at_the_eighth(state, *given):
-        if state.step == 7:
-            raise KeyboardInterrupt
-        return step(state, *given)
-
-    monkeypatch.setattr(trainer, "take_step", killed_at_the_eighth)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, small, tmp_path / "killed")
-    monkeypatch.undo()
-    assert (tmp_path / "killed" / "state-000000006").is_dir()
-    train(config, small, tmp_path / "killed", resume=True)
-    whole, killed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed"))
-    assert whole == killed
 
 
 def test_resuming_with_another_config_or_nothing_to_resume_is_refused(bars, tmp_path):
