@@ -15,9 +15,9 @@ from graspnet.config import config_to_dict
 from graspnet.dataset import Dataset
 from graspnet.dataset.ranges import gripper_names, gripper_ranges, object_range
 from graspnet.errors import InputError
-from graspnet.models import architecture
+from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_network
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import GraspNetwork, check_pose_inputs
 from graspnet.models.parent import Parent, load_parent
 from graspnet.run.processes import ALONE, Processes
 from graspnet.run.progress import track
@@ -53,7 +53,7 @@ class TrainConfig:
     best look are kept; null: it takes the whole budget, and keeps the last weights.
     """
 
-    network: str = "compact"
+    network: NetworkConfig = field(default_factory=CompactConfig)
     seed: int = 0
     epochs: int = 8
     examples: int | None = None
@@ -70,7 +70,8 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        architecture(self.network)
+        if isinstance(self.network, PublishedConfig):
+            check_pose_inputs(self.network.kind, self.network.sizes.pose_inputs, self.network.crop)
         for name in ("epochs", "examples", "look_examples", "patience", "save_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -175,7 +176,7 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     """The parent's network, or a new one."""
     if parent is not None:
         return parent.network()
-    return architecture(config.network)(torch.Generator().manual_seed(config.seed))
+    return new_network(config.network, torch.Generator().manual_seed(config.seed))
 
 
 def _check_labels(training: ExampleSet, validation: ExampleSet, label: LabelConfig, names: Sequence[str]) -> None:
@@ -343,7 +344,7 @@ def _result(
 ) -> TrainingResult:
     checkpoint = Checkpoint(
         network=placed(state.final, Computing("cpu", "float32", 1)).eval(),
-        name=config.network,
+        name=config.network.kind,
         gripper_name=hands,
         metric=config.label.name,
         threshold=config.label.threshold,
