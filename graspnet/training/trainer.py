@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import numpy as np
 import torch
 
 from graspnet.config import config_to_dict
