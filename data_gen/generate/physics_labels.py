@@ -28,7 +28,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import Engine
 from graspnet.transforms import transform_points
 
-__all__ = ["ChoiceConfig", "Labelling", "PhysicsConfig", "chances", "label_physics"]
+__all__ = ["ChoiceConfig", "Labelling", "PhysicsConfig", "chances", "label_physics", "resting_on_its_pieces"]
 
 SURENESS = 0.0005  # metres: the standard deviation of clearances with which the analytic label is computed here
 
@@ -203,7 +203,7 @@ def _executed(
             if not scenes:  # all images of a shard show the same objects, so that one look at them is enough
                 objects.check_unchanged(scene, shard, image, f"{place}, image {image}")
             lifted = scene, np.eye(4)
-            scenes[image] = lifted if objects.config.heap is not None else _resting_on_its_pieces(scene)
+            scenes[image] = lifted if objects.config.heap is not None else resting_on_its_pieces(scene)
         scene, raised_from_world = scenes[image]
         key = hand, tuple(shard.objects.scale[shard.objects.image == image].tolist())
         if key not in worlds:
@@ -213,7 +213,7 @@ def _executed(
         yield some, held(worlds[key], scene, instance - 1, in_world.transformed(raised_from_world), config, rng)
 
 
-def _resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 4"]]:
+def resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 4"]]:
     """The scene with its only object so high that the lowest of its pieces touches the table, and the way there.
 
     Pieces are not the mesh: one that reached into the table would be shot off it.

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from graspnet.crops.crops import CropConfig, GraspCrops
 from graspnet.crops.symmetry import mirror_images
+from graspnet.errors import InputError
 
-__all__ = ["GraspNetwork", "he_initialise", "predict", "quality_of"]
+__all__ = ["GraspNetwork", "check_pose_inputs", "he_initialise", "predict", "quality_of"]
 
 
 class GraspNetwork(nn.Module):
@@ -49,6 +50,15 @@ class GraspNetwork(nn.Module):
     def parameter_count(self) -> int:
         """Number of trainable values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def check_pose_inputs(name: str, pose_inputs: int, crop: CropConfig) -> None:
+    """Refuse a network that asks for other pose numbers than come with a parallel jaw's crops (InputError)."""
+    if pose_inputs != crop.pose_features:
+        raise InputError(
+            f"network {name} takes {pose_inputs} pose numbers, but {crop.pose_features} come with the crop of a "
+            "parallel-jaw grasp; it is a network for suction cups, which are not there yet"
+        )
 
 
 def predict(network: GraspNetwork, crops: Iterable[GraspCrops], flip_average: bool = False) -> Float32[Tensor, "N 2"]:

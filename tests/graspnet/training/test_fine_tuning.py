@@ -15,7 +15,7 @@ from graspnet.cli import main
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS
+from graspnet.models import NETWORKS, PublishedConfig
 from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_checksum
 from graspnet.models.compact import CompactConfig
 from graspnet.training import trainer
@@ -81,7 +81,7 @@ def test_a_model_that_ships_is_trained_on_by_its_name(few, tmp_path):
 
 def test_a_parent_that_does_not_fit_is_refused_with_the_reason(few, tmp_path):
     with pytest.raises(InputError, match=r"is a compact, and the config trains a gqcnn_2\.0.*network=compact"):
-        train(replace(TUNING, network="gqcnn_2.0"), few, tmp_path / "a", parent="parallel_jaw")
+        train(replace(TUNING, network=PublishedConfig(kind="gqcnn_2.0")), few, tmp_path / "a", parent="parallel_jaw")
     suction = saved(tmp_path / "suction", details={"gripper_kind": "suction"})
     with pytest.raises(InputError, match=r"was trained for grippers of kind suction, and the dataset is of parallel_j"):
         train(TUNING, few, tmp_path / "b", parent=suction)
