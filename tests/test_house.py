@@ -93,6 +93,7 @@ CONFIGS = {
     "train": "graspnet.training.trainer:TrainConfig",
     "simulate": "graspnet.sim_eval.protocols.protocol:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
+    "screen": "graspnet.sim_eval.studies.screen.matrix:ScreenConfig",
 }
 
 

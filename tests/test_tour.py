@@ -17,6 +17,7 @@ TOURS = ("README.md", "docs/tour.md")
 # What a command gets in addition, so that its sizes suit a test.
 SHORTER = {
     "graspnet train --config demo --dataset out/mine --output out/model": "epochs=1",
+    "graspnet evaluate --model out/model --dataset out/mine --output out/evaluation": "--quick",
     "graspnet simulate --config quick --policy cross_entropy --policy principal_axis --output out/sim": "--trials 2",
     "graspnet simulate --config quick --trials 8 --output out/peer --planner"
     " 'graspnet plan --depth {depth} --camera {camera} --gripper {gripper} --output {output}'": "--trials 1",
@@ -28,6 +29,9 @@ SHORTER = {
     "graspnet generate --config default --on-policy out/model --output out/round_2": "objects.count=2 views=1"
     " grasps_per_view=8 assumed.uncertainty.samples=8",
     "graspnet audit out/mine --output out/audit": "--grasps 4",
+    "graspnet train --config gqcnn_4.0_pj --dataset out/dexnet --output out/pj": "examples=128",
+    "graspnet train --dataset out/mine --output out/wide network.width=2 network.residual=true"
+    " network.crop.fine_window=1.2": "examples=128",
     "graspnet simulate --policy cross_entropy --policy antipodal --policy oracle --output out/single": "--trials 2",
     "graspnet simulate --config vgn_pile --objects sample/meshes --policy cross_entropy --output out/pile"
     " objects.unit=0.001": "--trials 1",

@@ -14,6 +14,9 @@ from graspnet.grasps.grasps import Grasps
 
 __all__ = ["DepthImages", "GraspTable", "SceneObjects", "Shard"]
 
+PAD_METRICS = frozenset({"robust_pad_closure", "robust_centered_closure", "physics_hold"})  # 0 where pads do not touch
+WIDTH_ROUNDING = 1e-6  # m: a table holds 32 bits
+
 Index = Int64[np.ndarray, "M"] | Bool[np.ndarray, "N"] | slice
 
 
@@ -67,6 +70,17 @@ class GraspTable:
     def __len__(self) -> int:
         return len(self.image)
 
+    def __getitem__(self, rows: Int64[np.ndarray, "M"]) -> "GraspTable":
+        arrays = [f.name for f in fields(GraspTable) if isinstance(getattr(self, f.name), np.ndarray)]
+        return GraspTable(
+            **{name: getattr(self, name)[rows] for name in arrays},
+            columns={name: values[rows] for name, values in self.columns.items()},
+            clearance=self.clearance[rows],
+            source=tuple(self.source[row] for row in rows),
+            gripper=tuple(self.gripper[row] for row in rows),
+            metrics={name: metric[rows] for name, metric in self.metrics.items()},
+        )
+
     @staticmethod
     def concatenate(tables: "Sequence[GraspTable]") -> "GraspTable":
         """The rows of one or more tables with the same columns and metrics, in order."""
@@ -86,6 +100,20 @@ class GraspTable:
     def grasps_in_camera(self, rows: Index) -> Grasps:
         """The grasps of some rows, in the camera's frame."""
         return Grasps(self.camera_from_grasp[rows], {name: values[rows] for name, values in self.columns.items()})
+
+    @property
+    def closes(self) -> Bool[np.ndarray, "N"]:
+        """Whether the gripper closes on its object: in all contact points, or elsewhere on its pads.
+
+        `contact_found` looks along the middle of the pads, which passes over a flat object that they take at the tips.
+        What whole pads touch is told by the metrics that close them, where a dataset has one.
+        """
+        touched = self.contact_found.copy()
+        if "centering" in self.metrics and "width" in self.columns:  # it is half of the width where pads do not touch
+            touched |= self.metrics["centering"].mean < 0.5 * self.columns["width"] - WIDTH_ROUNDING
+        for name in PAD_METRICS & self.metrics.keys():
+            touched |= self.metrics[name].mean > 0
+        return touched
 
     def robustness(self, metric: str, clearance_sigma: float = 0.0) -> Float64[np.ndarray, "N"]:
         """The label of every grasp by one metric: `soft_label`, with `clearance_sigma` in metres."""

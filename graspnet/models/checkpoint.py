@@ -1,7 +1,7 @@
 """A trained network on disk: `model.safetensors` (weights, normalisation) and `model.json` (what they are of).
 
     {"version": 1, "network": "compact", "config": {…}, "gripper": "yumi", "metric": "robust_force_closure",
-     "threshold": 0.5, "temperature": 1.07, "flip_average": false, "parameters": 463682,
+     "threshold": 0.5, "temperature": 1.07, "bias": 0.0, "flip_average": false, "parameters": 463682,
      "weights": "sha256 of model.safetensors",
      "details": {"grippers": {…}, "camera": {…}, "dataset": {…}, "training": {…}, "evaluation": {…}}}
 
@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -31,7 +32,8 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "
 
 VERSION = 1
 METRIC_CROP = MetricCropConfig()
-LARGEST = 1e6  # temperature or threshold; a larger one makes all qualities alike
+LARGEST = 1e6  # temperature, bias or threshold; a larger one makes all qualities alike
+LARGEST_FILE = 1_000_000_000  # bytes of weights; the largest network, of 18 million values, has 72 million
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 
 
@@ -40,9 +42,10 @@ class Checkpoint:
     """A network and what one must know to use it.
 
     gripper_name: the hand(s) it was trained with. metric, threshold: what "holds" meant in training (robustness above
-    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. flip_average: a grasp's
-    logits are the mean over its crop's four mirror images. details: what `model.json` tells besides (ranges of hands,
-    objects and cameras, dataset, training); plans are warned by ranges.
+    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. bias: added to the log
+    odds then; 0 until picks have calibrated it (`graspnet calibrate`). flip_average: a grasp's logits are the mean over
+    its crop's four mirror images. details: what `model.json` tells besides (ranges of hands, objects and cameras,
+    dataset, training); plans are warned by ranges.
     """
 
     network: GraspNetwork
@@ -53,6 +56,7 @@ class Checkpoint:
     temperature: float = 1.0
     details: dict[str, Any] = field(default_factory=dict)
     flip_average: bool = False
+    bias: float = 0.0
 
     @property
     def crop(self) -> CropConfig:
@@ -61,7 +65,7 @@ class Checkpoint:
 
     def quality(self, logits: Float32[Tensor, "N 2"]) -> Float32[Tensor, "N"]:
         """The calibrated probability that each grasp holds."""
-        return quality_of(logits, self.temperature)
+        return quality_of(logits, self.temperature, self.bias)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
@@ -75,7 +79,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     record = {
         "version": VERSION, "network": checkpoint.name, "config": config_to_dict(checkpoint.network.config),
         "gripper": checkpoint.gripper_name, "metric": checkpoint.metric, "threshold": checkpoint.threshold,
-        "temperature": checkpoint.temperature, "flip_average": checkpoint.flip_average,
+        "temperature": checkpoint.temperature, "bias": checkpoint.bias, "flip_average": checkpoint.flip_average,
         "parameters": checkpoint.network.parameter_count(), "weights": hashlib.sha256(weights).hexdigest(),
         "details": checkpoint.details,
     }  # fmt: skip
@@ -93,12 +97,14 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     """
     folder = _folder_of(source)
     record = _read_record(folder / RECORD)
-    network = _built(record, folder / RECORD)
-    _load_weights(network, folder / WEIGHTS, record["weights"])
+    tensors = _read_weights(folder / WEIGHTS)
+    network = _built(record, folder / RECORD, tensors, folder / WEIGHTS)
+    _check_values(tensors, folder / WEIGHTS, record["weights"])
+    network.load_state_dict(tensors)
     return Checkpoint(
         network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
         threshold=float(record["threshold"]), temperature=float(record["temperature"]),
-        flip_average=record["flip_average"], details=record["details"],
+        flip_average=record["flip_average"], bias=float(record["bias"]), details=record["details"],
     )  # fmt: skip
 
 
@@ -123,7 +129,7 @@ def _folder_of(source: str | Path) -> Path:
 
 _KEYS = {
     "network": str, "config": dict, "gripper": str, "metric": str, "threshold": int | float,
-    "temperature": int | float, "weights": str, "details": dict,
+    "temperature": int | float, "bias": int | float, "weights": str, "details": dict,
 }  # fmt: skip
 
 
@@ -137,7 +143,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     version = record.get("version") if isinstance(record, dict) else None
     if version != VERSION:
         raise InputError(f"{path}: version {version} of the format; this graspnet reads version {VERSION}")
-    record.setdefault("flip_average", False)  # as models without the key are meant
+    record.setdefault("flip_average", False)  # as models without these keys are meant
+    record.setdefault("bias", 0.0)
     if not isinstance(record["flip_average"], bool):
         raise InputError(f"{path}: key 'flip_average' is {record['flip_average']!r}; expected true or false")
     for key, kind in _KEYS.items():
@@ -146,12 +153,24 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not 0 < record["temperature"] <= LARGEST:
         found = f"temperature is {record['temperature']}"
         raise InputError(f"{path}: {found}; it must be positive, and at most {LARGEST:g}")
-    if not abs(record["threshold"]) <= LARGEST:
-        raise InputError(f"{path}: threshold is {record['threshold']}; expected at most {LARGEST:g}")
+    for key in ("threshold", "bias"):
+        if not abs(record[key]) <= LARGEST:
+            raise InputError(f"{path}: {key} is {record[key]}; expected at most {LARGEST:g}")
     return record
 
 
-def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if path.is_file() and path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path}: larger than {LARGEST_FILE / 1e9:g} GB, as no network is; {_REMEDY}")
+    return load_tensors(path)
+
+
+def _built(record: dict[str, Any], path: Path, tensors: dict[str, Tensor], weights: Path) -> GraspNetwork:
+    """The network of the record, which these weights fit.
+
+    A record from a stranger may ask for a network that no memory holds. So sizes of its own are compared with the
+    weights before there is a network: on torch's meta device, where tensors have a shape and no values.
+    """
     name = record["network"]
     if name not in NETWORKS:
         raise unknown_name("network", name, NETWORKS, str(path))
@@ -162,23 +181,34 @@ def _built(record: dict[str, Any], path: Path) -> GraspNetwork:
             f"version {METRIC_CROP.version}: train it again"
         )
     config = parse_config(type(NETWORKS[name].config), record["config"], f"{path}: config")
-    return NETWORKS[name](config=config)
+    if config != NETWORKS[name].config:  # the named sizes are ours, and meta takes a second to import
+        try:
+            with torch.device("meta"):
+                _check_fit(tensors, NETWORKS[name](config=config).state_dict(), weights)
+        except (RuntimeError, TypeError, OverflowError) as error:  # sizes that are not even numbers of 64 bits
+            raise InputError(f"{path}: config: no network is of these sizes ({error})") from None
+    network = NETWORKS[name](config=config)
+    _check_fit(tensors, network.state_dict(), weights)
+    return network
 
 
-def _load_weights(network: GraspNetwork, path: Path, checksum: str) -> None:
-    tensors = load_tensors(path)
-    expected = network.state_dict()
+def _check_fit(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
     for name in sorted(expected.keys() | tensors.keys()):
-        found, asked = tensors.get(name), expected.get(name)
-        if found is None or asked is None or found.shape != asked.shape:
-            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (found, asked)]
-            raise InputError(f"{path}: {name} is {shapes[0]}, {RECORD} asks for {shapes[1]}; {_REMEDY}")
+        found, asked = (_shape_and_type(each.get(name)) for each in (tensors, expected))
+        if found != asked:
+            raise InputError(f"{path}: {name} is {found}, {RECORD} asks for {asked}; {_REMEDY}")
+
+
+def _check_values(tensors: dict[str, Tensor], path: Path, checksum: str) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
         raise InputError(f"{path}: not the weights that {RECORD} was written with; {_REMEDY}")
     broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:
         raise InputError(f"{path}: {broken[0]} holds values that are not finite; train the network again")
-    network.load_state_dict(tensors)
+
+
+def _shape_and_type(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

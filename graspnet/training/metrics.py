@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-__all__ = ["Evaluation", "evaluate", "fit_temperature", "precision_recall"]
+__all__ = ["BestInImage", "Evaluation", "best_in_image", "evaluate", "fit_temperature", "precision_recall"]
 
 CALIBRATION_BINS = 15
 SURELY_RANKS = 0.6  # of the ROC AUC, where a guess has 0.5 and the network that ships 0.96
@@ -90,6 +90,29 @@ def evaluate(
         calibration_error=_calibration_error(quality, target),
         cross_entropy=float(entropy.mean()),
     )
+
+
+@dataclass(frozen=True)
+class BestInImage:
+    """What the grasp of the highest quality is worth in each of M images: what counts is the best of many.
+
+    row: that grasp's place among the examples. regret: the highest robustness in its image minus its own.
+    """
+
+    row: Int64[np.ndarray, "M"]
+    robustness: Float64[np.ndarray, "M"]
+    regret: Float64[np.ndarray, "M"]
+
+
+def best_in_image(
+    quality: Float64[np.ndarray, "N"], robustness: Float64[np.ndarray, "N"], image: Int64[np.ndarray, "N"]
+) -> BestInImage:
+    """The best-predicted grasp of every image, in the order of the images' numbers; of equals, the first."""
+    order = np.lexsort((-quality, image))
+    starts = np.flatnonzero(np.diff(image[order], prepend=-1))
+    row = order[starts]
+    highest = np.maximum.reduceat(robustness[order], starts) if len(order) else np.zeros(0)
+    return BestInImage(row, robustness[row], highest - robustness[row])
 
 
 def precision_recall(

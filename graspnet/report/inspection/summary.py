@@ -17,7 +17,16 @@ from graspnet.errors import InputError, unknown_name
 from graspnet.report.inspection.validation import invalid_columns, object_rows
 from graspnet.run.progress import track
 
-__all__ = ["GraspSample", "Summary", "Tally", "ViewSample", "summarise", "threshold_of"]
+__all__ = [
+    "GraspSample",
+    "Summary",
+    "Tally",
+    "ViewSample",
+    "family",
+    "hand_group",
+    "summarise",
+    "threshold_of",
+]
 
 S = TypeVar("S", "GraspSample", "ViewSample")
 SAMPLE = 400
@@ -132,8 +141,8 @@ def _part(shard: Shard, dataset: Dataset, metric: str, threshold: float, rng: np
     names = np.array([*shard.objects.object, "unknown"])[row]
     keys = {
         "object": names,
-        "family": np.array([_family(name) for name in names.tolist()]),
-        "hand": np.array([_hand_group(name, dataset) for name in grasps.gripper]),
+        "family": np.array([family(name) for name in names.tolist()]),
+        "hand": np.array([hand_group(name, dataset) for name in grasps.gripper]),
         "source": np.array(grasps.source),
     }
     rates = {
@@ -155,12 +164,12 @@ def _part(shard: Shard, dataset: Dataset, metric: str, threshold: float, rng: np
     )
 
 
-def _family(name: str) -> str:
+def family(name: str) -> str:
     """`mug` of the procedural `mug_0007`; the folder of a mesh file in one; else the name."""
     return name.rpartition("/")[0] or re.sub(r"_\d+$", "", name)
 
 
-def _hand_group(name: str, dataset: Dataset) -> str:
+def hand_group(name: str, dataset: Dataset) -> str:
     """A gripper by its name, but grippers that were drawn by their span."""
     if not re.match(r"hand_\d+", name) or name not in dataset.header.grippers:
         return name

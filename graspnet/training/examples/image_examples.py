@@ -11,7 +11,7 @@ from graspnet.crops.pixel import PixelCropConfig
 from graspnet.dataset import Shard
 from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["ImageExamples", "shard_examples"]
+__all__ = ["ImageExamples", "crop_window", "shard_examples"]
 
 MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
 ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
@@ -21,20 +21,27 @@ ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving
 class ImageExamples:
     """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams.
 
-    dataset: which of the datasets it is of, counted from 0.
+    dataset: which of the datasets it is of, counted from 0. measured: a camera took the image, with all of its noise.
     """
 
     number: int
-    depth: Float32[np.ndarray, "H W"]  # clean, metres, NaN where nothing was hit
+    depth: Float32[np.ndarray, "H W"]  # metres, NaN where nothing was hit or measured; clean unless it is `measured`
     camera: Camera
     camera_from_grasp: Float64[np.ndarray, "N 4 4"]
     sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
     robustness: Float64[np.ndarray, "N"]
     feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
     dataset: int = 0
+    measured: bool = False
 
     def __len__(self) -> int:
         return len(self.robustness)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, in bytes."""
+        arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible)
+        return sum(array.nbytes for array in arrays)
 
 
 def shard_examples(
@@ -44,11 +51,12 @@ def shard_examples(
     sizes: dict[str, Float64[np.ndarray, "8"]],
     crop: CropConfig,
     label: LabelConfig,
+    measured: bool = False,
 ) -> list[ImageExamples]:
     """The images of a shard that have a labelled grasp, numbered from `first_number` on. sizes: of hands by name."""
     grasps = shard.grasps
     robustness = label.robustness(grasps)
-    feasible = grasps.contact_found & grasps.clearance.collision_free
+    feasible = grasps.closes & grasps.clearance.collision_free
     of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
     for i, camera in enumerate(shard.images.cameras):
@@ -56,7 +64,7 @@ def shard_examples(
         if not len(rows):
             continue
         poses = grasps.camera_from_grasp[rows]
-        u, v, width, height = _window(poses, of_grasps[rows], camera, crop)
+        u, v, width, height = crop_window(poses, of_grasps[rows], camera, crop)
         examples.append(
             ImageExamples(
                 number=first_number + len(examples),
@@ -67,12 +75,13 @@ def shard_examples(
                 robustness=robustness[rows],
                 feasible=feasible[rows],
                 dataset=dataset,
+                measured=measured,
             )
         )
     return examples
 
 
-def _window(
+def crop_window(
     camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
 ) -> tuple[int, int, int, int]:
     """First column and row, width and height of the part of the image that the crops of these grasps look at."""

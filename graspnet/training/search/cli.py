@@ -10,13 +10,15 @@ __all__ = ["search"]
 
 @click.command()
 @click.option("--config", default="compact", show_default=True, help="A preset of configs/search/, or a YAML file.")
-@click.option("--dataset", "dataset_folder", required=True, metavar="DIR|URL", help="What `generate` wrote.")
+@click.option(
+    "--dataset", "folders", required=True, multiple=True, metavar="DIR|URL", help="What `generate` wrote; repeatable."
+)
 @click.option("--from", "parent", metavar="MODEL", help="Every trial trains on from this model.")
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="Folder for trials, and the best config."
 )
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def search(config: str, dataset_folder: str, parent: str | None, output: Path, overrides: tuple[str, ...]) -> None:
+def search(config: str, folders: tuple[str, ...], parent: str | None, output: Path, overrides: tuple[str, ...]) -> None:
     """Search for the settings of a training, by Optuna; the same command goes on where it was stopped.
 
     Needs the extra package: pip install 'graspnet[search]'. Writes trials.json, best.yaml (a config of `graspnet
@@ -33,7 +35,7 @@ def search(config: str, dataset_folder: str, parent: str | None, output: Path, o
 
     started = time.time()
     search_config = load_config(searching.SearchConfig, "search", config, overrides)
-    result = searching.search(search_config, Dataset.open(dataset_folder), output, parent)
+    result = searching.search(search_config, [Dataset.open(folder) for folder in folders], output, parent)
     made = {"best": list(result.best), search_config.objective: result.value}
     write_run_record(output, "search", config_to_dict(search_config), search_config.seed, started, made)
     click.echo(f"best of {len(result.trials)} trials: {search_config.objective} {result.value:.4f}")

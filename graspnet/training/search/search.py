@@ -7,6 +7,7 @@ OUTPUT/trials.log      Optuna's journal, one JSON a line: what was proposed, and
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,7 +80,9 @@ class SearchResult:
     value: float
 
 
-def search(config: SearchConfig, dataset: Dataset, output: Path, parent: str | Path | None = None) -> SearchResult:
+def search(
+    config: SearchConfig, dataset: Dataset | Sequence[Dataset], output: Path, parent: str | Path | None = None
+) -> SearchResult:
     """Run the trials that are missing in `output`, and write what came of all.
 
     A search of the same seed, config and dataset proposes the same trials, killed and begun again or not: each trial's
@@ -130,7 +133,12 @@ def _ended(study: "Study") -> list["FrozenTrial"]:
 
 
 def _run_trial(
-    study: "Study", number: int, config: SearchConfig, dataset: Dataset, folder: Path, parent: str | Path | None
+    study: "Study",
+    number: int,
+    config: SearchConfig,
+    dataset: Dataset | Sequence[Dataset],
+    folder: Path,
+    parent: str | Path | None,
 ) -> None:
     """Train with the settings that Optuna proposes, and tell it what came of that."""
     import optuna
@@ -173,14 +181,15 @@ def _seed_of(seed: int, number: int) -> int:
 
 
 def _written(study: "Study", config: SearchConfig, output: Path) -> SearchResult:
-    trials = [
+    trials: list[dict[str, Any]] = [
         {"trial": number, "state": trial.state.name.lower(), config.objective: trial.value} | trial.params
         for number, trial in enumerate(_ended(study))
     ]
     found = [trial for trial in trials if trial["state"] == "complete"]
     if not found:
         raise InputError(f"{output}: no training came to its end; give more trials, or a narrower space of lower rates")
-    best = (min if config.objective in LOWER_IS_BETTER else max)(found, key=lambda trial: trial[config.objective])
+    sign = 1.0 if config.objective in LOWER_IS_BETTER else -1.0
+    best = min(found, key=lambda trial: sign * float(trial[config.objective]))
     settings = {key: best[key] for key in config.space}
     overrides = (*config.overrides, *(f"{key}={value}" for key, value in settings.items()))
     write_json(output / "trials.json", trials)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graspnet.dataset import Clearance, Dataset, GraspTable
+from graspnet.dataset import Clearance, Dataset, GraspTable, MetricEstimate
 from graspnet.errors import InputError
 
 from .conftest import make_shard
@@ -39,3 +39,20 @@ def test_joined_tables_hold_the_rows_of_both():
     np.testing.assert_array_equal(both.clearance.smallest[-7:], second.clearance.smallest)
     assert both.source == first.source + second.source
     assert list(both.metrics["robust_force_closure"].mean[-7:]) == list(second.metrics["robust_force_closure"].mean)
+
+
+def test_jaws_close_on_a_flat_object_whose_middle_line_they_pass_over():
+    """Of four grasps that the middle line misses, `centering` knows the first, a closure above 0 the second."""
+    table = make_shard(np.random.default_rng(0), grasps=4).grasps
+    half = table.columns["width"] / 2
+    pushes = np.array([0.001, half[1], half[2], half[3]])
+    closures = np.array([0.0, 0.4, 0.0, 0.0])
+
+    def metric(values: np.ndarray) -> MetricEstimate:
+        return MetricEstimate(values, np.zeros(4), np.ones(4, dtype=np.int64))
+
+    known = {"centering": metric(pushes), "robust_pad_closure": metric(closures)}
+    missed = replace(table, contact_found=np.zeros(4, dtype=bool), metrics=known)
+    assert missed.closes.tolist() == [True, True, False, False]
+    assert replace(missed, contact_found=np.arange(4) == 3).closes.tolist() == [True, True, False, True]
+    assert replace(missed, metrics={}).closes.tolist() == [False] * 4

@@ -1,5 +1,6 @@
 """A checkpoint comes back as it was, or one line says what is wrong with it."""
 
+import hashlib
 import json
 
 import pytest
@@ -16,7 +17,7 @@ def checkpoint():
     network = NETWORKS["compact"](torch.Generator().manual_seed(7))
     network.fit_normalisation(torch.rand(6, 2, 64, 64), torch.rand(6, 11))
     details = {"dataset": {"name": "made up"}}
-    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, details, flip_average=True)
+    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, details, True, -0.25)
 
 
 @pytest.fixture
@@ -32,7 +33,17 @@ def test_the_loaded_network_gives_the_same_logits_to_the_bit(checkpoint, folder)
 
 def test_everything_besides_the_weights_comes_back(checkpoint, folder):
     loaded = load_checkpoint(folder)
-    for name in ("name", "gripper_name", "metric", "threshold", "temperature", "details", "crop", "flip_average"):
+    for name in (
+        "name",
+        "gripper_name",
+        "metric",
+        "threshold",
+        "temperature",
+        "details",
+        "crop",
+        "flip_average",
+        "bias",
+    ):
         assert getattr(loaded, name) == getattr(checkpoint, name)
 
 
@@ -48,9 +59,9 @@ def test_every_network_is_rebuilt_from_its_record(name, tmp_path):
     assert load_checkpoint(tmp_path).network.config == network.config
 
 
-def test_quality_is_the_sigmoid_of_the_logits_difference_over_the_temperature(checkpoint):
+def test_quality_is_the_sigmoid_of_the_logits_difference_over_the_temperature_plus_the_bias(checkpoint):
     logits = torch.tensor([[0.0, 2.6], [1.0, 1.0]])
-    expected = torch.tensor([1 / (1 + torch.e**-2.0), 0.5])
+    expected = torch.tensor([1 / (1 + torch.e**-1.75), 1 / (1 + torch.e**0.25)])
     torch.testing.assert_close(checkpoint.quality(logits), expected)
 
 
@@ -107,6 +118,60 @@ def test_a_record_with_a_fault_is_refused(folder, changes, message):
     path = folder / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"image_features": 10**11},  # 10¹⁵ weights
+        {"channels": [10**6, 10**6, 10**6, 10**6]},
+        {"channels": [10**30, 1, 1, 1]},
+        {"crop": {"kind": "metric", "version": 2, "size": 4 * 10**7, "window": 3.0}},
+        {"pose_features": -1},
+    ],
+)
+def test_a_record_that_asks_for_more_than_any_memory_is_refused_before_there_is_a_network(folder, config):
+    path = folder / "model.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"config": record["config"] | config}))
+    with pytest.raises(InputError, match=r"model\.json asks for|no network is of these sizes"):
+        load_checkpoint(folder)
+
+
+def rewritten(folder, change):
+    """The model with its weights changed, and a checksum that vouches for them."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    record = json.loads((folder / "model.json").read_text())
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(record | {"weights": checksum}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update({"output.bias": t["output.bias"].double()}), r"output\.bias is float64 \(2,\), .* float32"),
+        (lambda t: t.update({"output.bias": t["output.bias"].to(torch.int8)}), r"output\.bias is int8"),
+        (
+            lambda t: t.update({"../../x": torch.zeros(1)}),
+            r"\.\./\.\./x is float32 \(1,\), model\.json asks for absent",
+        ),
+        (lambda t: t.pop("output.bias"), r"output\.bias is absent"),
+    ],
+)
+def test_weights_of_another_type_or_name_are_refused_whoever_vouches_for_them(folder, change, message):
+    rewritten(folder, change)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+def test_a_network_that_is_a_path_is_no_network(folder):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"network": "../../compact"}))
+    with pytest.raises(InputError, match=r"unknown network '\.\./\.\./compact'"):
         load_checkpoint(folder)
 
 

@@ -3,18 +3,25 @@
 import json
 from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
 
+from graspnet.camera import save_camera
 from graspnet.cli import main
 from graspnet.crops.metric import MetricCropConfig
+from graspnet.dataset import Dataset
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS
+from graspnet.models import NETWORKS, PublishedConfig
 from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_checksum
 from graspnet.models.compact import CompactConfig
 from graspnet.training import trainer
-from graspnet.training.batches import BatchConfig
+from graspnet.training.batches import BatchConfig, evaluation_crops
+from graspnet.training.examples.datasets import load_examples
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.optimiser import OptimiserConfig
 from graspnet.training.trainer import TrainConfig, train
 
@@ -74,7 +81,7 @@ def test_a_model_that_ships_is_trained_on_by_its_name(few, tmp_path):
 
 def test_a_parent_that_does_not_fit_is_refused_with_the_reason(few, tmp_path):
     with pytest.raises(InputError, match=r"is a compact, and the config trains a gqcnn_2\.0.*network=compact"):
-        train(replace(TUNING, network="gqcnn_2.0"), few, tmp_path / "a", parent="parallel_jaw")
+        train(replace(TUNING, network=PublishedConfig(kind="gqcnn_2.0")), few, tmp_path / "a", parent="parallel_jaw")
     suction = saved(tmp_path / "suction", details={"gripper_kind": "suction"})
     with pytest.raises(InputError, match=r"was trained for grippers of kind suction, and the dataset is of parallel_j"):
         train(TUNING, few, tmp_path / "b", parent=suction)
@@ -100,3 +107,58 @@ def test_a_resumed_fine_tuning_must_begin_from_the_same_parent(few, tmp_path, mo
     with pytest.raises(InputError, match=r"began with another parent \(.*, now .*\)"):
         train(TUNING, few, tmp_path / "tuned", resume=True, parent=second)
     train(TUNING, few, tmp_path / "tuned", resume=True, parent=first)
+
+
+def outcome_table(dataset, folder):
+    """A robot's outcomes on the bars: its grasps across a bar succeeded, and those along it did not."""
+    rows, camera = [], None
+    for index in range(dataset.shard_count):
+        shard = dataset.read(index)
+        for place in range(len(shard.images)):
+            np.save(folder / f"{index}_{place}.npy", shard.images.depth[place])
+        camera = shard.images.cameras[0]
+        robustness = shard.grasps.robustness("robust_centered_closure")
+        rows += [
+            {
+                "image": f"{index}_{shard.grasps.image[row]}.npy", "camera": "camera.json", "gripper": "yumi",
+                "camera_from_grasp": shard.grasps.camera_from_grasp[row].flatten().tolist(), "width": 0.05,
+                "success": int(robustness[row] > 0.5), "object": shard.objects.object[0],
+            }
+            for row in range(len(shard.grasps))
+        ]  # fmt: skip
+    save_camera(camera, folder / "camera.json")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "outcomes.parquet")
+    return folder / "outcomes.parquet"
+
+
+def test_a_robots_outcomes_tune_a_model_that_ships(few, tmp_path):
+    table = outcome_table(few, tmp_path)
+    given = ["train", "--config", "outcomes", "--from", "parallel_jaw", "--dataset", str(table)]
+    quick = ["examples=96", "look_examples=32", "device=cpu", "precision=float32", "threads=1"]
+    done = CliRunner().invoke(main, [*given, "--output", str(tmp_path / "tuned"), *quick])
+    assert done.exit_code == 0, done.output
+    assert "on 32 examples of objects not seen in training, 50.0% positive" in done.output
+    tuned = load_checkpoint(tmp_path / "tuned")
+    assert tuned.metric == "success"
+    assert tuned.details["dataset"]["train"] == 32
+    assert tuned.details["grippers"]["max_width"] == [0.05, 0.05]
+
+
+def test_images_that_a_camera_took_get_no_noise_on_top(few, tmp_path):
+    table = Dataset.open(outcome_table(few, tmp_path))
+    crop, label = NETWORKS["compact"].config.crop, LabelConfig(metric="success")
+    examples = load_examples(table, "train", crop, label)
+    noisy, clean = (
+        list(evaluation_crops(examples, crop, BatchConfig(sensor=sensor), seed=0)) for sensor in ("dexnet", "ideal")
+    )
+    assert all(torch.equal(a.images, b.images) for a, b in zip(noisy, clean, strict=True))
+
+
+def test_outcomes_that_are_all_alike_are_refused_before_the_first_step(few, tmp_path):
+    table = outcome_table(few, tmp_path)
+    rows = pq.read_table(table)
+    place = rows.column_names.index("success")
+    pq.write_table(rows.set_column(place, "success", pa.array([1] * len(rows))), table)
+    config = replace(TUNING, label=LabelConfig(metric="success"))
+    with pytest.raises(InputError, match=r"the label of all 32 examples to train on is 1: there is nothing to learn"):
+        train(config, Dataset.open(table), tmp_path / "tuned", parent="parallel_jaw")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from graspnet.training.metrics import evaluate, fit_temperature, precision_recall
+from graspnet.training.metrics import best_in_image, evaluate, fit_temperature, precision_recall
 
 ALL = np.ones(5, dtype=bool)
 
@@ -84,3 +84,16 @@ def test_precision_at_a_recall_is_the_best_at_that_recall_or_more():
 
 def test_a_curve_without_positives_is_empty():
     assert precision_recall(np.array([0.5]), np.array([False])) == {"recall": [], "precision": []}
+
+
+def test_the_best_of_every_image_is_what_a_plain_loop_finds():
+    rng = np.random.default_rng(8)
+    image = np.sort(rng.integers(0, 7, 60)) * 3  # numbers with gaps
+    quality, robustness = rng.random(60), rng.random(60)
+    found = best_in_image(quality, robustness, image)
+    for k, number in enumerate(np.unique(image)):
+        rows = np.flatnonzero(image == number)
+        chosen = max(rows, key=lambda row: quality[row])
+        assert found.row[k] == chosen
+        assert found.robustness[k] == robustness[chosen]
+        assert found.regret[k] == pytest.approx(max(robustness[rows]) - robustness[chosen])
