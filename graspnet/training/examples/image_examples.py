@@ -37,6 +37,12 @@ class ImageExamples:
     def __len__(self) -> int:
         return len(self.robustness)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, in bytes."""
+        arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible)
+        return sum(array.nbytes for array in arrays)
+
 
 def shard_examples(
     shard: Shard,

@@ -10,8 +10,10 @@ from PIL import Image
 
 from graspnet.camera import Camera, save_camera
 from graspnet.dataset import Dataset
+from graspnet.dataset.outcomes import IMAGE_GRASP, OPTIONAL, POSE, REQUIRED
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
+from tests.places import ROOT
 
 CAMERA = Camera(fx=100.0, fy=110.0, cx=31.5, cy=23.5, width=64, height=48)
 ROWS = 6
@@ -149,3 +151,10 @@ def test_what_is_no_table_is_refused(tmp_path):
         Dataset.open(tmp_path)
     with pytest.raises(InputError, match="the table has no rows"):
         Dataset.open(written(tmp_path, {"success": pa.array([], pa.int64())}))
+
+
+def test_the_document_prints_the_columns():
+    rows = (ROOT / "docs" / "formats.md").read_text().partition("## Outcomes of a robot")[2]
+    for column in (*REQUIRED, *POSE, *IMAGE_GRASP, *OPTIONAL):
+        unit = f" {column.unit}" if column.unit else ""
+        assert f"| `{column.name}` | {column.type_text} |{unit} | {column.meaning} |" in rows
