@@ -91,7 +91,8 @@ def _calibration(found: Evaluated) -> str:
     )
     if found.dev_temperature is not None:
         own = found.checkpoint.temperature
-        text += f" The dev half asks for a temperature of {found.dev_temperature:.2f}; the model has {own:.2f}."
+        picks = f" and, by picks, a bias of {found.checkpoint.bias:+.2f}" if found.checkpoint.bias else ""
+        text += f" The dev half asks for a temperature of {found.dev_temperature:.2f}; the model has {own:.2f}{picks}."
     return text
 
 
