@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 
 from graspnet.config import parse_config
 from graspnet.dataset import Dataset
-from graspnet.errors import InputError, unknown_name
+from graspnet.errors import InputError
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.report.inspection.summary import threshold_of
 from graspnet.sensors import load_sensor
@@ -17,7 +17,7 @@ from graspnet.sim_eval.evaluation.decomposition import Term, decompose, mismatch
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
 from graspnet.sim_eval.evaluation.groups import Group, judge_groups
 from graspnet.sim_eval.evaluation.judged import Figures, Judged
-from graspnet.sim_eval.evaluation.parts import PARTS, UNITS, choose, halves, was_trained_on
+from graspnet.sim_eval.evaluation.parts import PARTS, choose, halves, was_trained_on
 from graspnet.sim_eval.evaluation.predictions import Place, Predictions, predict_images
 from graspnet.sim_eval.evaluation.sweeps import Sweep, grasps_to_sweep, sweep_grasps
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
@@ -49,8 +49,6 @@ class EvaluateConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.split not in UNITS:
-            raise unknown_name("split", self.split, UNITS)
         for name, least in (("draws", 2), ("decomposed", 1), ("sweeps", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")

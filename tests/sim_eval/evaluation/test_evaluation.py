@@ -130,7 +130,6 @@ def test_a_camera_that_was_never_trained_is_told(dataset, checkpoint):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"split": "colour"}, "unknown split 'colour'"),
         ({"draws": 1}, "draws is 1; it must be at least 2"),
         ({"examples": 0}, "examples is 0; it must be at least 1"),
         ({"sensor": "realsence"}, "realsence"),
