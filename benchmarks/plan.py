@@ -16,12 +16,14 @@ from graspnet.benchmarks.measure import BenchmarkResult, interleaved
 from graspnet.camera import Camera, load_camera
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
-from graspnet.models import NETWORKS
+from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_network
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
 from graspnet.quality import NETWORK_BATCH, NetworkQuality
+
+__all__ = ["QUICK", "bench_scene", "run", "untrained"]
 
 QUICK = CrossEntropyConfig(initial_samples=96, samples=48, finalists=4)  # a quarter of a plan's evaluations
 
@@ -29,10 +31,10 @@ QUICK = CrossEntropyConfig(initial_samples=96, samples=48, finalists=4)  # a qua
 def run(quick: bool) -> BenchmarkResult:
     """One thread. Untrained weights: a network takes as long for them, and the search finds as many candidates."""
     config = QUICK if quick else CrossEntropyConfig()
-    scene = _observation()
-    compact = NetworkQuality(_untrained("compact"))
+    scene = bench_scene()
+    compact = NetworkQuality(untrained(CompactConfig()))
     first = _first_plan_seconds(scene, compact, config)  # before anything else has warmed up torch
-    network = _untrained("gqcnn_2.0")
+    network = untrained(PublishedConfig(kind="gqcnn_2.0"))
     policy = CrossEntropyPolicy(config, NetworkQuality(network))
     overheads: list[float] = []
 
@@ -93,9 +95,10 @@ def _sampling(scene: Observation) -> Callable[[], object]:
     return lambda: sample_antipodal(scene, 384, config, np.random.default_rng(0))
 
 
-def _untrained(name: str) -> Checkpoint:
-    network = NETWORKS[name](torch.Generator().manual_seed(0)).eval()
-    return Checkpoint(network=network, name=name, gripper_name="yumi", metric="none", threshold=0.5)
+def untrained(config: NetworkConfig) -> Checkpoint:
+    """A network with random weights, as one that plans."""
+    network = new_network(config, torch.Generator().manual_seed(0)).eval()
+    return Checkpoint(network=network, name=config.kind, gripper_name="yumi", metric="none", threshold=0.5)
 
 
 def _bare(checkpoint: Checkpoint, count: int) -> Callable[[], object]:
@@ -117,7 +120,7 @@ def _bare(checkpoint: Checkpoint, count: int) -> Callable[[], object]:
     return evaluate
 
 
-def _observation() -> Observation:
+def bench_scene() -> Observation:
     """Three bars on a table 0.7 m below a 640x480 camera, with 1 mm of noise. A `replace` of it has fitted no table."""
     camera = load_camera("primesense")
     depth, mask = np.full((camera.height, camera.width), 0.7), np.zeros((camera.height, camera.width), dtype=bool)

@@ -7,7 +7,7 @@ only dataclasses in SI units.
 A section is a field that holds a dataclass. What a section leaves out keeps the value that it has where the whole
 section is left out. A field may hold one of several dataclasses, which a `kind: Literal[...]` in each tells apart:
 `task: PileConfig | BinConfig`. Such a section inherits from the layers beneath it as long as it stays of their kind;
-another kind begins it anew.
+another kind begins it anew. Its kind alone may stand for it: `task: bin` is `task: {kind: bin}`.
 """
 
 import dataclasses
@@ -158,7 +158,7 @@ def _one_line(error: Exception) -> str:
 
 def _overridden(cls: type[C], data: dict[str, Any], overrides: Iterable[str], where: str) -> C:
     """The config of `data` with overrides; what is wrong with its values names the override that brought it in."""
-    overrides = sorted(overrides, key=_names_no_kind)
+    overrides = _kinds_first(overrides)
     try:
         return parse_config(cls, _with(data, cls, overrides), where)
     except InputError:
@@ -185,9 +185,16 @@ def _parses(cls: Any, data: dict[str, Any], overrides: Iterable[str]) -> bool:
     return True
 
 
-def _names_no_kind(override: str) -> bool:
-    """False for `task.kind=bin`, which comes before all others: it decides which keys there are."""
-    return override.partition("=")[0].rpartition(".")[2] != KIND
+def _kinds_first(overrides: Iterable[str]) -> list[str]:
+    """The overrides, `task.kind=bin` and `task=bin` before `task.tilt=0`: a kind decides which keys there are."""
+    overrides = list(overrides)
+    keys = [override.partition("=")[0] for override in overrides]
+
+    def decides(override: str) -> bool:
+        own = override.partition("=")[0]
+        return own.rpartition(".")[2] == KIND or any(key.startswith(own + ".") for key in keys)
+
+    return sorted(overrides, key=decides, reverse=True)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -309,6 +316,8 @@ def _section(below: Any, cls: Any, name: str, data: Any, where: str) -> dict[str
     kinds = _kinds_of(_fields(cls)[name])
     if len(kinds) == 1:
         return _over(below, next(iter(kinds.values())), data, where)
+    if isinstance(data, str):
+        data = {KIND: data}
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: expected keys and values, found {data!r}")
     inherited = below.get(KIND, getattr(_default(cls, name), KIND, None))

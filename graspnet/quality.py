@@ -9,7 +9,7 @@ from graspnet.crops.crops import GraspCrops
 from graspnet.crops.of_observation import crop
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.models.network import predict
+from graspnet.models.network import check_pose_inputs, predict
 from graspnet.observation.observation import Observation
 from graspnet.run.threads import ThreadTrial
 
@@ -40,10 +40,12 @@ class NetworkQuality:
     """A trained network as a Quality: crops as in training (`graspnet.crops.crops`), scored in batches.
 
     The network stays on the device where it is. threads: how many of the CPU's to use; 1 for a worker among others;
-    None tries one and two on the first full batches (`ThreadTrial`).
+    None tries one and two on the first full batches (`ThreadTrial`). InputError: a network for other grasps than those
+    of parallel jaws.
     """
 
     def __init__(self, checkpoint: Checkpoint, batch_size: int = 128, threads: int | None = 1) -> None:
+        check_pose_inputs(checkpoint.name, len(checkpoint.network.pose_mean), checkpoint.crop)
         self.checkpoint = checkpoint
         self.batch_size = batch_size
         self._trial = ThreadTrial(threads)

@@ -18,7 +18,7 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 
-PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "plan", "simulate"}
+PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "networks", "plan", "simulate"}
 
 
 def test_every_published_benchmark_is_there():

@@ -29,6 +29,9 @@ SHORTER = {
     "graspnet generate --config default --on-policy out/model --output out/round_2": "objects.count=2 views=1"
     " grasps_per_view=8 assumed.uncertainty.samples=8",
     "graspnet audit out/mine --output out/audit": "--grasps 4",
+    "graspnet train --config gqcnn_4.0_pj --dataset out/dexnet --output out/pj": "examples=128",
+    "graspnet train --dataset out/mine --output out/wide network.width=2 network.residual=true"
+    " network.crop.fine_window=1.2": "examples=128",
     "graspnet simulate --policy cross_entropy --policy antipodal --policy oracle --output out/single": "--trials 2",
     "graspnet simulate --config vgn_pile --objects sample/meshes --policy cross_entropy --output out/pile"
     " objects.unit=0.001": "--trials 1",

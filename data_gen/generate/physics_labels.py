@@ -5,7 +5,7 @@ is sure of teaches little. So the former are 0 without being executed, and the o
 grows with the analytic label's variance. That probability is kept: weights of 1/p make averages unbiased again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,7 +18,9 @@ from graspnet.data_gen.labels.grips import GripLabelConfig, held
 from graspnet.data_gen.objects.decomposition import DecompositionConfig, convex_parts, piece_fit
 from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
 from graspnet.data_gen.objects.meshes import Solid
-from graspnet.data_gen.physics.pick import PickWorld
+from graspnet.data_gen.objects.object_source import with_parts
+from graspnet.data_gen.physics.heaps import HeapConfig
+from graspnet.data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import HOLD, Dataset, GraspTable, MetricEstimate, PhysicsLabels, PhysicsWriter, Shard
 from graspnet.dataset.labels import soft_label
@@ -101,8 +103,6 @@ def label_physics(
     made = labelling_config(dataset)
     if HOLD in made.metrics:
         raise InputError(f"{dataset.folder}: was made with {HOLD}; only a dataset without it can be given it")
-    if made.heap is not None:
-        raise InputError(f"{dataset.folder}: shows heaps; physics labels are of single objects")
     objects = RemadeObjects.of(dataset, made)
     writer = PhysicsWriter(dataset.folder, dataset.header, config_to_dict(config), seed, resume)
     finished = writer.finished()
@@ -145,7 +145,7 @@ def _work(dataset: Dataset, objects: RemadeObjects, config: PhysicsConfig, write
     rng = np.random.default_rng([writer.header.seed, int(name), 4])
     clearance = shard.grasps.clearance.smallest
     chance = chances(shard.grasps, objects.config.metrics[0], config.choice)
-    shapes = _in_pieces(objects.shapes(shard), shard, config) if chance.any() else {}
+    shapes = _in_pieces(objects, shard, config) if chance.any() else {}
     if not shapes:
         chance = np.zeros(len(chance))
     drawn = rng.random(len(chance)) < chance
@@ -161,21 +161,22 @@ def _work(dataset: Dataset, objects: RemadeObjects, config: PhysicsConfig, write
     return writer.write(name, PhysicsLabels(hold, chosen, chance)).executions
 
 
-def _in_pieces(shapes: dict[str, Solid], shard: Shard, config: PhysicsConfig) -> dict[str, Solid]:
+def _in_pieces(objects: RemadeObjects, shard: Shard, config: PhysicsConfig) -> dict[str, Solid]:
     """The shapes with convex pieces, to collide with; none at all if one of them is to be left, or its pieces do not
-    fit at the largest of its sizes."""
-    found = {}
-    for name, shape in shapes.items():
-        if name.lower().endswith(MESH_SUFFIXES):
-            if not config.choice.meshes:
-                return {}
-            shape = replace(shape, parts=convex_parts(shape, config=config.pieces))
-            largest = max(
-                s for s, o in zip(shard.objects.scale.tolist(), shard.objects.object, strict=True) if o == name
-            )
-            if piece_fit(shape.scaled(largest)).far_share > config.choice.largest_far_share:
-                return {}
-        found[name] = shape
+    fit at the largest of its sizes.
+
+    Heaps came to rest on the pieces that they were dropped with, so these are taken.
+    """
+    shapes = objects.shapes(shard)
+    meshes = {name for name in shapes if name.lower().endswith(MESH_SUFFIXES)}
+    if meshes and not config.choice.meshes:
+        return {}
+    if objects.config.heap is not None:
+        return {name: with_parts(shape, objects.config.objects) for name, shape in shapes.items()}
+    found = {name: replace(shape, parts=convex_parts(shape, config=config.pieces)) for name, shape in shapes.items()}
+    for name, scale in zip(shard.objects.object, shard.objects.scale.tolist(), strict=True):
+        if name in meshes and piece_fit(found[name].scaled(scale)).far_share > config.choice.largest_far_share:
+            return {}
     return found
 
 
@@ -189,25 +190,28 @@ def _executed(
     config: GripLabelConfig,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Int64[np.ndarray, "S"], Bool[np.ndarray, "S K"]]]:
-    """Outcomes of those rows, in groups: an image's grasps by one hand. A world serves all images at one scale."""
+    """Outcomes of those rows, in groups: an image's grasps of an object by one hand.
+
+    A world serves all images that show the same objects at the same sizes.
+    """
     grasps, hands = shard.grasps, np.array(shard.grasps.gripper)
-    images = np.unique(grasps.image[rows]).tolist()
-    worlds: dict[tuple[float, str], PickWorld] = {}
-    for image in images:
-        scene = objects.scene(shard, image, shapes)
-        if image == images[0]:  # a shard has one object, so that one look at it is enough
-            objects.check_unchanged(scene, shard, image, f"{place}, image {image}")
-        scene, down = _resting_on_its_pieces(scene)
-        for hand in np.unique(hands[rows]).tolist():
-            some = rows[(grasps.image[rows] == image) & (hands[rows] == hand)]
-            if not len(some):
-                continue
-            key = float(shard.objects.scale[shard.objects.image == image][0]), hand
-            if key not in worlds:
-                worlds[key] = _world(scene, ParallelJaw.of(dataset.gripper(hand)), config, rng)
-            in_world = grasps.grasps_in_camera(some).transformed(shard.images.world_from_camera[image])
-            in_world = in_world.transformed(down)
-            yield some, held(worlds[key], scene, 0, in_world, config, rng)
+    groups = sorted(zip(grasps.image[rows].tolist(), hands[rows].tolist(), grasps.instance[rows].tolist(), strict=True))
+    worlds: dict[tuple[str, tuple[float, ...]], HandWorld] = {}
+    scenes: dict[int, tuple[Scene, Float64[np.ndarray, "4 4"]]] = {}
+    for image, hand, instance in dict.fromkeys(groups):
+        if image not in scenes:
+            scene = objects.scene(shard, image, shapes)
+            if not scenes:  # all images of a shard show the same objects, so that one look at them is enough
+                objects.check_unchanged(scene, shard, image, f"{place}, image {image}")
+            lifted = scene, np.eye(4)
+            scenes[image] = lifted if objects.config.heap is not None else _resting_on_its_pieces(scene)
+        scene, raised_from_world = scenes[image]
+        key = hand, tuple(shard.objects.scale[shard.objects.image == image].tolist())
+        if key not in worlds:
+            worlds[key] = _world(scene, ParallelJaw.of(dataset.gripper(hand)), config, objects.config.heap, rng)
+        some = rows[(grasps.image[rows] == image) & (hands[rows] == hand) & (grasps.instance[rows] == instance)]
+        in_world = grasps.grasps_in_camera(some).transformed(shard.images.world_from_camera[image])
+        yield some, held(worlds[key], scene, instance - 1, in_world.transformed(raised_from_world), config, rng)
 
 
 def _resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 4"]]:
@@ -216,16 +220,20 @@ def _resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 
     Pieces are not the mesh: one that reached into the table would be shot off it.
     """
     (pose,) = scene.world_from_object
-    pieces: Sequence = convex_parts(scene.solids[0])
-    lowest = min(transform_points(pose, np.asarray(piece.vertices))[:, 2].min() for piece in pieces)
+    lowest = min(transform_points(pose, np.asarray(p.vertices))[:, 2].min() for p in convex_parts(scene.solids[0]))
     up = np.eye(4)
     up[2, 3] = -lowest
     return replace(scene, world_from_object=(up @ pose)[None]), up
 
 
-def _world(scene: Scene, hand: ParallelJaw, config: GripLabelConfig, rng: np.random.Generator) -> PickWorld:
-    """Contacts are drawn for each world. The object's centre of mass is 10 µm off its origin, or MuJoCo would refuse to
-    move it later."""
-    (solid,) = scene.solids
-    movable = replace(solid, mesh=solid.mesh.copy().apply_translation([1e-5, 0, 0]))
-    return PickWorld(movable, hand, config.grip.contacts.draw(config.grip.pick, rng), friction=1.0)
+def _world(
+    scene: Scene, hand: ParallelJaw, config: GripLabelConfig, heap: HeapConfig | None, rng: np.random.Generator
+) -> HandWorld:
+    """Contacts are drawn for each world. Centres of mass are 10 µm off the objects' origins, or MuJoCo would refuse to
+    move them later."""
+    movable = [replace(solid, mesh=solid.mesh.copy().apply_translation([1e-5, 0, 0])) for solid in scene.solids]
+    pick = config.grip.contacts.draw(config.grip.pick, rng)
+    if heap is None:
+        return PickWorld(movable[0], hand, pick)
+    densities = [heap.density] * len(movable)
+    return ClutterWorld(movable, hand, replace(pick, table_friction=heap.friction), densities, heap.friction, scene.bin)

@@ -49,8 +49,7 @@ def held(
 ) -> Bool[np.ndarray, "N K"]:
     """Whether grasps of solid `target` hold in each of K executions.
 
-    world: of the same solids in the same order, with pads of unit friction. Its objects begin each execution at rest
-    where the scene has them.
+    world: of the same solids in the same order. Its objects begin each execution at rest where the scene has them.
     """
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
     uncertainty = replace(config.uncertainty, samples=config.executions)

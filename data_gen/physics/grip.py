@@ -37,7 +37,7 @@ class ContactRanges:
     none of their centres.
     """
 
-    time_step: tuple[float, float] = (0.0035, 0.005)  # s
+    time_step: tuple[float, float] = (0.0025, 0.0035)  # s
     contact_time: tuple[float, float] = (2.0, 3.0)  # time steps, of which two are the least that is stable
     impedance: tuple[float, float] = (0.990, 0.9995)
     friction_to_normal_impedance: tuple[float, float] = (8.0, 40.0)
@@ -94,19 +94,23 @@ class GripWorld:
     """A world of picks in which grips are tested, each from the same rest."""
 
     def __init__(self, world: HandWorld, config: GripConfig) -> None:
-        """world: one whose pads have unit friction (`load` sets it)."""
+        """world: `load` sets what its objects weigh and its pads' friction, whatever these were."""
         self.world, self.config = world, config
         self.mujoco, self.model, self.data = world.mujoco, world.model, world.data
         self.step_time = world.config.solver.time_step
         self._hand = np.zeros(self.model.ngeom, dtype=bool)
         self._pads = [self.model.geom(name).id for name in PARTS]
         self._hand[self._pads] = True
-        self._friction = self.model.geom_friction[self._pads].copy()
+        friction = self.model.geom_friction[self._pads]
+        self._friction = friction / friction[:, :1]  # for a coefficient of 1
         bodies = [self.model.body(f"object_{k}").id for k in range(len(world.solids))]
         self._bodies, self._inertia = bodies, self.model.body_inertia[bodies] / self.model.body_mass[bodies][:, None]
         self._table = self.model.geom("table").id
         self.model.geom_condim[self._table] = 3  # what slides on the table for a moment need not roll there
-        self._table_bits = self.model.geom_contype[self._table], self.model.geom_conaffinity[self._table]
+        of_objects = np.isin(self.model.geom_bodyid, bodies)
+        self._apart = np.flatnonzero(of_objects | (np.arange(self.model.ngeom) == self._table))
+        self._affinity = self.model.geom_conaffinity[self._apart].copy()
+        self._table_type = int(self.model.geom_contype[self._table])
 
     def load(self, target: int, mass: float, friction: float, center_of_mass: Float64[np.ndarray, "3"]) -> None:
         """Set the mass (kg) and centre of mass (in the object frame) of one object, and the friction of the pads."""
@@ -114,6 +118,7 @@ class GripWorld:
         self.model.body_mass[body], self.model.body_inertia[body] = mass, mass * self._inertia[target]
         self.model.body_ipos[body] = center_of_mass
         self.model.geom_friction[self._pads] = friction * self._friction
+        self._restore()  # what collides with nothing now, MuJoCo would take for something that never collides
         self.mujoco.mj_setConst(self.model, self.data)
 
     def grip(
@@ -146,10 +151,20 @@ class GripWorld:
         world_from_hand: Float64[np.ndarray, "4 4"],
         width: float,
     ) -> None:
-        """Put all at rest, and the table back."""
-        self.model.opt.gravity[:] = GRAVITY
-        self.model.geom_contype[self._table], self.model.geom_conaffinity[self._table] = self._table_bits
+        """Put all at rest."""
+        self._restore()
         self.world.reset(world_from_objects, world_from_hand, width)
+        self._looking(True)
+
+    def _restore(self) -> None:
+        """Put the table back, and gravity."""
+        self.model.opt.gravity[:] = GRAVITY
+        self.model.geom_contype[self._table] = self._table_type
+        self._looking(False)
+
+    def _looking(self, on: bool) -> None:
+        """While collisions are only looked for, what objects and table do to each other is left out: it takes time."""
+        self.model.geom_conaffinity[self._apart] = 0 if on else self._affinity
 
     def _approach(self, goal: Float64[np.ndarray, "3"], approach: Float64[np.ndarray, "3"]) -> Outcome | None:
         """Go to the grasp with open jaws, from a little before the first touch; a firm touch or a push ends it."""
@@ -166,6 +181,7 @@ class GripWorld:
         self._free = left == 0.0
         if self._free:
             return None
+        self._looking(False)
         moving[:] = config.approach_speed * approach
         data.qfrc_applied[-5:-2] = carriage_feedforward(picks.hand, moving.copy(), np.zeros(3))
         step = config.approach_speed * self.step_time
@@ -188,6 +204,7 @@ class GripWorld:
             half, touching = self._closed_until_touch(half, least)
             if not touching:
                 return "missed"
+            self._looking(False)
             data.qvel[-2:] = -speed
         end = least - 2 * hand.force_error  # beyond the stop, so that it pushes on the thinnest object
         still, gripped, squeezed = 0, False, 0.0

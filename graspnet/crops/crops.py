@@ -62,8 +62,9 @@ def grasp_crops(
     """The crops of N grasps that one image shows.
 
     sizes: the gripper's `sizes()` for each grasp. standoff: δ, metres from the reference point of a metric crop to the
-    grasp's origin along the approach; 0 if not given. Metric: images (height over w, measured), pose the numbers of
-    `graspnet.crops.pose_layout`. Pixel: images (depth in metres, 0 = missing), pose the depth z of the grasp's origin.
+    grasp's origin along the approach; 0 if not given. Metric: images (height over w, measured) of each window, pose the
+    numbers of `graspnet.crops.pose_layout`, as the first window has them. Pixel: images (depth in metres, 0 = missing),
+    pose the depth z of the grasp's origin.
     InputError: sizes that do not belong together, a pose that is not finite, an origin that is not in front of the
     camera.
     """
@@ -71,6 +72,9 @@ def grasp_crops(
     poses = torch.from_numpy(camera_from_grasp)
     if isinstance(config, PixelCropConfig):
         return GraspCrops(*pixel_crops(torch.from_numpy(source.depth), source.camera, poses, config))
+    if len(config.windows) > 1:
+        parts = [grasp_crops(source, camera_from_grasp, sizes, window, standoff) for window in config.windows]
+        return GraspCrops(torch.cat([part.images for part in parts], dim=1), parts[0].pose)
     images = torch.empty(len(poses), config.channels, config.size, config.size)
     numbers = torch.empty(len(poses), config.pose_features)
     gripper_sizes = torch.from_numpy(np.array(sizes, dtype=np.float64))

@@ -20,7 +20,7 @@ cameras within 30° of the approach.)
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, no_type_check
 
 import numpy as np
@@ -46,21 +46,34 @@ FINER = 2  # cells of the map along one cell of the crop: an edge is then found 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCropConfig:
-    """A crop of `size` x `size` cells over a square of `window` times the gripper's max_width."""
+    """A crop of `size` x `size` cells over a square of `window` times the gripper's max_width.
+
+    fine_window: a second crop of as many cells over so much smaller a square, around the pads; 0: none.
+    """
 
     kind: Literal["metric"] = "metric"
     version: Literal[2] = 2
     size: int = 64
     window: float = 3.0
+    fine_window: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 < self.window < math.inf:
             raise InputError(f"metric crop: size is {self.size}, window {self.window}; both must be positive")
+        if not 0 <= self.fine_window < self.window:
+            raise InputError(f"metric crop: fine_window is {self.fine_window}; expected 0 to window, {self.window}")
 
     @property
     def channels(self) -> int:
-        """Height over the reference point, and whether it was measured."""
-        return 2
+        """Height over the reference point, and whether it was measured: of each window."""
+        return 2 * len(self.windows)
+
+    @property
+    def windows(self) -> tuple["MetricCropConfig", ...]:
+        """The crops that this one consists of, one window each."""
+        if not self.fine_window:
+            return (self,)
+        return replace(self, fine_window=0.0), replace(self, window=self.fine_window, fine_window=0.0)
 
     @property
     def pose_features(self) -> int:

@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-__all__ = ["COUNT", "mirrored_pose", "pose_numbers"]
+__all__ = ["COUNT", "HAND", "mirrored_pose", "pose_numbers"]
 
 COUNT = 11
+HAND = slice(0, 7)  # the numbers that tell how the hand is built
 _SLOPES = slice(8, 10)
 
 

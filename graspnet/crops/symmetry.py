@@ -6,8 +6,9 @@ A crop's columns run along the closing axis y, its rows along −x (`graspnet.cr
     the scene mirrored in the grasp's plane x = 0      = rows reversed,             slope → (−x,  y)
     the scene mirrored in the grasp's plane y = 0      = columns reversed,          slope → ( x, −y)
 
-where the slope (x/z, y/z) of the camera's ray is part of the metric crop's pose numbers; all others, and the single
-depth of a pixel crop, stay.
+where the slope (x/z, y/z) of the camera's ray is part of the metric crop's pose numbers; all others, and the depth of
+a pixel crop, stay. A pixel crop that is not turned has the image's axes: where its rows or its columns alone are
+reversed, the angle becomes its negative.
 """
 
 from collections.abc import Iterator
@@ -25,13 +26,17 @@ __all__ = ["flipped", "mirror_images"]
 
 
 def flipped(crops: GraspCrops, flips: Bool[Tensor, "N 2"], config: CropConfig) -> GraspCrops:
-    """Crops with their rows (flips[:, 0]) and columns (flips[:, 1]) reversed, the pose's slope to match."""
+    """Crops with their rows (flips[:, 0]) and columns (flips[:, 1]) reversed, the pose to match."""
     images = crops.images.clone()
     for axis in (0, 1):
         chosen = flips[:, axis]
         images[chosen] = images[chosen].flip(2 + axis)
-    metric = isinstance(config, MetricCropConfig)
-    return GraspCrops(images, mirrored_pose(crops.pose, flips) if metric else crops.pose.clone())
+    if isinstance(config, MetricCropConfig):
+        return GraspCrops(images, mirrored_pose(crops.pose, flips))
+    pose = crops.pose.clone()
+    if not config.turned:
+        pose[flips[:, 0] ^ flips[:, 1], 1] *= -1
+    return GraspCrops(images, pose)
 
 
 def mirror_images(crops: GraspCrops, config: CropConfig) -> Iterator[GraspCrops]:

@@ -70,6 +70,17 @@ class GraspTable:
     def __len__(self) -> int:
         return len(self.image)
 
+    def __getitem__(self, rows: Int64[np.ndarray, "M"]) -> "GraspTable":
+        arrays = [f.name for f in fields(GraspTable) if isinstance(getattr(self, f.name), np.ndarray)]
+        return GraspTable(
+            **{name: getattr(self, name)[rows] for name in arrays},
+            columns={name: values[rows] for name, values in self.columns.items()},
+            clearance=self.clearance[rows],
+            source=tuple(self.source[row] for row in rows),
+            gripper=tuple(self.gripper[row] for row in rows),
+            metrics={name: metric[rows] for name, metric in self.metrics.items()},
+        )
+
     @staticmethod
     def concatenate(tables: "Sequence[GraspTable]") -> "GraspTable":
         """The rows of one or more tables with the same columns and metrics, in order."""

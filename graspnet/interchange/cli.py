@@ -95,9 +95,9 @@ def import_gqcnn(source: Path, output: Path) -> None:
     graspnet import gqcnn models/GQCNN-4.0-PJ --output out/gqcnn_4.0_pj
     graspnet plan --model out/gqcnn_4.0_pj --depth depth.npy --camera camera.intr --output plan.json
 
-    DIR holds config.json, model.ckpt.* and means and deviations as .npy. GQ-CNNs for parallel jaws on crops are read;
-    suction cups and fully convolutional networks are not there yet. Such a network knows one hand (5 cm), and cameras
-    like the one that it was trained for: its crops are in pixels.
+    DIR holds config.json, model.ckpt.* and means and deviations as .npy. One for parallel jaws, on crops or fully
+    convolutional, plans as any model does; it knows one hand (5 cm), and cameras like the one that it was trained for:
+    its crops are in pixels. One on crops for suction cups is read, too, but there is no such gripper yet.
     """
     from graspnet.interchange.gqcnn_import import read_gqcnn
     from graspnet.models.checkpoint import save_checkpoint
@@ -109,6 +109,8 @@ def import_gqcnn(source: Path, output: Path) -> None:
     checkpoint = read_gqcnn(source)
     save_checkpoint(checkpoint, output)
     count = checkpoint.network.parameter_count()
+    if len(checkpoint.network.pose_mean) != checkpoint.crop.pose_features:
+        click.echo("a network for suction cups: `graspnet plan` has no such gripper yet", err=True)
     write_run_record(output, "import gqcnn", {"source": str(source)}, 0, started, {"parameters": count})
     click.echo(f"{count} parameters: {output}")
 

@@ -1,16 +1,38 @@
 """Grasp quality networks and their checkpoints."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import torch
 
-from graspnet.errors import unknown_name
+from graspnet.crops.pixel import PixelCropConfig
 from graspnet.models.compact import CompactConfig, CompactNetwork
-from graspnet.models.gqcnn import GQCNN, GQCNN_2_0, GQCNN_4_0_PARALLEL_JAW
+from graspnet.models.fcgqcnn import FCGQCNN, FCGQCNNConfig
+from graspnet.models.gqcnn import GQCNN, PUBLISHED, GQCNNConfig
 from graspnet.models.network import GraspNetwork
 
-__all__ = ["NETWORKS", "Architecture", "architecture"]
+__all__ = ["NETWORKS", "Architecture", "NetworkConfig", "PublishedConfig", "network_words", "new_network"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedConfig:
+    """A network of the originals, by its name; its sizes are the published ones."""
+
+    kind: Literal["gqcnn_2.0", "gqcnn_2.0_paper", "gqcnn_3.0", "gqcnn_4.0_pj", "gqcnn_4.0_suction", "fcgqcnn_4.0_pj"]
+
+    @property
+    def sizes(self) -> GQCNNConfig | FCGQCNNConfig:
+        """What the name stands for."""
+        sizes: GQCNNConfig | FCGQCNNConfig = NETWORKS[self.kind].config
+        return sizes
+
+    @property
+    def crop(self) -> PixelCropConfig:
+        """What the network's images are cut with."""
+        return self.sizes.crop
+
+
+NetworkConfig = CompactConfig | PublishedConfig  # what a training may ask for
 
 
 @dataclass(frozen=True)
@@ -29,13 +51,21 @@ class Architecture:
 
 NETWORKS: dict[str, Architecture] = {
     "compact": Architecture(CompactNetwork, CompactConfig()),
-    "gqcnn_2.0": Architecture(GQCNN, GQCNN_2_0),
-    "gqcnn_4.0_pj": Architecture(GQCNN, GQCNN_4_0_PARALLEL_JAW),
+    **{name: Architecture(GQCNN, config) for name, config in PUBLISHED.items()},
+    "fcgqcnn_4.0_pj": Architecture(FCGQCNN, FCGQCNNConfig()),
 }
 
 
-def architecture(name: str) -> Architecture:
-    """The network of that name. InputError: there is none."""
-    if name not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
-    return NETWORKS[name]
+def network_words(config: NetworkConfig) -> str:
+    """The network for people: its name, and the options that are not the default ones."""
+    if not isinstance(config, CompactConfig):
+        return config.kind
+    default = CompactConfig()
+    changed = [f.name for f in fields(config) if getattr(config, f.name) != getattr(default, f.name)]
+    return " ".join([config.kind, *(f"{name}={getattr(config, name)}" for name in changed)])
+
+
+def new_network(config: NetworkConfig, generator: torch.Generator | None = None) -> GraspNetwork:
+    """The network that a training asks for, with new weights; `generator` as in `Architecture`."""
+    sizes = config if isinstance(config, CompactConfig) else None
+    return NETWORKS[config.kind](generator, sizes)

@@ -1,7 +1,7 @@
 """A trained network on disk: `model.safetensors` (weights, normalisation) and `model.json` (what they are of).
 
     {"version": 1, "network": "compact", "config": {…}, "gripper": "yumi", "metric": "robust_force_closure",
-     "threshold": 0.5, "temperature": 1.07, "flip_average": false, "parameters": 463682,
+     "threshold": 0.5, "temperature": 1.07, "bias": 0.0, "flip_average": false, "parameters": 463682,
      "weights": "sha256 of model.safetensors",
      "details": {"grippers": {…}, "camera": {…}, "dataset": {…}, "training": {…}, "evaluation": {…}}}
 
@@ -32,7 +32,7 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "
 
 VERSION = 1
 METRIC_CROP = MetricCropConfig()
-LARGEST = 1e6  # temperature or threshold; a larger one makes all qualities alike
+LARGEST = 1e6  # temperature, bias or threshold; a larger one makes all qualities alike
 LARGEST_FILE = 1_000_000_000  # bytes of weights; the largest network, of 18 million values, has 72 million
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 
@@ -42,9 +42,10 @@ class Checkpoint:
     """A network and what one must know to use it.
 
     gripper_name: the hand(s) it was trained with. metric, threshold: what "holds" meant in training (robustness above
-    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. flip_average: a grasp's
-    logits are the mean over its crop's four mirror images. details: what `model.json` tells besides (ranges of hands,
-    objects and cameras, dataset, training); plans are warned by ranges.
+    the threshold). temperature: the logits are divided by it, so that qualities are calibrated. bias: added to the log
+    odds then; 0 until picks have calibrated it (`graspnet calibrate`). flip_average: a grasp's logits are the mean over
+    its crop's four mirror images. details: what `model.json` tells besides (ranges of hands, objects and cameras,
+    dataset, training); plans are warned by ranges.
     """
 
     network: GraspNetwork
@@ -55,6 +56,7 @@ class Checkpoint:
     temperature: float = 1.0
     details: dict[str, Any] = field(default_factory=dict)
     flip_average: bool = False
+    bias: float = 0.0
 
     @property
     def crop(self) -> CropConfig:
@@ -63,7 +65,7 @@ class Checkpoint:
 
     def quality(self, logits: Float32[Tensor, "N 2"]) -> Float32[Tensor, "N"]:
         """The calibrated probability that each grasp holds."""
-        return quality_of(logits, self.temperature)
+        return quality_of(logits, self.temperature, self.bias)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
@@ -77,7 +79,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     record = {
         "version": VERSION, "network": checkpoint.name, "config": config_to_dict(checkpoint.network.config),
         "gripper": checkpoint.gripper_name, "metric": checkpoint.metric, "threshold": checkpoint.threshold,
-        "temperature": checkpoint.temperature, "flip_average": checkpoint.flip_average,
+        "temperature": checkpoint.temperature, "bias": checkpoint.bias, "flip_average": checkpoint.flip_average,
         "parameters": checkpoint.network.parameter_count(), "weights": hashlib.sha256(weights).hexdigest(),
         "details": checkpoint.details,
     }  # fmt: skip
@@ -102,7 +104,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     return Checkpoint(
         network=network.eval(), name=record["network"], gripper_name=record["gripper"], metric=record["metric"],
         threshold=float(record["threshold"]), temperature=float(record["temperature"]),
-        flip_average=record["flip_average"], details=record["details"],
+        flip_average=record["flip_average"], bias=float(record["bias"]), details=record["details"],
     )  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def _folder_of(source: str | Path) -> Path:
 
 _KEYS = {
     "network": str, "config": dict, "gripper": str, "metric": str, "threshold": int | float,
-    "temperature": int | float, "weights": str, "details": dict,
+    "temperature": int | float, "bias": int | float, "weights": str, "details": dict,
 }  # fmt: skip
 
 
@@ -141,7 +143,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     version = record.get("version") if isinstance(record, dict) else None
     if version != VERSION:
         raise InputError(f"{path}: version {version} of the format; this graspnet reads version {VERSION}")
-    record.setdefault("flip_average", False)  # as models without the key are meant
+    record.setdefault("flip_average", False)  # as models without these keys are meant
+    record.setdefault("bias", 0.0)
     if not isinstance(record["flip_average"], bool):
         raise InputError(f"{path}: key 'flip_average' is {record['flip_average']!r}; expected true or false")
     for key, kind in _KEYS.items():
@@ -150,8 +153,9 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not 0 < record["temperature"] <= LARGEST:
         found = f"temperature is {record['temperature']}"
         raise InputError(f"{path}: {found}; it must be positive, and at most {LARGEST:g}")
-    if not abs(record["threshold"]) <= LARGEST:
-        raise InputError(f"{path}: threshold is {record['threshold']}; expected at most {LARGEST:g}")
+    for key in ("threshold", "bias"):
+        if not abs(record[key]) <= LARGEST:
+            raise InputError(f"{path}: {key} is {record[key]}; expected at most {LARGEST:g}")
     return record
 
 

@@ -4,19 +4,22 @@
     11 pose numbers ─────────────────────────────────────────────── fc ─┴─ fc ─ 2 logits
 
 No convolution is padded and the total stride is 4, so the same weights slide over a whole image and give, in each
-cell, exactly what the crop there gives. No batch statistics either: what is trained is what runs.
+cell, exactly what the crop there gives. No batch statistics either: what is trained is what runs. Every option of the
+config keeps this, but for `pose_correction`, which turns each crop by itself.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
 from graspnet.crops.metric import MetricCropConfig
-from graspnet.crops.pose_layout import COUNT
+from graspnet.crops.pose_layout import COUNT, HAND
 from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
+from graspnet.models.sliding import GatedBlock, PoseCorrection, plain_block
 
 __all__ = ["CompactConfig", "CompactNetwork"]
 
@@ -25,10 +28,28 @@ SMALLEST_DEVIATION = 0.1  # a number that never varies in training, such as the 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactConfig:
-    """Sizes of the network. `channels` are those of the four convolutions (kernels 6, 4, 3, 3; strides 2, 2, 1, 1)."""
+    """Sizes and options of the network; the defaults are those of the weights that ship.
 
+    channels: of the four convolutions (kernels 6, 4, 3, 3; strides 2, 2, 1, 1). width: factor of all channels and
+    features. blocks: how many pairs of 3x3 convolutions follow the strided ones. residual: around each pair goes its
+    cropped input (He et al., CVPR 2016). squeeze_excite: each pair's outputs are scaled by what the pair sees (Hu et
+    al., CVPR 2018, but over the pair's own field of view, so that it slides). dilation: cells between the taps of the
+    3x3 kernels. curtain_channel: heights of what was not measured have a channel of their own. hand_numbers: whether
+    the network sees the sizes of the hand. pose_correction: a spatial transformer moves the crop first (Jaderberg et
+    al., NeurIPS 2015); such a network does not slide. A crop with a `fine_window` has convolutions of its own for it.
+    """
+
+    kind: Literal["compact"] = "compact"
     crop: MetricCropConfig = field(default_factory=MetricCropConfig)
     channels: tuple[int, int, int, int] = (16, 32, 48, 32)
+    width: float = 1.0
+    blocks: int = 1
+    residual: bool = False
+    squeeze_excite: bool = False
+    dilation: int = 1
+    curtain_channel: bool = False
+    hand_numbers: bool = True
+    pose_correction: bool = False
     image_features: int = 128
     pose_features: int = 32
     merged_features: int = 128
@@ -36,41 +57,111 @@ class CompactConfig:
     def __post_init__(self) -> None:
         if len(self.channels) != 4 or min(self.channels) < 1:
             raise InputError(f"channels is {self.channels}; it must be four positive numbers")
-        if self.crop.size % 4 or self.crop.size < 24:
-            raise InputError(f"crop.size is {self.crop.size}; it must be a multiple of 4, the stride, and at least 24")
+        for name in ("blocks", "dilation", "image_features", "pose_features", "merged_features"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.width > 0:
+            raise InputError(f"width is {self.width}; it must be positive")
+        if self.pose_correction and self.crop.fine_window:
+            raise InputError("pose_correction moves one window; it needs crop.fine_window = 0")
+        if self.crop.size % 4:
+            raise InputError(f"crop.size is {self.crop.size}; it must be a multiple of 4, the stride")
+        if self.side < 1:
+            least = self.crop.size + 4 * (1 - self.side)
+            raise InputError(
+                f"crop.size is {self.crop.size}; with blocks = {self.blocks} and dilation = {self.dilation} it must be "
+                f"at least {least}"
+            )
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the image stream's last layer: with the defaults 64 -> 30 -> 14 -> 12 -> 10."""
+        return self.crop.size // 4 - 2 - 4 * self.dilation * self.blocks
+
+    @property
+    def planes(self) -> int:
+        """Channels that a window's first convolution sees."""
+        return 3 if self.curtain_channel else 2
+
+    def scaled(self, count: int) -> int:
+        """A number of channels or features times the width."""
+        return max(1, round(self.width * count))
 
 
 class CompactNetwork(GraspNetwork):
-    """Four valid convolutions on (height over the grasp in units of w, valid), the pose numbers, and a merge."""
+    """Valid convolutions on (height over the grasp in units of w, measured), the pose numbers, and a merge."""
+
+    seen_numbers: Tensor  # 1 for a pose number that the network sees, else 0
 
     def __init__(self, config: CompactConfig, generator: torch.Generator) -> None:
-        super().__init__(config, config.crop, channels=2, pose_inputs=COUNT)
-        first, second, third, fourth = config.channels
-        self.image_stream = nn.Sequential(
-            nn.Conv2d(2, first, 6, stride=2), nn.ReLU(),
-            nn.Conv2d(first, second, 4, stride=2), nn.ReLU(),
-            nn.Conv2d(second, third, 3), nn.ReLU(),
-            nn.Conv2d(third, fourth, 3), nn.ReLU(),
-        )  # fmt: skip
-        side = config.crop.size // 4 - 6  # 64 -> 30 -> 14 -> 12 -> 10
-        self.image_features = nn.Linear(fourth * side**2, config.image_features)
-        self.pose_features = nn.Linear(COUNT, config.pose_features)
-        self.merged_features = nn.Linear(config.image_features + config.pose_features, config.merged_features)
-        self.output = nn.Linear(config.merged_features, 2)
+        windows = len(config.crop.windows)
+        super().__init__(config, config.crop, channels=windows * config.planes, pose_inputs=COUNT)
+        seen = torch.ones(COUNT)
+        if not config.hand_numbers:
+            seen[HAND] = 0.0
+        self.register_buffer("seen_numbers", seen, persistent=False)
+        image_features, pose_features, merged_features = map(
+            config.scaled, (config.image_features, config.pose_features, config.merged_features)
+        )
+        self.image_stream = nn.Sequential(*_convolutions(config))
+        self.fine_stream = nn.Sequential(*_convolutions(config)) if windows > 1 else None
+        flat = windows * config.scaled(config.channels[-1]) * config.side**2
+        self.image_features = nn.Linear(flat, image_features)
+        self.pose_features = nn.Linear(COUNT, pose_features)
+        self.merged_features = nn.Linear(image_features + pose_features, merged_features)
+        self.output = nn.Linear(merged_features, 2)
+        self.pose_correction = PoseCorrection(config.planes, config.crop) if config.pose_correction else None
         he_initialise(self, generator)
+        if self.pose_correction is not None:
+            self.pose_correction.begin_with_none()
 
     def forward(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> Float32[Tensor, "N 2"]:
         """Logits; class 1 = the grasp holds."""
-        features = self.image_stream((images - self.image_mean) / self.image_deviation)
-        image_features = torch.relu(self.image_features(features.flatten(1)))
-        pose_features = torch.relu(self.pose_features((pose - self.pose_mean) / self.pose_deviation))
+        planes = (self._planes(images) - self.image_mean) / self.image_deviation
+        if self.pose_correction is not None:
+            planes = self.pose_correction(planes)
+        numbers = (pose - self.pose_mean) / self.pose_deviation * self.seen_numbers
+        image_features = torch.relu(self.image_features(self._features(planes)))
+        pose_features = torch.relu(self.pose_features(numbers))
         merged = torch.relu(self.merged_features(torch.cat([image_features, pose_features], dim=1)))
         return self.output(merged).float()
 
     def fit_normalisation(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> None:
         """Mean and deviation of each channel and of each pose number; deviations are at least 0.1."""
-        pixels = images.double().transpose(0, 1).flatten(1)
+        pixels = self._planes(images).double().transpose(0, 1).flatten(1)
         self.image_mean.copy_(pixels.mean(1)[:, None, None])
         self.image_deviation.copy_(pixels.std(1).clamp(min=SMALLEST_DEVIATION)[:, None, None])
         self.pose_mean.copy_(pose.double().mean(0))
         self.pose_deviation.copy_(pose.double().std(0).clamp(min=SMALLEST_DEVIATION))
+
+    def _planes(self, images: Float32[Tensor, "N C S S"]) -> Tensor:
+        """Each window's channels; with a curtain channel (height where measured, measured, height where it was not)."""
+        if not self.config.curtain_channel:
+            return images
+        windows = [
+            torch.stack([height * measured, measured, height * (1 - measured)], dim=1)
+            for height, measured in (window.unbind(1) for window in images.split(2, dim=1))
+        ]
+        return torch.cat(windows, dim=1)
+
+    def _features(self, planes: Float32[Tensor, "N C S S"]) -> Tensor:
+        """What the convolutions say of all windows, (N, L)."""
+        if self.fine_stream is None:
+            return self.image_stream(planes).flatten(1)
+        whole, fine = planes.split(self.config.planes, dim=1)
+        return torch.cat([self.image_stream(whole).flatten(1), self.fine_stream(fine).flatten(1)], dim=1)
+
+
+def _convolutions(config: CompactConfig) -> list[nn.Module]:
+    first, second, third, fourth = map(config.scaled, config.channels)
+    layers: list[nn.Module] = [
+        nn.Conv2d(config.planes, first, 6, stride=2), nn.ReLU(), nn.Conv2d(first, second, 4, stride=2), nn.ReLU(),
+    ]  # fmt: skip
+    channels = second
+    for _ in range(config.blocks):
+        if config.residual or config.squeeze_excite:
+            layers.append(GatedBlock(channels, third, fourth, config.dilation, config.residual, config.squeeze_excite))
+        else:
+            layers += plain_block(channels, third, fourth, config.dilation)
+        channels = fourth
+    return layers

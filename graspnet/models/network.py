@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from graspnet.crops.crops import CropConfig, GraspCrops
 from graspnet.crops.symmetry import mirror_images
+from graspnet.errors import InputError
 
-__all__ = ["GraspNetwork", "he_initialise", "predict", "quality_of"]
+__all__ = ["GraspNetwork", "check_pose_inputs", "he_initialise", "predict", "quality_of"]
 
 
 class GraspNetwork(nn.Module):
@@ -51,6 +52,15 @@ class GraspNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
+def check_pose_inputs(name: str, pose_inputs: int, crop: CropConfig) -> None:
+    """Refuse a network that asks for other pose numbers than come with a parallel jaw's crops (InputError)."""
+    if pose_inputs != crop.pose_features:
+        raise InputError(
+            f"network {name} takes {pose_inputs} pose numbers, but {crop.pose_features} come with the crop of a "
+            "parallel-jaw grasp; it is a network for suction cups, which are not there yet"
+        )
+
+
 def predict(network: GraspNetwork, crops: Iterable[GraspCrops], flip_average: bool = False) -> Float32[Tensor, "N 2"]:
     """Logits of crops that come in batches, in their order: computed where the network is, float32 throughout.
 
@@ -66,9 +76,12 @@ def predict(network: GraspNetwork, crops: Iterable[GraspCrops], flip_average: bo
         return torch.cat(logits)
 
 
-def quality_of(logits: Float[Tensor, "N 2"], temperature: float) -> Float[Tensor, "N"]:
-    """softmax(logits / temperature)[1]: the probability that each grasp holds."""
-    return torch.softmax(logits / temperature, dim=1)[:, 1]
+def quality_of(logits: Float[Tensor, "N 2"], temperature: float, bias: float = 0.0) -> Float[Tensor, "N"]:
+    """softmax(logits / temperature + (0, bias))[1]: the probability that each grasp holds.
+
+    The temperature calibrates against labels, the bias besides against picks.
+    """
+    return torch.softmax(logits / temperature + logits.new_tensor([0.0, bias]), dim=1)[:, 1]
 
 
 def he_initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from graspnet.crops.pixel import PixelCropConfig
 from graspnet.errors import InputError
+from graspnet.models import CompactConfig, NetworkConfig
 from graspnet.models.checkpoint import Checkpoint, load_checkpoint, weights_checksum
 from graspnet.models.network import GraspNetwork
 
@@ -35,19 +36,24 @@ class Parent:
         }  # fmt: skip
 
 
-def load_parent(source: str | Path, network: str, gripper_kind: str, focal_lengths_px: tuple[float, float]) -> Parent:
+def load_parent(
+    source: str | Path, network: NetworkConfig, gripper_kind: str, focal_lengths_px: tuple[float, float]
+) -> Parent:
     """The model in a folder, or the one that ships under a name, for a training of that network and kind of gripper.
 
-    focal_lengths_px: smallest and largest of the cameras in that training. InputError: as of `load_checkpoint`, which
-    refuses other versions of the crop; or the model is another network, is of another kind of gripper, takes other pose
+    The default `compact` takes whatever options the model has. focal_lengths_px: smallest and largest of the cameras in
+    that training. InputError: as of `load_checkpoint`, which refuses other versions of the crop; the model is another
+    network, or a `compact` with other options than the config says, is of another kind of gripper, takes other pose
     numbers than its crop comes with, or has crops of so many pixels and was trained with another lens.
     """
     checkpoint = load_checkpoint(source)
-    if checkpoint.name != network:
+    if checkpoint.name != network.kind:
         raise InputError(
-            f"{source}: is a {checkpoint.name}, and the config trains a {network}; a network's weights fit no other: "
-            f"network={checkpoint.name}, or leave out --from"
+            f"{source}: is a {checkpoint.name}, and the config trains a {network.kind}; a network's weights fit no "
+            f"other: network={checkpoint.name}, or leave out --from"
         )
+    if isinstance(network, CompactConfig) and network not in (CompactConfig(), checkpoint.network.config):
+        raise InputError(f"{source}: has other options than the config's network; leave them out, or leave out --from")
     kind = checkpoint.details.get("gripper_kind", "parallel_jaw")  # models were of no other before they told
     if kind != gripper_kind:
         raise InputError(

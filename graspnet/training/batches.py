@@ -1,17 +1,19 @@
 """Batches for training: noisy, augmented crops, cut on the fly from the dataset's clean depth images.
 
-Each image is cut once to the window that its grasps' crops look at, and kept in memory. In every epoch a sensor
-measures every window anew, the crops are cut by `graspnet.crops.crops` and mixed in a pool of several thousand.
-Threads do so while the optimiser works. Every random stream belongs to (seed, epoch, image), none to a thread: the
-same seed gives the same batches, however many threads there are and wherever a run was interrupted.
+Each image is cut to the window that its grasps' crops look at, and kept in memory, or where all of them do not fit read
+anew in every epoch (`examples/order.py`). In every epoch a sensor measures every window anew, the crops are cut by
+`graspnet.crops.crops` and mixed in a pool of several thousand. Threads do so while the optimiser works. Every random
+stream belongs to (seed, epoch, image), none to a thread: the same seed gives the same batches, however many threads
+there are and wherever a run was interrupted.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import count, islice
+from itertools import chain, islice, tee
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -26,8 +28,10 @@ from graspnet.errors import InputError
 from graspnet.observation.height_map import DepthView
 from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
+from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.image_examples import ImageExamples
 from graspnet.training.examples.label import PROBABILITIES, LabelConfig
+from graspnet.training.examples.order import Shown, epoch_order
 
 __all__ = [
     "PROBABILITIES",
@@ -39,6 +43,7 @@ __all__ = [
     "evaluation_crops",
 ]
 
+READ_AHEAD = 3  # shards that are read before they are needed
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -48,7 +53,9 @@ class BatchConfig:
     """size: examples a step. pool: examples mixed at a time (16 kB a channel each; workers + 2 pools are in memory).
 
     shares: of several datasets, in their order: how much of each an epoch shows. 1 is all of it, 0.25 a quarter that
-    is drawn anew each time, 2.5 all of it twice and a half more; none: all of each.
+    is drawn anew each time, 2.5 all of it twice and a half more; none: all of each. memory_mb: a split whose images
+    take no more than this (in 10^6 bytes) is kept in memory. A larger one is read anew in every epoch, and no more than
+    this of it is in memory at a time, and what is being read.
     """
 
     size: int = 128
@@ -56,15 +63,23 @@ class BatchConfig:
     shares: tuple[float, ...] = ()
     sensor: str = "structured_light"
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    memory_mb: float = 4096.0
     workers: int = 1  # threads that prepare batches; they change nothing but the speed
 
     def __post_init__(self) -> None:
         for name in ("size", "pool", "workers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.memory_mb > 0:
+            raise InputError(f"memory_mb is {self.memory_mb}; it must be positive")
         if any(share < 0 for share in self.shares) or (self.shares and not any(self.shares)):
             raise InputError(f"shares are {list(self.shares)}; none may be negative, and one must be positive")
         load_sensor(self.sensor)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of images that are in memory at a time."""
+        return round(self.memory_mb * 1e6)
 
 
 @dataclass(frozen=True)
@@ -96,7 +111,7 @@ _COLUMNS = tuple(column.name for column in fields(Batch))
 class Batches:
     """The batches of every epoch. Epochs count from 1; epoch 0 names the streams of `evaluation_crops`."""
 
-    examples: Sequence[ImageExamples]
+    examples: ExampleSet
     crop: CropConfig
     label: LabelConfig
     config: BatchConfig
@@ -115,11 +130,9 @@ class Batches:
     @cached_property
     def _shown_of(self) -> dict[int, int]:
         """How many examples of each dataset an epoch shows."""
-        held: Counter[int] = Counter()
-        for image in self.examples:
-            held[image.dataset] += len(image)
+        held = np.bincount(self.examples.dataset, weights=self.examples.grasps).astype(int).tolist()
         shares = self.config.shares
-        return {k: round(number * shares[k]) if shares else number for k, number in sorted(held.items())}
+        return {k: round(number * shares[k]) if shares else number for k, number in enumerate(held)}
 
     def stream(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps first ≤ step < last, counted from 0 over all epochs, prepared ahead."""
@@ -127,8 +140,10 @@ class Batches:
         pools: SimpleQueue[Batch] = SimpleQueue()  # used in turn: fresh memory costs more than what is written to it
         for _ in range(ahead + 1):
             pools.put(self._empty_pool())
-        blocks = _ahead(lambda block: self._filled(pools.get(), block), self._blocks(first), self.config.workers, ahead)
-        yield from islice(self._cut(blocks, first, pools), last - first)
+        with closing(self._loaded(self._remaining(first))) as loaded:
+            filled = _ahead(lambda block: self._filled(pools.get(), *block), loaded, self.config.workers, ahead)
+            blocks = ((block, pool) for (block, _), pool in filled)
+            yield from islice(self._cut(blocks, first, pools), last - first)
 
     def _cut(self, blocks: Iterator[tuple["_Block", Batch]], first: int, pools: SimpleQueue[Batch]) -> Iterator[Batch]:
         """Batches from step `first` on: copies, running over from block to block, but never into the next epoch."""
@@ -146,78 +161,94 @@ class Batches:
                     yield batch
             pools.put(pool)
 
-    def _blocks(self, first: int) -> Iterator["_Block"]:
+    def _remaining(self, first: int) -> Iterator[list["_Block"]]:
+        """The blocks of each epoch that have rows of steps from `first` on."""
         epoch, step = divmod(first, self.steps_per_epoch)
-        for block in self._blocks_of_epoch(epoch + 1):
-            if block.first_row + len(block.order) > step * self.config.size:
-                yield block
+        blocks = self._blocks_of_epoch(epoch + 1)
+        yield [block for block in blocks if block.first_row + len(block.order) > step * self.config.size]
         while True:
             epoch += 1
-            yield from self._blocks_of_epoch(epoch + 1)
+            yield self._blocks_of_epoch(epoch + 1)
+
+    def _loaded(self, epochs: Iterator[list["_Block"]]) -> Generator[tuple["_Block", list[ImageExamples]], None, None]:
+        """Every block with its images.
+
+        A thread reads the shards ahead, each once an epoch (or once a repetition), in the order in which their first
+        images are needed. An image is let go as soon as it has been shown.
+        """
+        planned, to_read = tee(epochs)
+        shards = chain.from_iterable(self._shards_of(blocks).items() for blocks in to_read)
+        with closing(_ahead(self._read, shards, 1, READ_AHEAD)) as reads:
+            for blocks in planned:
+                held: dict[tuple[int, int], ImageExamples] = {}  # by place and repetition
+                for block in blocks:
+                    while any(shown.key not in held for shown in block.images):
+                        ((repetition, _), _), images = next(reads)
+                        held |= {(place, repetition): image for place, image in images.items()}
+                    yield block, [held.pop(shown.key) for shown in block.images]
+
+    def _shards_of(self, blocks: list["_Block"]) -> dict[tuple[int, int], list[int]]:
+        """The images (places) that these blocks show of each (repetition, shard), in the order of their first ones."""
+        shards: dict[tuple[int, int], list[int]] = {}
+        for shown in chain.from_iterable(block.images for block in blocks):
+            key = (shown.repetition, int(self.examples.shard[shown.image]))
+            shards.setdefault(key, []).append(shown.image)
+        return shards
+
+    def _read(self, asked: tuple[tuple[int, int], list[int]]) -> dict[int, ImageExamples]:
+        """Images of a shard by their places."""
+        (_, shard), places = asked
+        wanted = {int(self.examples.number[place]): place for place in places}
+        return {wanted[image.number]: image for image in self.examples.read(shard) if image.number in wanted}
 
     def _blocks_of_epoch(self, epoch: int) -> list["_Block"]:
-        """All images in random order, in groups of at least `pool` examples, the examples of each group mixed."""
+        """The epoch's images in their order, in groups of at least `pool` examples, those of each group mixed."""
         rng = np.random.default_rng([self.seed, epoch, 0])
-        groups: list[list[_Shown]] = [[]]
+        groups: list[list[Shown]] = [[]]
         held = 0
-        for shown in self._shown(rng):
+        for shown in epoch_order(self.examples, self._shown_of, self.config.memory, rng):
             if held >= self.config.pool:
                 groups.append([])
                 held = 0
             groups[-1].append(shown)
-            held += shown.count
+            held += len(shown)
         blocks, first_row = [], 0
         for group in groups:
-            size = sum(shown.count for shown in group)
+            size = sum(map(len, group))
             blocks.append(_Block(epoch, tuple(group), rng.permutation(size), first_row, group is groups[-1]))
             first_row += size
         return blocks
 
-    def _shown(self, rng: np.random.Generator) -> list["_Shown"]:
-        """The images of an epoch in random order: of each dataset as many as hold its share of the examples."""
-        missing, shown = dict(self._shown_of), list[_Shown]()
-        for repetition in count():
-            for image in rng.permutation(len(self.examples)).tolist():
-                dataset = self.examples[image].dataset
-                taken = min(len(self.examples[image]), missing[dataset])
-                missing[dataset] -= taken
-                if taken:
-                    shown.append(_Shown(image, taken, repetition))
-            if not any(missing.values()):
-                break
-        return shown if repetition == 0 else [shown[k] for k in rng.permutation(len(shown))]
-
     def _empty_pool(self) -> Batch:
-        rows, crop = self.config.pool + max(map(len, self.examples)), self.crop
+        rows, crop = self.config.pool + int(self.examples.grasps.max()), self.crop
         images = torch.empty(rows, crop.channels, crop.size, crop.size)
         numbers = torch.empty(rows, dtype=torch.int64)
         return Batch(images, torch.empty(rows, crop.pose_features), torch.empty(rows), numbers)
 
-    def _filled(self, pool: Batch, block: "_Block") -> Batch:
+    def _filled(self, pool: Batch, block: "_Block", images: list[ImageExamples]) -> Batch:
         sensor = load_sensor(self.config.sensor)
         row = 0
-        for shown in block.images:
-            part = self._image_batch(shown, block.epoch, sensor)
+        for shown, image in zip(block.images, images, strict=True):
+            part = self._image_batch(image, shown, block.epoch, sensor)
             rows = slice(row, row + len(part))
             for name in _COLUMNS:
                 getattr(pool, name)[rows] = getattr(part, name)
             row += len(part)
         return pool
 
-    def _image_batch(self, shown: "_Shown", epoch: int, sensor: Sensor) -> Batch:
-        image, rows = self.examples[shown.image], slice(shown.count)
-        rng = _image_stream(self.seed, epoch, image, shown.repetition)
+    def _image_batch(self, image: ImageExamples, shown: Shown, epoch: int, sensor: Sensor) -> Batch:
+        rng, rows = _image_stream(self.seed, epoch, image, shown.repetition), shown.rows
         augmentation = self.config.augmentation
         depth = _seen(image, sensor, rng)
         poses = shifted_along_approach(image.camera_from_grasp[rows], augmentation, rng)
         crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
-        crops = flipped(crops, draw_flips(shown.count, augmentation, rng), self.crop)
+        crops = flipped(crops, draw_flips(len(rows), augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness[rows])).float()
-        return Batch(crops.images, crops.pose, target, torch.full((shown.count,), image.number))
+        return Batch(crops.images, crops.pose, target, torch.full((len(rows),), image.number))
 
 
 def evaluation_crops(
-    examples: Sequence[ImageExamples], crop: CropConfig, config: BatchConfig, seed: int
+    examples: Iterable[ImageExamples], crop: CropConfig, config: BatchConfig, seed: int
 ) -> Iterator[GraspCrops]:
     """The crops of all examples in order, image by image: noisy, but with no augmentation and the same every time."""
     sensor = load_sensor(config.sensor)
@@ -231,26 +262,17 @@ def evaluation_crops(
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """The first `count` grasps of an image, shown for the `repetition`-th time (from 0) in an epoch."""
-
-    image: int
-    count: int
-    repetition: int
-
-
-@dataclass(frozen=True)
 class _Block:
     """Images whose examples are mixed. order: the examples, counted image by image, in the order of their batches."""
 
     epoch: int
-    images: tuple[_Shown, ...]
+    images: tuple[Shown, ...]
     order: Int64[np.ndarray, "M"]
     first_row: int  # of the epoch
     closes_epoch: bool
 
 
-def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int) -> Iterator[tuple[A, B]]:
+def _ahead(work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int) -> Generator[tuple[A, B], None, None]:
     """(item, work(item)) in order, while `workers` threads are at the next ones: `ahead` items, or one less."""
     executor = ThreadPoolExecutor(workers, "batches", initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[tuple[A, Future[B]]] = deque()

@@ -13,11 +13,11 @@ import torch
 
 from graspnet.config import config_to_dict
 from graspnet.dataset import Dataset
-from graspnet.dataset.ranges import camera_range, focal_range_px, gripper_names, gripper_ranges, object_range
+from graspnet.dataset.ranges import focal_range_px, gripper_names, gripper_ranges, object_range
 from graspnet.errors import InputError
-from graspnet.models import architecture
+from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_network
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
-from graspnet.models.network import GraspNetwork
+from graspnet.models.network import GraspNetwork, check_pose_inputs
 from graspnet.models.parent import Parent, load_parent
 from graspnet.run.processes import ALONE, Processes
 from graspnet.run.progress import track
@@ -27,14 +27,14 @@ from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_cr
 from graspnet.training.curves import CurveLog, CurvePoint, best_point
 from graspnet.training.device_probe import Computing, find_fastest, placed
 from graspnet.training.divergence import LossWatch
-from graspnet.training.examples.datasets import Datasets, by_dataset, training_and_validation
-from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.datasets import Datasets, training_and_validation
+from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.label import LabelConfig
 from graspnet.training.losses import LossConfig
 from graspnet.training.metrics import Evaluation
 from graspnet.training.optimiser import Budget, OptimiserConfig, make_optimiser, take_step
 from graspnet.training.resume import TrainingState, discard_states, load_state, save_state
-from graspnet.training.validation import Calibration, Validation, robustness_of, spread
+from graspnet.training.validation import Calibration, Validation
 
 __all__ = ["TrainConfig", "TrainingResult", "train"]
 
@@ -53,7 +53,7 @@ class TrainConfig:
     best look are kept; null: it takes the whole budget, and keeps the last weights.
     """
 
-    network: str = "compact"
+    network: NetworkConfig = field(default_factory=CompactConfig)
     seed: int = 0
     epochs: int = 8
     examples: int | None = None
@@ -70,7 +70,8 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        architecture(self.network)
+        if isinstance(self.network, PublishedConfig):
+            check_pose_inputs(self.network.kind, self.network.sizes.pose_inputs, self.network.crop)
         for name in ("epochs", "examples", "look_examples", "patience", "save_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -132,7 +133,7 @@ def train(
     begins_from = None if parent is None else _parent(parent, config, datasets)
     network = _first_network(config, begins_from)
     crop = network.crop.at_pitch(datasets.pixel_pitch)
-    training, unseen = training_and_validation(datasets, crop, config.label)
+    training, unseen = training_and_validation(datasets, crop, config.label, config.batches.memory)
     _check_labels(training, unseen, config.label, datasets.names)
 
     batches = Batches(training, crop, config.label, _for_all(config.batches, processes), config.seed)
@@ -180,29 +181,28 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     """The parent's network, or a new one."""
     if parent is not None:
         return parent.network()
-    return architecture(config.network)(torch.Generator().manual_seed(config.seed))
+    return new_network(config.network, torch.Generator().manual_seed(config.seed))
 
 
-def _check_labels(
-    training: Sequence[ImageExamples], validation: Sequence[ImageExamples], label: LabelConfig, names: Sequence[str]
-) -> None:
+def _check_labels(training: ExampleSet, validation: ExampleSet, label: LabelConfig, names: Sequence[str]) -> None:
     """Say at once what would make an hour of training worthless. names: of the datasets.
 
     InputError: every example to train on has the same target, so that there is nothing to learn.
     """
-    target = label.target(robustness_of(training))
+    target = label.target(training.robustness)
     if np.ptp(target) < LEAST_SPREAD:
         raise InputError(
             f"the label of all {len(target)} examples to train on is {target[0]:.4g}: there is nothing to learn; "
             "`graspnet inspect` shows the dataset's labels, label.metric and label.threshold choose among them"
         )
     for split, examples in (("train", training), ("validation", validation)):
-        positive = label.positive(robustness_of(examples))
+        positive = label.positive(examples.robustness)
         rate = float(positive.mean())
         click.echo(f"{split}: {len(positive)} examples in {len(examples)} images, {rate:.1%} positive", err=True)
-        for name, part in by_dataset(examples, names).items() if len(names) > 1 else ():
-            own = label.positive(robustness_of(part))
-            click.echo(f"  {name}: {len(own)} examples in {len(part)} images, {own.mean():.1%} positive", err=True)
+        for k, name in enumerate(names if len(names) > 1 else ()):
+            own = positive[examples.of_dataset(k)]
+            if len(own):
+                click.echo(f"  {name}: {len(own)} examples, {own.mean():.1%} positive", err=True)
         if not positive.any() or positive.all():
             click.echo(f"warning: {split} has one class only; average precision and AUC will be undefined", err=True)
         elif not RARE <= rate <= COMMON:
@@ -249,7 +249,7 @@ def _computing(network: GraspNetwork, batch: Batch, run: _Run) -> Computing:
 
 
 def _fit_normalisation(network: GraspNetwork, batches: Batches) -> None:
-    images = spread(batches.examples, NORMALISATION_EXAMPLES)
+    images = batches.examples.spread(NORMALISATION_EXAMPLES)
     crops = list(evaluation_crops(images, batches.crop, batches.config, batches.seed))
     network.fit_normalisation(torch.cat([each.images for each in crops]), torch.cat([each.pose for each in crops]))
 
@@ -321,15 +321,14 @@ def _ends_early(state: TrainingState, run: _Run) -> bool:
     return bool(run.processes.agreed(ended))
 
 
-def _ranges(datasets: Datasets, training: Sequence[ImageExamples]) -> dict[str, Any]:
-    """What the training's grasps, hands and objects ranged over."""
-    poses = np.concatenate([image.camera_from_grasp for image in training])
-    focal_lengths_px = [image.camera.fx * datasets.pixel_pitch for image in training]  # of the cameras
+def _ranges(datasets: Datasets, training: ExampleSet) -> dict[str, Any]:
+    """What the training's grasps, hands and objects ranged over; focal lengths are in pixels of the cameras."""
+    focal_lengths = [focal * datasets.pixel_pitch for focal in training.camera["focal_length_px"]]
     return {
         "gripper_kind": datasets.kind,
         **gripper_ranges(datasets.headers),
         "objects": object_range(datasets.headers),
-        "camera": camera_range(poses, focal_lengths_px),
+        "camera": training.camera | {"focal_length_px": focal_lengths},
     }
 
 
@@ -351,7 +350,7 @@ def _result(
 ) -> TrainingResult:
     checkpoint = Checkpoint(
         network=placed(state.final, Computing("cpu", "float32", 1)).eval(),
-        name=config.network,
+        name=config.network.kind,
         gripper_name=hands,
         metric=config.label.name,
         threshold=config.label.threshold,

@@ -14,11 +14,11 @@ from graspnet.run.progress import track
 from graspnet.training.batches import BatchConfig, evaluation_crops
 from graspnet.training.divergence import Diverged
 from graspnet.training.examples.datasets import Datasets
-from graspnet.training.examples.image_examples import ImageExamples
+from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.label import LabelConfig
 from graspnet.training.metrics import Evaluation, evaluate, fit_temperature, precision_recall
 
-__all__ = ["Calibration", "Validation", "robustness_of", "spread"]
+__all__ = ["Calibration", "Validation"]
 
 LOOK_EXAMPLES = 4096  # A look is at about so many unseen examples; the last evaluation takes all.
 
@@ -41,21 +41,21 @@ class Validation:
 
     def __init__(
         self,
-        examples: Sequence[ImageExamples],
+        examples: ExampleSet,
         crop: CropConfig,
         label: LabelConfig,
         batches: BatchConfig,
         seed: int,
         datasets: Datasets,
     ) -> None:
-        self._all, self._looked_at = examples, spread(examples, LOOK_EXAMPLES)
+        self._all, self._looked_at = examples, examples.spread(LOOK_EXAMPLES)
         self._crop, self._label, self._batches, self._seed = crop, label, batches, seed
         self._of_new_objects = any(datasets.indices("validation"))
         self._names = datasets.names
         self._looked_at_crops = list(self._crops(self._looked_at))
 
     def __len__(self) -> int:
-        return sum(map(len, self._all))
+        return self._all.examples
 
     def look(self, network: GraspNetwork) -> Evaluation:
         """The figures of about LOOK_EXAMPLES examples, uncalibrated. InputError: the weights are not finite."""
@@ -68,7 +68,7 @@ class Validation:
         """
         crops = track(self._crops(self._all), len(self._all), f"evaluating {len(self)}", "image")
         logits = _logits(network, crops, flip_average)
-        robustness = robustness_of(self._all)
+        robustness = self._all.robustness
         temperature = fit_temperature(_log_odds(logits), self._label.target(robustness))
         evaluation = replace(self._figures(logits, temperature, self._all), of_new_objects=self._of_new_objects)
         curve = precision_recall(_quality(logits, temperature), self._label.positive(robustness))
@@ -76,37 +76,22 @@ class Validation:
 
     def _of_each(self, logits: Float32[Tensor, "N 2"], temperature: float) -> dict[str, Evaluation]:
         """The figures of all examples of each dataset that has some; nothing where there is one dataset alone."""
-        owner = torch.cat([torch.full((len(image),), image.dataset) for image in self._all])
         figures = {}
         for k, name in enumerate(self._names if len(self._names) > 1 else ()):
-            part = [image for image in self._all if image.dataset == k]
-            if part:
-                own = self._figures(logits[owner == k], temperature, part)
-                figures[name] = replace(own, of_new_objects=self._of_new_objects)
+            own = self._all.only(np.flatnonzero(self._all.dataset == k))
+            if len(own):
+                rows = torch.from_numpy(self._all.of_dataset(k))
+                figures[name] = replace(
+                    self._figures(logits[rows], temperature, own), of_new_objects=self._of_new_objects
+                )
         return figures
 
-    def _crops(self, examples: Sequence[ImageExamples]) -> Iterator[GraspCrops]:
+    def _crops(self, examples: ExampleSet) -> Iterator[GraspCrops]:
         return evaluation_crops(examples, self._crop, self._batches, self._seed)
 
-    def _figures(
-        self, logits: Float32[Tensor, "N 2"], temperature: float, examples: Sequence[ImageExamples]
-    ) -> Evaluation:
-        robustness = robustness_of(examples)
-        feasible = np.concatenate([image.feasible for image in examples])
-        quality = _quality(logits, temperature)
-        return evaluate(quality, self._label.target(robustness), self._label.positive(robustness), feasible)
-
-
-def spread(examples: Sequence[ImageExamples], count: int) -> Sequence[ImageExamples]:
-    """Images evenly spaced over all, with about `count` examples."""
-    total = sum(map(len, examples))
-    stride = max(1, round(total / count))
-    return examples[::stride]
-
-
-def robustness_of(examples: Sequence[ImageExamples]) -> Float64[np.ndarray, "N"]:
-    """The labels of all examples, in order."""
-    return np.concatenate([image.robustness for image in examples])
+    def _figures(self, logits: Float32[Tensor, "N 2"], temperature: float, examples: ExampleSet) -> Evaluation:
+        target, positive = self._label.target(examples.robustness), self._label.positive(examples.robustness)
+        return evaluate(_quality(logits, temperature), target, positive, examples.feasible)
 
 
 def _logits(

@@ -7,7 +7,7 @@ import click
 
 __all__ = ["evaluate"]
 
-QUICK = {"examples": 3000, "decomposed": 400, "sweeps": 2, "draws": 2, "other_sensors": ("ideal",)}
+QUICK = {"examples": 3000, "decomposed": 400, "sweeps": 2, "draws": 2, "other_sensors": ["ideal"]}
 
 
 @click.command()
@@ -45,7 +45,7 @@ def evaluate(
     Objects of the dataset that the network was trained on are told from new ones by its fingerprint. New ones are
     halved: dev fits the temperature, test is reported.
     """
-    from graspnet.config import config_to_dict
+    from graspnet.config import config_to_dict, parse_config
     from graspnet.dataset import Dataset
     from graspnet.models.checkpoint import load_checkpoint
     from graspnet.run.record import write_json, write_run_record
@@ -56,10 +56,10 @@ def evaluate(
     started = time.time()
     if everything and (examples is not None or quick):
         raise click.UsageError("--all takes all grasps; leave out --examples and --quick")
-    chosen = dict(QUICK) if quick else {}
+    chosen = {"split": split, "sensor": sensor, "metric": metric, "seed": seed} | (QUICK if quick else {})
     chosen |= {"examples": examples} if examples is not None or everything else {}
-    chosen |= {"other_sensors": other_sensor} if other_sensor else {}
-    config = run.EvaluateConfig(split=split, sensor=sensor, metric=metric, seed=seed, **chosen)
+    chosen |= {"other_sensors": list(other_sensor)} if other_sensor else {}
+    config = parse_config(run.EvaluateConfig, chosen, "evaluate")
     checkpoint, datasets = load_checkpoint(model), [Dataset.open(folder) for folder in (dataset_folder, *also)]
     output.mkdir(parents=True, exist_ok=True)
     with using_threads(1):

@@ -22,15 +22,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float64, Int64
 
+from graspnet.crops.crops import CropConfig
 from graspnet.dataset import Dataset, Shard
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.progress import track
 from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.predictions import Place, noisy_image
+from graspnet.sim_eval.evaluation.noisy_views import NoisyView, Place, noisy_view
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.training.examples.label import LabelConfig
 
@@ -108,7 +109,13 @@ def mismatch(name: str, other: Judged, test: Judged) -> Term:
 
 
 def observer_differences(
-    dataset: Dataset, truth: TrueLabels, label: LabelConfig, places: Sequence[Place], sensor: str, seed: int
+    dataset: Dataset,
+    truth: TrueLabels,
+    label: LabelConfig,
+    places: Sequence[Place],
+    crop: CropConfig,
+    sensor: str,
+    seed: int,
 ) -> Float64[np.ndarray, "N"]:
     """By how much an observer's target differs from the stored one, for all grasps of `places` in order: of the part
     of the label that is computed from shapes.
@@ -121,7 +128,8 @@ def observer_differences(
         shard = held[1] if held is not None and held[0] == place[0] else dataset.read(place[0])
         held = place[0], shard
         rows = np.flatnonzero((shard.grasps.image == place[1]) & np.isfinite(label.robustness(shard.grasps)))
-        anew = _observed(dataset, truth, shard, place, rows, noisy_image(shard, place, sensor, seed), seed)
+        noisy = noisy_view(dataset, shard, place, crop, sensor, seed)
+        anew = _observed(dataset, truth, shard, place, rows, noisy, seed)
         stored = truth.label.robustness(shard.grasps)[rows]
         found.append(truth.label.target(anew) - truth.label.target(stored))
     return np.nan_to_num(np.concatenate(found))  # a grasp that was executed only has no stored label of that part
@@ -133,19 +141,21 @@ def _observed(
     shard: Shard,
     place: Place,
     rows: Int64[np.ndarray, "N"],
-    depth: Float32[np.ndarray, "H W"],
+    noisy: NoisyView,
     seed: int,
 ) -> Float64[np.ndarray, "N"]:
     """Labels of some rows of an image, as if objects lay where the noisy image shows them."""
     index, image = place
     grasps, images, scene = shard.grasps, shard.images, truth.scene(shard, index, image)
+    shown, depth = images.instance[image, noisy.rows, noisy.columns], noisy.view.depth
+    clean = images.depth[image, noisy.rows, noisy.columns]
     labels, rng = np.zeros(len(rows)), np.random.default_rng([seed, 2, *place])
     keys = list(zip(grasps.instance[rows].tolist(), (grasps.gripper[row] for row in rows), strict=True))
     for key in dict.fromkeys(keys):
         instance, hand = key
         chosen = np.array([each == key for each in keys])
-        seen = (images.instance[image] == instance) & np.isfinite(depth) & np.isfinite(images.depth[image])
-        off = float(np.median((depth - images.depth[image])[seen])) if seen.any() else 0.0
+        seen = (shown == instance) & np.isfinite(depth) & np.isfinite(clean)
+        off = float(np.median((depth - clean)[seen])) if seen.any() else 0.0
         grasps_in_camera = grasps.grasps_in_camera(rows[chosen])
         believed = Grasps(_nearer(grasps_in_camera.poses, off), grasps_in_camera.columns)
         in_world = believed.transformed(images.world_from_camera[image])

@@ -1,14 +1,13 @@
 """What a network says of a dataset's grasps, beside their labels and all by which they can be grouped.
 
-Crops are cut as in training and planning (`graspnet.crops.crops`), from whole images that a sensor measured anew. The
-noise of an image depends on (seed, draw, shard, image) alone.
+Crops are cut as in training and planning (`graspnet.crops.crops`), from images that a sensor measured anew.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.special import expit
 
 from graspnet.crops.crops import GraspCrops, grasp_crops
@@ -21,13 +20,12 @@ from graspnet.quality import NETWORK_BATCH
 from graspnet.report.inspection.summary import family, hand_group
 from graspnet.report.inspection.validation import object_rows
 from graspnet.run.progress import track
-from graspnet.sensors import load_sensor
+from graspnet.sim_eval.evaluation.noisy_views import Place, noisy_view
 from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["Place", "Predictions", "choose_images", "log_odds_of", "noisy_image", "predict_images"]
+__all__ = ["Predictions", "choose_images", "log_odds_of", "predict_images"]
 
 Index = Int64[np.ndarray, "M"] | Bool[np.ndarray, "N"]
-Place = tuple[int, int]  # a shard's index, and an image's in it
 DIRECTIONS = 36  # in which an object's width is measured, 5 degrees apart
 MOST_POINTS = 2000  # of an object in an image, for its width
 
@@ -125,12 +123,6 @@ def predict_images(
     return Predictions.concatenate(found)
 
 
-def noisy_image(shard: Shard, place: Place, sensor: str, seed: int, draw: int = 0) -> Float32[np.ndarray, "H W"]:
-    """What a sensor makes of an image: the same in every prediction with that seed and draw."""
-    rng = np.random.default_rng([seed, draw, *place])
-    return load_sensor(sensor)(shard.images.depth[place[1]], shard.images.cameras[place[1]], rng)
-
-
 def log_odds_of(
     checkpoint: Checkpoint,
     view: DepthView,
@@ -159,7 +151,7 @@ def _of_images(
     for place in places:
         if place[0] != held or shard is None:
             shard, held = dataset.read(place[0]), place[0]
-        yield _of_image(dataset, shard, checkpoint, label, place, noisy_image(shard, place, sensor, seed, draw))
+        yield _of_image(dataset, shard, checkpoint, label, place, sensor, seed, draw)
 
 
 def _of_image(
@@ -168,16 +160,21 @@ def _of_image(
     checkpoint: Checkpoint,
     label: LabelConfig,
     place: Place,
-    depth: Float32[np.ndarray, "H W"],
+    sensor: str,
+    seed: int,
+    draw: int,
 ) -> Predictions:
     index, image = place
-    grasps, objects, camera = shard.grasps, shard.objects, shard.images.cameras[image]
+    grasps, objects = shard.grasps, shard.objects
     robustness = label.robustness(grasps)
     rows = np.flatnonzero((grasps.image == image) & np.isfinite(robustness))
     poses = grasps.camera_from_grasp[rows]
     grippers = [dataset.gripper(grasps.gripper[row]) for row in rows]
     sizes = np.stack([gripper.sizes() for gripper in grippers]) if len(rows) else np.zeros((0, 8))
-    log_odds = log_odds_of(checkpoint, DepthView(depth, camera), poses, sizes) if len(rows) else np.zeros(0)
+    log_odds = np.zeros(0)
+    if len(rows):
+        seen = noisy_view(dataset, shard, place, checkpoint.crop, sensor, seed, draw)
+        log_odds = log_odds_of(checkpoint, seen.view, poses, sizes)
     owner = object_rows(objects, grasps)[rows]
     name = np.array([*objects.object, "unknown"])[owner]
     heaped = len(np.unique(objects.image)) < len(objects)

@@ -17,8 +17,9 @@ from graspnet.sim_eval.evaluation.decomposition import Term, decompose, mismatch
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
 from graspnet.sim_eval.evaluation.groups import Group, judge_groups
 from graspnet.sim_eval.evaluation.judged import Figures, Judged
+from graspnet.sim_eval.evaluation.noisy_views import Place
 from graspnet.sim_eval.evaluation.parts import PARTS, UNITS, choose, halves, was_trained_on
-from graspnet.sim_eval.evaluation.predictions import Place, Predictions, predict_images
+from graspnet.sim_eval.evaluation.predictions import Predictions, predict_images
 from graspnet.sim_eval.evaluation.sweeps import Sweep, grasps_to_sweep, sweep_grasps
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.training.examples.label import PROBABILITIES, LabelConfig
@@ -279,7 +280,9 @@ class _Run:
         """What labels grasps anew, and how an observer's labels differ; None and a note where objects are no more."""
         try:
             truth = TrueLabels.of(self.dataset, self.label)
-            return truth, observer_differences(self.dataset, truth, self.label, places, self.sensor, self.config.seed)
+            return truth, observer_differences(
+                self.dataset, truth, self.label, places, self.checkpoint.crop, self.sensor, self.config.seed
+            )
         except InputError as error:
             notes.append(
                 f"There are no sweeps, and what the image hides is not known, for lack of true labels: {error}"

@@ -14,10 +14,10 @@ from graspnet.dataset import Dataset
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.observation.height_map import DepthView
 from graspnet.run.progress import track
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.predictions import log_odds_of, noisy_image
+from graspnet.sim_eval.evaluation.noisy_views import noisy_view
+from graspnet.sim_eval.evaluation.predictions import log_odds_of
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.transforms import rigid, rotation_about
 
@@ -58,7 +58,7 @@ WAYS: dict[str, tuple[float, Callable[[float], Float64[np.ndarray, "4 4"]]]] = {
     "y: along the closing axis (mm)": (0.5, lambda t: rigid(np.eye(3), np.array([0.0, t, 0.0]))),
     "angle (°)": (
         np.pi / 2,
-        lambda t: rigid(rotation_about(np.array([0.0, 0.0, 1.0]), np.float64(t)), np.zeros(3)),
+        lambda t: rigid(rotation_about(np.array([0.0, 0.0, 1.0]), np.array(t)), np.zeros(3)),
     ),
     "height (mm)": (0.4, lambda t: rigid(np.eye(3), np.array([0.0, 0.0, -t]))),
 }
@@ -111,7 +111,7 @@ def _ways(
     shard = dataset.read(place[0])
     scene = truth.scene(shard, *place)
     gripper = ParallelJaw.of(dataset.gripper(shard.grasps.gripper[in_shard]))
-    view = DepthView(noisy_image(shard, place, sensor, judged.seed), shard.images.cameras[place[1]])
+    view = noisy_view(dataset, shard, place, checkpoint.crop, sensor, judged.seed).view
     grasp = shard.grasps.grasps_in_camera(np.array([in_shard]))
     ways = []
     for k, (name, (reach, pose_at)) in enumerate(WAYS.items()):

@@ -301,13 +301,21 @@ def test_a_kind_says_which_dataclass_a_section_is(tmp_path):
         ("task: {tilt_deg: 5}", "task of kind 'pile': unknown key 'tilt_deg'"),
         ("task: {kind: bin, lens: {tlit: 5}}", "task of kind 'bin': lens: unknown key 'tlit'; did you mean 'tilt'?"),
         ("task: {kind: bin, objects: 0}", "task.objects is 0; it must be at least 1"),
-        ("task: bin", "task: expected keys and values, found 'bin'"),
+        ("task: 3", "task: expected keys and values, found 3"),
         ("task: null", "task is None; expected keys and values"),
         ("next: {objects: 3}", "next: missing key 'kind'; valid: bin, pile"),
     ],
 )
 def test_a_wrong_kind_or_a_key_of_another_kind_is_refused_with_those_that_are_valid(tmp_path, text, message):
     assert f"c.yaml: {message}" in refused(tmp_path, text, cls=Picking)
+
+
+def test_a_kind_alone_may_stand_for_its_section(tmp_path):
+    assert load(tmp_path, "task: bin", cls=Picking) == load(tmp_path, "task: {kind: bin}", cls=Picking)
+    for overrides in (["task=bin", "task.tilt_deg=90"], ["task.tilt_deg=90", "task=bin"]):
+        assert load(tmp_path, "{}", *overrides, cls=Picking).task.tilt == math.pi / 2
+    with pytest.raises(InputError, match="task: unknown kind 'bim'; did you mean 'bin'"):
+        load(tmp_path, "task: bim", cls=Picking)
 
 
 def test_overrides_choose_a_kind_in_whatever_order_they_come(tmp_path):

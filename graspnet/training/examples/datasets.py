@@ -8,26 +8,27 @@ in front of it where there were several (`bottles/07.obj`, `my_meshes/bottles/07
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
 import click
+import numpy as np
 
 from graspnet.crops.crops import CropConfig
-from graspnet.dataset import Dataset, DatasetHeader
+from graspnet.dataset import Dataset, DatasetHeader, Shard
 from graspnet.errors import InputError
 from graspnet.run.progress import track
+from graspnet.training.examples.example_set import ExampleSet, gathered
 from graspnet.training.examples.image_examples import ImageExamples, shard_examples
 from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["Datasets", "by_dataset", "load_examples", "training_and_validation"]
+__all__ = ["Datasets", "load_examples", "training_and_validation"]
 
-DRAWN = re.compile(
-    r"[^/.]+_\d{5}"
-)  # the name of a procedural object: its family and number; of a file: it has a suffix
+DRAWN = re.compile(r"[^/.]+_\d{5}")  # a procedural object's name, family and number; a mesh's has a suffix
 MOST_NAMES = 3  # so many objects are named where some are left out
 
 
@@ -86,11 +87,11 @@ class Datasets:
         """Camera pixels that a pixel of the images spans."""
         return self.members[0].header.pixel_pitch
 
-    def record(self, training: Sequence[ImageExamples], validation: Sequence[ImageExamples]) -> dict[str, Any]:
+    def record(self, training: ExampleSet, validation: ExampleSet) -> dict[str, Any]:
         """What a checkpoint tells of them: names, fingerprints, and how many examples were trained on and looked at."""
         of_each = [
             {"name": name, "fingerprint": dataset.header.fingerprint}
-            | {"train": _count(training, k), "validation": _count(validation, k)}
+            | {"train": int(training.of_dataset(k).sum()), "validation": int(validation.of_dataset(k).sum())}
             for k, (name, dataset) in enumerate(zip(self.names, self.members, strict=True))
         ]
         if len(of_each) == 1:
@@ -162,74 +163,113 @@ class HeldOut:
 
 
 def load_examples(
-    datasets: Dataset | Datasets, split: str, crop: CropConfig, label: LabelConfig
-) -> list[ImageExamples]:
+    datasets: Dataset | Datasets, split: str, crop: CropConfig, label: LabelConfig, most_bytes: int | None = None
+) -> ExampleSet:
     """All images of a split that have labelled grasps, cut to their windows.
 
-    InputError: no such split; a dataset without any metric of the label; no labelled grasp.
+    They are kept in memory as long as they take no more than `most_bytes`; else they will be read again whenever they
+    are needed, and a line says so. InputError: no such split; a dataset without any metric of the label; no labelled
+    grasp.
     """
-    datasets, examples = Datasets.of(datasets), list[ImageExamples]()
-    for k, (dataset, name, indices) in enumerate(
-        zip(datasets.members, datasets.names, datasets.indices(split), strict=True)
-    ):
-        what = f"reading {split}" if len(datasets.members) == 1 else f"reading {split} of {name}"
-        sizes = {name: dataset.gripper(name).sizes() for name in dataset.header.grippers}
-        unlabelled, metrics = 0, dict[str, None]()
-        for index in track(indices, len(indices), what, "shards"):
-            shard = dataset.read(index)
-            found = shard_examples(shard, len(examples), k, sizes, crop, label, dataset.header.measured)
-            unlabelled += len(shard.grasps) - sum(map(len, found))
-            metrics |= dict.fromkeys(shard.grasps.metrics)
-            examples += found
-        _check_metrics(dataset, list(metrics), label, bool(indices))
-        if unlabelled:
-            click.echo(f"{name}: {unlabelled} grasps of {split} have no {label.name} and are left out", err=True)
-    if not examples:
+    datasets, places = Datasets.of(datasets), list[_Place]()
+    shards = chain.from_iterable(
+        _shards(datasets, k, indices, split, crop, label, places) for k, indices in enumerate(datasets.indices(split))
+    )
+
+    def read_again(shard: int) -> list[ImageExamples]:
+        place = places[shard]
+        dataset = datasets.members[place.dataset]
+        return _examples_of(dataset.read(place.index), dataset, place.dataset, place.first_number, crop, label)
+
+    examples = gathered(shards, read_again, most_bytes)
+    if not len(examples):
         folders = ", ".join(str(dataset.folder) for dataset in datasets.members)
         raise InputError(f"{folders}: split {split!r} has no grasps; generate more objects")
+    if not examples.kept:
+        click.echo(
+            f"{split}: {examples.size.sum() / 1e6:.0f} MB of images are more than batches.memory_mb, so they are read "
+            "from the disk again and again",
+            err=True,
+        )
     return examples
 
 
 def training_and_validation(
-    datasets: Datasets, crop: CropConfig, label: LabelConfig
-) -> tuple[list[ImageExamples], list[ImageExamples]]:
-    """What to train on, and what to look at: objects held out, or, where there are none, every fifth image."""
+    datasets: Datasets, crop: CropConfig, label: LabelConfig, most_bytes: int | None = None
+) -> tuple[ExampleSet, ExampleSet]:
+    """What to train on, and what to look at: objects held out, or, where there are none, every fifth image.
+
+    most_bytes: as in `load_examples`, of each of the two.
+    """
     datasets.say_what_is_left_out()
     if not any(datasets.indices("train")):
         raise InputError(
             "no object is left to train on: each is held out by one of the datasets; generate them with the same seed "
             "and the same objects, so that they hold out the same ones"
         )
-    training = load_examples(datasets, "train", crop, label)
+    training = load_examples(datasets, "train", crop, label, most_bytes)
     if any(datasets.indices("validation")):
-        return training, load_examples(datasets, "validation", crop, label)
+        return training, load_examples(datasets, "validation", crop, label, most_bytes)
     return _every_fifth_held_out(training, datasets)
 
 
-def by_dataset(examples: Sequence[ImageExamples], names: Sequence[str]) -> dict[str, list[ImageExamples]]:
-    """The images of each dataset, by the names of these; without those that have none."""
-    parts = {name: [image for image in examples if image.dataset == k] for k, name in enumerate(names)}
-    return {name: part for name, part in parts.items() if part}
+@dataclass(frozen=True)
+class _Place:
+    """Where a shard is read: which dataset, its index there, the number of its first image, and how many it has."""
+
+    dataset: int
+    index: int
+    first_number: int
+    images: int
 
 
-def _every_fifth_held_out(
-    examples: list[ImageExamples], datasets: Datasets
-) -> tuple[list[ImageExamples], list[ImageExamples]]:
+def _shards(
+    datasets: Datasets,
+    k: int,
+    indices: list[int],
+    split: str,
+    crop: CropConfig,
+    label: LabelConfig,
+    places: list[_Place],
+) -> Iterator[list[ImageExamples]]:
+    """The images of each shard of one dataset; notes where each shard is, and says what has no label."""
+    dataset, name = datasets.members[k], datasets.names[k]
+    what = f"reading {split}" if len(datasets.members) == 1 else f"reading {split} of {name}"
+    unlabelled, metrics = 0, dict[str, None]()
+    for index in track(indices, len(indices), what, "shards"):
+        shard = dataset.read(index)
+        number = places[-1].first_number + places[-1].images if places else 0
+        found = _examples_of(shard, dataset, k, number, crop, label)
+        places.append(_Place(k, index, number, len(found)))
+        unlabelled += len(shard.grasps) - sum(map(len, found))
+        metrics |= dict.fromkeys(shard.grasps.metrics)
+        yield found
+    _check_metrics(dataset, list(metrics), label, bool(indices))
+    if unlabelled:
+        click.echo(f"{name}: {unlabelled} grasps of {split} have no {label.name} and are left out", err=True)
+
+
+def _examples_of(
+    shard: Shard, dataset: Dataset, k: int, number: int, crop: CropConfig, label: LabelConfig
+) -> list[ImageExamples]:
+    """The images of a shard of the k-th dataset, numbered from `number` on."""
+    sizes = {name: dataset.gripper(name).sizes() for name in set(shard.grasps.gripper)}
+    return shard_examples(shard, number, k, sizes, crop, label, dataset.header.measured)
+
+
+def _every_fifth_held_out(examples: ExampleSet, datasets: Datasets) -> tuple[ExampleSet, ExampleSet]:
     """Images to train on and to look at, where no object is left for validation; said aloud."""
     if len(examples) < 2:
         folder = datasets.members[0].folder
         raise InputError(f"{folder}: it has one image and no validation objects; generate more of both")
-    held_out = examples[::5]
+    places = np.arange(len(examples))
+    held_out = examples.only(places[::5])
     click.echo(
         f"warning: the dataset has no validation objects; figures are of {len(held_out)} other images of the objects "
         "that are trained on, and say nothing of new ones: generate more objects",
         err=True,
     )
-    return [example for k, example in enumerate(examples) if k % 5], held_out
-
-
-def _count(examples: Sequence[ImageExamples], dataset: int) -> int:
-    return sum(len(image) for image in examples if image.dataset == dataset)
+    return examples.only(places[places % 5 > 0]), held_out
 
 
 def _check_metrics(dataset: Dataset, known: list[str], label: LabelConfig, any_shard: bool) -> None:

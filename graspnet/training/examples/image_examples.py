@@ -11,7 +11,7 @@ from graspnet.crops.pixel import PixelCropConfig
 from graspnet.dataset import Shard
 from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["ImageExamples", "shard_examples"]
+__all__ = ["ImageExamples", "crop_window", "shard_examples"]
 
 MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
 ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
@@ -37,6 +37,12 @@ class ImageExamples:
     def __len__(self) -> int:
         return len(self.robustness)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, in bytes."""
+        arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible)
+        return sum(array.nbytes for array in arrays)
+
 
 def shard_examples(
     shard: Shard,
@@ -58,7 +64,7 @@ def shard_examples(
         if not len(rows):
             continue
         poses = grasps.camera_from_grasp[rows]
-        u, v, width, height = _window(poses, of_grasps[rows], camera, crop)
+        u, v, width, height = crop_window(poses, of_grasps[rows], camera, crop)
         examples.append(
             ImageExamples(
                 number=first_number + len(examples),
@@ -75,7 +81,7 @@ def shard_examples(
     return examples
 
 
-def _window(
+def crop_window(
     camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
 ) -> tuple[int, int, int, int]:
     """First column and row, width and height of the part of the image that the crops of these grasps look at."""

@@ -59,15 +59,11 @@ class LabelConfig:
         return tuple(metric for metric in self.metrics if metric not in known)
 
     def robustness(self, grasps: GraspTable) -> Float64[np.ndarray, "N"]:
-        """The label of every grasp before the threshold; NaN where no metric has a value, and its pose is free.
-
-        A value that is NaN, or the mean of no sample, is none.
-        """
+        """The label of every grasp before the threshold; NaN where every metric is NaN, and its pose is free."""
         values = np.full((len(self.metrics), len(grasps)), np.nan)
         for value, metric in zip(values, self.metrics, strict=True):
             if metric in grasps.metrics:
-                estimate = grasps.metrics[metric]
-                value[:] = np.where(estimate.samples > 0, estimate.mean, np.nan)
+                value[:] = grasps.metrics[metric].mean
         known = np.isfinite(values).sum(axis=0)
         mean = np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), np.nan)
         return soft_label(mean, grasps.clearance.smallest, self.clearance_sigma)

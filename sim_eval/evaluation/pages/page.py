@@ -128,7 +128,9 @@ def _largest_term(found: Evaluated) -> str:
 def _part_blocks(found: Evaluated) -> tuple[str, ...]:
     header = ["part", "grasps", "images", _noun(found) + "s", "positive", "AP", "AP, free", "ROC AUC", "accuracy"]
     more = ["part", "Brier", "ECE", "mean quality − label", "best grasp good", "possible", "regret"]
-    named = {name: found.figures[name] for name in ("test", "dev", "train-dev", "train") if name in found.figures}
+    named: dict[str, Figures] = {
+        name: found.figures[name] for name in ("test", "dev", "train-dev", "train") if name in found.figures
+    }
     if found.recalibrated is not None:
         named[f"{found.reported}, dev's temperature"] = found.recalibrated
     named |= found.others

@@ -12,9 +12,8 @@ from graspnet.dataset import Dataset, Shard
 from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, quality_colors
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.observation.height_map import DepthView
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.predictions import noisy_image
+from graspnet.sim_eval.evaluation.noisy_views import noisy_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +82,7 @@ def _draw(
         f"clearance {1000 * of.clearance[row]:z.1f} mm, {of.source[row].replace('_', ' ')}",
         fontsize=7.5,
     )
-    view = DepthView(noisy_image(shard, place, sensor, judged.seed), camera)
+    view = noisy_view(dataset, shard, place, checkpoint.crop, sensor, judged.seed).view
     crop = grasp_crops(view, grasp.poses, gripper.sizes()[None], checkpoint.crop).images.numpy()
     opening = None
     if isinstance(checkpoint.crop, MetricCropConfig):

@@ -10,6 +10,7 @@ import numpy as np
 
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.dataset import Dataset
+from graspnet.models import network_words
 from graspnet.sim_eval.episodes.run import record_episode
 from graspnet.sim_eval.planners.choice import PlannerChoice, planner_of
 from graspnet.sim_eval.protocols.protocol import BASE
@@ -72,7 +73,7 @@ def forecast(screen: Screen, units: Sequence[Unit], workers: int) -> Forecast:
 
 def _kind(variant: Variant) -> str:
     """What decides how fast a training is: the network, the sensor, and the dataset."""
-    parts = (variant.train.network, variant.train.batches.sensor, variant.dataset)
+    parts = (network_words(variant.train.network), variant.train.batches.sensor, variant.dataset)
     return " ".join(filter(None, parts))
 
 

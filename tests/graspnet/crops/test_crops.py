@@ -470,6 +470,18 @@ def test_what_is_seen_of_a_block_is_the_same_from_any_side(tilt):
         assert length == pytest.approx(0.04 * np.tan(tilt), abs=0.006)
 
 
+def test_a_fine_window_is_a_second_crop_of_its_own_size():
+    """On a block whose top reaches just over the fine window, and with the same numbers as without it."""
+    depth = block_world(CAMERA, rigid(np.diag([1.0, -1.0, -1.0])[None], np.array([[0.0, 0.0, 0.7]]))[0], side=0.065)
+    poses = pose((0.0, 0.0, 0.65))
+    both = crops(depth, CAMERA, poses, MetricCropConfig(fine_window=1.2))
+    whole, fine = crops(depth, CAMERA, poses), crops(depth, CAMERA, poses, MetricCropConfig(window=1.2))
+    assert torch.equal(both.images, torch.cat([whole.images, fine.images], dim=1))
+    assert torch.equal(both.pose, whole.pose)
+    on_top = (both.images[0, [0, 2]] > (0.065 - 0.05) / 0.05 - 0.05).float().mean((1, 2))
+    assert on_top.tolist() == pytest.approx([(0.065 / 0.15) ** 2, 1.0], abs=0.02)  # shares of 3 w and 1.2 w
+
+
 def test_no_grasps_give_no_crops():
     found = crops(np.full((480, 640), 0.7), CAMERA, np.zeros((0, 4, 4)))
     assert found.images.shape == (0, 2, 64, 64)
@@ -494,6 +506,21 @@ def test_a_pixel_crop_equals_opencv_s_warp_affine(size):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         expected = cv2.warpAffine(depth, image_from_crop, (size, size), flags=flags)
         np.testing.assert_allclose(found.images[n, 0].numpy(), expected, atol=1e-4)
+
+
+def test_a_pixel_crop_that_is_not_turned_is_a_slice_of_the_image_and_tells_the_angle():
+    rng = np.random.default_rng(4)
+    depth = rng.uniform(0.5, 0.9, (480, 640)).astype(np.float32)
+    angles = np.array([0.0, 0.7, -1.2, 2.0])
+    uv = np.array([[200.0, 150.0], [300.0, 220.0], [400.0, 300.0], [60.0, 60.0]])
+    poses = np.concatenate([pose((0.0, 0.0, 0.7), angle) for angle in angles])
+    poses[:, :3, 3] = CAMERA.deproject(uv, np.full(4, 0.7))
+    found = crops(depth, CAMERA, poses, PixelCropConfig(window_px=96, size=96, offset=0.5, turned=False))
+    for image, (u, v) in zip(found.images[:, 0].numpy(), uv.astype(int), strict=True):
+        np.testing.assert_allclose(image, depth[v - 48 : v + 48, u - 48 : u + 48], rtol=1e-4)
+    np.testing.assert_allclose(
+        found.pose, np.stack([np.full(4, 0.7), [0.0, 0.7, -1.2, 2.0 - np.pi]], axis=1), atol=1e-6
+    )
 
 
 def test_the_angle_of_an_image_grasp_is_where_the_crop_s_columns_run():

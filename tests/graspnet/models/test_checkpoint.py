@@ -17,7 +17,7 @@ def checkpoint():
     network = NETWORKS["compact"](torch.Generator().manual_seed(7))
     network.fit_normalisation(torch.rand(6, 2, 64, 64), torch.rand(6, 11))
     details = {"dataset": {"name": "made up"}}
-    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, details, flip_average=True)
+    return Checkpoint(network, "compact", "yumi", "robust_force_closure", 0.5, 1.3, details, True, -0.25)
 
 
 @pytest.fixture
@@ -33,7 +33,17 @@ def test_the_loaded_network_gives_the_same_logits_to_the_bit(checkpoint, folder)
 
 def test_everything_besides_the_weights_comes_back(checkpoint, folder):
     loaded = load_checkpoint(folder)
-    for name in ("name", "gripper_name", "metric", "threshold", "temperature", "details", "crop", "flip_average"):
+    for name in (
+        "name",
+        "gripper_name",
+        "metric",
+        "threshold",
+        "temperature",
+        "details",
+        "crop",
+        "flip_average",
+        "bias",
+    ):
         assert getattr(loaded, name) == getattr(checkpoint, name)
 
 
@@ -49,9 +59,9 @@ def test_every_network_is_rebuilt_from_its_record(name, tmp_path):
     assert load_checkpoint(tmp_path).network.config == network.config
 
 
-def test_quality_is_the_sigmoid_of_the_logits_difference_over_the_temperature(checkpoint):
+def test_quality_is_the_sigmoid_of_the_logits_difference_over_the_temperature_plus_the_bias(checkpoint):
     logits = torch.tensor([[0.0, 2.6], [1.0, 1.0]])
-    expected = torch.tensor([1 / (1 + torch.e**-2.0), 0.5])
+    expected = torch.tensor([1 / (1 + torch.e**-1.75), 1 / (1 + torch.e**0.25)])
     torch.testing.assert_close(checkpoint.quality(logits), expected)
 
 

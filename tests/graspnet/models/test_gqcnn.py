@@ -5,20 +5,75 @@ import pytest
 import torch
 
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS, architecture
+from graspnet.models import NETWORKS
+from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.gqcnn import Convolution, LocalResponseNorm
+from graspnet.quality import NetworkQuality
+
+COUNTS = {  # the paper says "approximately 18 million"; the others are counted from the released configurations
+    "gqcnn_2.0": 5_442_914,
+    "gqcnn_2.0_paper": 18_025_826,
+    "gqcnn_3.0": 5_557_954,
+    "gqcnn_4.0_pj": 631_410,
+    "gqcnn_4.0_suction": 212_634,
+}
+LRN = torch.nn.LocalResponseNorm(size=5, alpha=5 * 2e-5, beta=0.75, k=1.0)  # torch divides its α by the size
+LAYERS = {  # (kernel, response norm, pool) of each convolution, as the configurations list them
+    "gqcnn_2.0": [(7, 0, 0), (5, 1, 1), (3, 0, 0), (3, 1, 1)],
+    "gqcnn_2.0_paper": [(7, 0, 0), (5, 1, 1), (3, 0, 0), (3, 1, 0)],
+    "gqcnn_3.0": [(7, 0, 0), (5, 1, 1), (3, 0, 0), (3, 1, 1)],
+    "gqcnn_4.0_pj": [(9, 0, 0), (5, 0, 1), (5, 0, 0), (5, 0, 1)],
+    "gqcnn_4.0_suction": [(9, 0, 0), (3, 0, 1), (3, 0, 0), (3, 0, 1)],
+}
 
 
-@pytest.mark.parametrize(("name", "count"), [("gqcnn_2.0", 5_442_914), ("gqcnn_4.0_pj", 631_410)])
-def test_published_parameter_counts(name, count):
-    assert NETWORKS[name]().parameter_count() == count
+@pytest.mark.parametrize("name", sorted(COUNTS))
+def test_published_parameter_counts(name):
+    assert NETWORKS[name]().parameter_count() == COUNTS[name]
 
 
-@pytest.mark.parametrize("name", ["gqcnn_2.0", "gqcnn_4.0_pj"])
-def test_one_depth_image_and_one_depth_make_two_logits(name):
-    network = NETWORKS[name]()
-    side = network.crop.size
-    assert network(torch.rand(3, 1, side, side), torch.rand(3, 1)).shape == (3, 2)
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_every_published_network_computes_what_a_list_of_its_layers_says(name):
+    """Written with torch's functions from the layers above, in double precision; TensorFlow pools a border of -∞."""
+    network = NETWORKS[name](torch.Generator().manual_seed(3))
+    side, inputs = network.crop.size, network.config.pose_inputs
+    generator = torch.Generator().manual_seed(4)
+    images, pose = (
+        0.6 + 0.2 * torch.rand(2, 1, side, side, generator=generator),
+        torch.rand(2, inputs, generator=generator),
+    )
+    network.fit_normalisation(images, pose)
+    found = network(images, pose)
+    weights = {key: value.double() for key, value in network.state_dict().items()}
+    images, pose = images.double(), pose.double()
+    x = (images - images.mean()) / images.std()
+    convolutions = sorted({key.rpartition(".")[0] for key in weights if key.startswith("image_stream")}, key=_number)
+    for layer, (kernel, normalise, pool) in zip(convolutions, LAYERS[name], strict=True):
+        padding = kernel // 2 if name < "gqcnn_4" else 0
+        x = torch.conv2d(x, weights[f"{layer}.weight"], weights[f"{layer}.bias"], padding=padding).clamp(min=0)
+        x = LRN(x) if normalise else x
+        if pool:
+            odd = x.shape[-1] % 2
+            x = torch.nn.functional.pad(x, (0, odd, 0, odd), value=-torch.inf)
+            x = x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+    z = (pose - pose.mean(0)) / pose.std(0)
+    x, z = (
+        (v.flatten(1) @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]).clamp(min=0)
+        for v, layer in ((x, "image_features"), (z, "pose_features"))
+    )
+    merged = torch.cat([x, z], 1) @ weights["merged_features.weight"].T + weights["merged_features.bias"]
+    expected = merged.clamp(min=0) @ weights["output.weight"].T + weights["output.bias"]
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def _number(layer: str) -> int:
+    return int(layer.rpartition(".")[2])
+
+
+def test_a_network_for_suction_cups_scores_no_parallel_jaw():
+    network = NETWORKS["gqcnn_4.0_suction"]()
+    with pytest.raises(InputError, match=r"takes 2 pose numbers, but 1 come with .* suction cups"):
+        NetworkQuality(Checkpoint(network, "gqcnn_4.0_suction", "suction", "grasp_metrics", 0.5))
 
 
 def test_response_norm_is_tensorflows_formula():
@@ -85,11 +140,6 @@ def test_the_seed_alone_decides_the_first_weights():
 
     assert torch.equal(weights(3), weights(3))
     assert not torch.equal(weights(3), weights(4))
-
-
-def test_an_unknown_network_is_named_with_its_nearest():
-    with pytest.raises(InputError, match=r"unknown network 'compct'; did you mean 'compact'"):
-        architecture("compct")
 
 
 def test_an_even_kernel_is_refused():

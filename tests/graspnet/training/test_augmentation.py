@@ -60,6 +60,20 @@ def test_a_mirrored_scene_reverses_rows_or_columns(scene, crop, axis):
     torch.testing.assert_close(mirrored.pose, expected.pose, **EQUAL)
 
 
+def test_a_mirrored_image_is_a_reversed_crop_that_is_not_turned_and_the_negative_angle(scene):
+    depth, poses = scene
+    crop = PixelCropConfig(window_px=40, size=20, turned=False)
+    mirrored_camera = Camera(200.0, 200.0, CAMERA.width - 1 - CAMERA.cx, CAMERA.cy, CAMERA.width, CAMERA.height)
+    mirrored_poses = np.diag([-1.0, 1.0, 1.0, 1.0]) @ poses @ np.diag([-1.0, 1.0, 1.0, 1.0])
+    mirrored = _cut(depth[:, ::-1].copy(), mirrored_camera, mirrored_poses, crop)
+    columns = torch.tensor([[False, True]] * 6)
+    expected = flipped(_cut(depth, CAMERA, poses, crop), columns, crop)
+    torch.testing.assert_close(mirrored.images, expected.images, **EQUAL)
+    torch.testing.assert_close(mirrored.pose, expected.pose, **EQUAL)
+    both = flipped(expected, ~columns | columns, crop)
+    torch.testing.assert_close(both.pose, expected.pose)
+
+
 def test_crops_that_are_not_chosen_stay_and_the_given_ones_are_not_edited(scene):
     depth, poses = scene
     crops = _cut(depth, CAMERA, poses, CROPS[0])

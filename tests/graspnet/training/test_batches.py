@@ -19,6 +19,7 @@ from graspnet.sim_eval.planners.ceilings import LABEL as CEILING_LABEL
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches, evaluation_crops
 from graspnet.training.examples.datasets import load_examples
+from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.label import LabelConfig
 from graspnet.training.trainer import TrainConfig
 
@@ -123,7 +124,7 @@ def test_evaluation_crops_are_noisy_and_the_same_every_time(examples):
 
 
 def test_an_error_in_a_preparing_thread_reaches_the_caller(examples):
-    broken = [replace(examples[0], sizes=-examples[0].sizes)]
+    broken = ExampleSet.of([replace(examples[0], sizes=-examples[0].sizes)])
     with pytest.raises(InputError, match="size of the gripper"):
         next(Batches(broken, CROP, LabelConfig(), BatchConfig(), seed=0).stream(0, 1))
 

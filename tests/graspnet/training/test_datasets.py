@@ -15,6 +15,7 @@ from graspnet.models import NETWORKS
 from graspnet.training.augmentation import AugmentationConfig
 from graspnet.training.batches import BatchConfig, Batches
 from graspnet.training.examples.datasets import Datasets, load_examples, training_and_validation
+from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.label import LabelConfig
 
 from .conftest import write_bars, write_named_bars
@@ -117,7 +118,7 @@ def test_what_an_epoch_shows_twice_has_other_noise_each_time(tmp_path):
 
 def _alone(batches, dataset):
     examples = [image for image in batches.examples if image.dataset == dataset]
-    return replace(batches, examples=examples).stream(0, sum(map(len, examples)) // 16)
+    return replace(batches, examples=ExampleSet.of(examples)).stream(0, sum(map(len, examples)) // 16)
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 1.0), (0.0, 0.0)])

@@ -16,7 +16,7 @@ from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset
 from graspnet.dataset.ranges import focal_range_px
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS
+from graspnet.models import NETWORKS, PublishedConfig
 from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_checksum
 from graspnet.models.compact import CompactConfig
 from graspnet.models.parent import load_parent
@@ -83,7 +83,7 @@ def test_a_model_that_ships_is_trained_on_by_its_name(few, tmp_path):
 
 def test_a_parent_that_does_not_fit_is_refused_with_the_reason(few, tmp_path):
     with pytest.raises(InputError, match=r"is a compact, and the config trains a gqcnn_2\.0.*network=compact"):
-        train(replace(TUNING, network="gqcnn_2.0"), few, tmp_path / "a", parent="parallel_jaw")
+        train(replace(TUNING, network=PublishedConfig(kind="gqcnn_2.0")), few, tmp_path / "a", parent="parallel_jaw")
     suction = saved(tmp_path / "suction", details={"gripper_kind": "suction"})
     with pytest.raises(InputError, match=r"was trained for grippers of kind suction, and the dataset is of parallel_j"):
         train(TUNING, few, tmp_path / "b", parent=suction)
@@ -102,7 +102,7 @@ def test_a_network_on_pixels_is_not_trained_on_behind_another_lens(few, tmp_path
         network = NETWORKS["gqcnn_4.0_pj"](torch.Generator().manual_seed(0))
         details = {"camera": {"focal_length_px": focal_length_px}}
         save_checkpoint(Checkpoint(network, "gqcnn_4.0_pj", "yumi", "success", 0.5, details=details), folder)
-        return load_parent(folder, "gqcnn_4.0_pj", "parallel_jaw", focal_range_px([few.header]))
+        return load_parent(folder, PublishedConfig(kind="gqcnn_4.0_pj"), "parallel_jaw", focal_range_px([few.header]))
 
     assert pixels(tmp_path / "near", [200.0, 210.0]).name == "near"  # the bars were seen at 220 px
     with pytest.raises(InputError, match=r"focal lengths of 520 to 530 px; the dataset's are 220 to 220 px"):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from graspnet.errors import InputError
+from graspnet.models import PublishedConfig
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.training import resume, trainer
 from graspnet.training.batches import BatchConfig
@@ -32,7 +33,7 @@ def small(tmp_path_factory):
 @pytest.mark.parametrize(
     "config",
     [
-        replace(CONFIG, network="gqcnn_4.0_pj", optimiser=OptimiserConfig(name="sgd", rate=0.01)),
+        replace(CONFIG, network=PublishedConfig(kind="gqcnn_4.0_pj"), optimiser=OptimiserConfig(name="sgd", rate=0.01)),
         replace(CONFIG, optimiser=AVERAGED, patience=5, look_examples=24, examples=64),
     ],
     ids=["gqcnn", "average, clipping, patience, looks between epochs"],

@@ -14,7 +14,7 @@ from graspnet.cli import main
 from graspnet.config import load_config, preset_names
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
-from graspnet.models import NETWORKS
+from graspnet.models import NETWORKS, CompactConfig, PublishedConfig
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.network import GraspNetwork, predict
 from graspnet.run.processes import ALONE
@@ -253,10 +253,38 @@ def test_the_command_writes_a_run_record_and_prints_the_figures(bars, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("network: gqcnn_2.0_paper", PublishedConfig(kind="gqcnn_2.0_paper")),
+        ("network: {kind: gqcnn_4.0_pj}", PublishedConfig(kind="gqcnn_4.0_pj")),
+        ("network: {residual: true}", CompactConfig(residual=True)),
+        (
+            "network: {kind: compact, channels: [8, 8, 8, 8], crop: {size: 48}}",
+            CompactConfig(channels=(8, 8, 8, 8), crop=MetricCropConfig(size=48)),
+        ),
+    ],
+)
+def test_a_preset_names_a_network_and_its_options(tmp_path, text, expected):
+    (tmp_path / "mine.yaml").write_text(f"base: parallel_jaw\n{text}\n")
+    assert load_config(TrainConfig, "train", tmp_path / "mine.yaml").network == expected
+
+
+def test_the_options_of_a_network_are_in_its_checkpoint(bars, tmp_path):
+    options = CompactConfig(residual=True, crop=MetricCropConfig(size=48, fine_window=1.2), hand_numbers=False)
+    small = write_bars(tmp_path / "small", train=2, validation=1, images=2)
+    train(replace(QUICK, network=options, epochs=1), small, tmp_path / "model")
+    loaded = load_checkpoint(tmp_path / "model")
+    assert loaded.network.config == options
+    assert loaded.details["training"]["network"]["residual"] is True
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
-        (["network=compat"], "unknown network 'compat'; did you mean 'compact'"),
+        (["network=compat"], "network: unknown kind 'compat'; did you mean 'compact'"),
+        (["network=gqcnn_3.0"], "network gqcnn_3.0 takes 2 pose numbers"),
+        (["network=gqcnn_2.0", "network.residual=true"], "network of kind 'gqcnn_2.0': unknown key 'residual'"),
         (["batches.sensor=idael"], "did you mean 'ideal'"),
         (["--config", "demmo"], "unknown train preset 'demmo'; did you mean 'demo'"),
         (["--dataset", "nowhere"], "no dataset.json; is this the --output of `graspnet generate`?"),

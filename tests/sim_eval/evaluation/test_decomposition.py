@@ -22,7 +22,7 @@ def test_the_parts_add_up_to_the_brier_score_and_have_their_size():
     train = judged(noisy(robustness, 0.08, 2), robustness, objects=200)
     differences = noisy(np.zeros(20_000), np.sqrt(2) * 0.05, 3)  # of two labels that the image allows
     terms = {term.name: term.size.value for term in decompose(test, train, None, test, differences)}
-    assert sum(terms.values()) == pytest.approx(test.figures().brier.value)
+    assert sum(terms.values()) == pytest.approx(test.error.mean())
     assert terms["label"] == pytest.approx(0.02**2)
     assert terms["hidden"] == pytest.approx(0.05**2 - 0.02**2, abs=1e-4)
     assert terms["bias"] == pytest.approx(0.08**2 - 0.05**2, abs=3e-4)

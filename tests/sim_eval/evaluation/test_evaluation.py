@@ -15,8 +15,9 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.height_map import DepthView
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
+from graspnet.sim_eval.evaluation.noisy_views import noisy_view
 from graspnet.sim_eval.evaluation.parts import choose, halves, was_trained_on
-from graspnet.sim_eval.evaluation.predictions import choose_images, noisy_image, predict_images
+from graspnet.sim_eval.evaluation.predictions import choose_images, predict_images
 from graspnet.sim_eval.evaluation.run import EvaluateConfig, label_of
 from graspnet.sim_eval.evaluation.sweeps import grasps_to_sweep
 from graspnet.training.examples.label import LabelConfig
@@ -46,10 +47,12 @@ def test_qualities_are_those_of_the_crops_of_the_noisy_image(dataset, checkpoint
     place = (1, 0)
     found = predict_images(dataset, checkpoint, LABEL, [place], "structured_light", seed=7)
     shard = dataset.read(1)
-    depth = noisy_image(shard, place, "structured_light", seed=7)
+    seen = noisy_view(dataset, shard, place, checkpoint.crop, "structured_light", seed=7)
     rows = np.flatnonzero(shard.grasps.image == 0)
     sizes = np.tile(ParallelJaw.of(dataset.gripper("yumi")).sizes(), (len(rows), 1))
-    view = DepthView(depth, shard.images.cameras[0])
+    whole = np.full(shard.images.depth.shape[1:], np.nan, dtype=np.float32)
+    whole[seen.rows, seen.columns] = seen.view.depth
+    view = DepthView(whole, shard.images.cameras[0])  # of a window as of a whole image
     crops = grasp_crops(view, shard.grasps.camera_from_grasp[rows], sizes, checkpoint.crop)
     expected = checkpoint.quality(checkpoint.network(crops.images, crops.pose)).detach().numpy()
     np.testing.assert_allclose(found.quality(checkpoint.temperature), expected, atol=1e-5)
