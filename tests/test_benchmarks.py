@@ -18,7 +18,9 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import load_gripper
 
-PUBLISHED = {"render", "labels", "epsilon", "collision", "generate", "crops", "loader", "networks", "plan", "simulate"}
+PUBLISHED = {
+    "render", "labels", "grips", "epsilon", "collision", "generate", "crops", "loader", "networks", "plan", "simulate",
+}  # fmt: skip
 
 
 def test_every_published_benchmark_is_there():

@@ -14,13 +14,12 @@ from jaxtyping import Bool, Float64, Int64
 
 from graspnet.config import config_to_dict
 from graspnet.data_gen.generate.remake import RemadeObjects, labelling_config
-from graspnet.data_gen.labels.grips import GripLabelConfig, held
+from graspnet.data_gen.labels.grips import GripLabelConfig, held, label_world
 from graspnet.data_gen.objects.decomposition import DecompositionConfig, convex_parts, piece_fit
 from graspnet.data_gen.objects.formats.mesh_file import MESH_SUFFIXES
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.object_source import with_parts
-from graspnet.data_gen.physics.heaps import HeapConfig
-from graspnet.data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
+from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset import HOLD, Dataset, GraspTable, MetricEstimate, PhysicsLabels, PhysicsWriter, Shard
 from graspnet.dataset.labels import soft_label
@@ -29,7 +28,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.engines import Engine
 from graspnet.transforms import transform_points
 
-__all__ = ["ChoiceConfig", "Labelling", "PhysicsConfig", "chances", "label_physics"]
+__all__ = ["ChoiceConfig", "Labelling", "PhysicsConfig", "chances", "label_physics", "resting_on_its_pieces"]
 
 SURENESS = 0.0005  # metres: the standard deviation of clearances with which the analytic label is computed here
 
@@ -204,17 +203,17 @@ def _executed(
             if not scenes:  # all images of a shard show the same objects, so that one look at them is enough
                 objects.check_unchanged(scene, shard, image, f"{place}, image {image}")
             lifted = scene, np.eye(4)
-            scenes[image] = lifted if objects.config.heap is not None else _resting_on_its_pieces(scene)
+            scenes[image] = lifted if objects.config.heap is not None else resting_on_its_pieces(scene)
         scene, raised_from_world = scenes[image]
         key = hand, tuple(shard.objects.scale[shard.objects.image == image].tolist())
         if key not in worlds:
-            worlds[key] = _world(scene, ParallelJaw.of(dataset.gripper(hand)), config, objects.config.heap, rng)
+            worlds[key] = label_world(scene, ParallelJaw.of(dataset.gripper(hand)), config, rng, objects.config.heap)
         some = rows[(grasps.image[rows] == image) & (hands[rows] == hand) & (grasps.instance[rows] == instance)]
         in_world = grasps.grasps_in_camera(some).transformed(shard.images.world_from_camera[image])
         yield some, held(worlds[key], scene, instance - 1, in_world.transformed(raised_from_world), config, rng)
 
 
-def _resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 4"]]:
+def resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 4"]]:
     """The scene with its only object so high that the lowest of its pieces touches the table, and the way there.
 
     Pieces are not the mesh: one that reached into the table would be shot off it.
@@ -224,16 +223,3 @@ def _resting_on_its_pieces(scene: Scene) -> tuple[Scene, Float64[np.ndarray, "4 
     up = np.eye(4)
     up[2, 3] = -lowest
     return replace(scene, world_from_object=(up @ pose)[None]), up
-
-
-def _world(
-    scene: Scene, hand: ParallelJaw, config: GripLabelConfig, heap: HeapConfig | None, rng: np.random.Generator
-) -> HandWorld:
-    """Contacts are drawn for each world. Centres of mass are 10 µm off the objects' origins, or MuJoCo would refuse to
-    move them later."""
-    movable = [replace(solid, mesh=solid.mesh.copy().apply_translation([1e-5, 0, 0])) for solid in scene.solids]
-    pick = config.grip.contacts.draw(config.grip.pick, rng)
-    if heap is None:
-        return PickWorld(movable[0], hand, pick)
-    densities = [heap.density] * len(movable)
-    return ClutterWorld(movable, hand, replace(pick, table_friction=heap.friction), densities, heap.friction, scene.bin)

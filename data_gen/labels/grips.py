@@ -11,13 +11,15 @@ from jaxtyping import Bool
 
 from graspnet.data_gen.labels.uncertainty import UncertaintyConfig, perturbed
 from graspnet.data_gen.physics.grip import GripConfig, GripWorld
-from graspnet.data_gen.physics.pick import HandWorld
+from graspnet.data_gen.physics.heaps import HeapConfig
+from graspnet.data_gen.physics.pick import ClutterWorld, HandWorld, PickWorld
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.transforms import frame_from_axes, invert, rigid
 
-__all__ = ["CALIBRATED_ARM", "GripLabelConfig", "held"]
+__all__ = ["CALIBRATED_ARM", "GripLabelConfig", "held", "label_world"]
 
 # The pose error of an arm that was calibrated with care; friction and centre of mass are as uncertain as ever.
 CALIBRATED_ARM = UncertaintyConfig(samples=1, grasp_translation=0.001, grasp_rotation=float(np.deg2rad(0.1)))
@@ -39,6 +41,27 @@ class GripLabelConfig:
             raise InputError(f"density is {self.density}; expected two growing positive numbers (kg/m³)")
 
 
+def label_world(
+    scene: Scene,
+    gripper: ParallelJaw,
+    config: GripLabelConfig,
+    rng: np.random.Generator,
+    heap: HeapConfig | None = None,
+) -> HandWorld:
+    """A world of the scene's objects, and a hand; its contacts are drawn. heap: how the objects came to lie there, with
+    the friction among them; None: there is only one.
+
+    Centres of mass are 10 µm off the objects' origins, or MuJoCo would refuse to move them later.
+    """
+    movable = [replace(solid, mesh=solid.mesh.copy().apply_translation([1e-5, 0, 0])) for solid in scene.solids]
+    pick = config.grip.contacts.draw(config.grip.pick, rng)
+    if heap is None:
+        (solid,) = movable
+        return PickWorld(solid, gripper, pick)
+    pick = replace(pick, table_friction=heap.friction)
+    return ClutterWorld(movable, gripper, pick, [heap.density] * len(movable), heap.friction, scene.bin)
+
+
 def held(
     world: HandWorld,
     scene: Scene,
@@ -49,7 +72,7 @@ def held(
 ) -> Bool[np.ndarray, "N K"]:
     """Whether grasps of solid `target` hold in each of K executions.
 
-    world: of the same solids in the same order. Its objects begin each execution at rest where the scene has them.
+    world: `label_world` of the scene. Its objects begin each execution at rest where the scene has them.
     """
     solid, world_from_object = scene.solids[target], scene.world_from_object[target]
     uncertainty = replace(config.uncertainty, samples=config.executions)

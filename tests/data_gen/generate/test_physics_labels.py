@@ -11,6 +11,7 @@ from graspnet.data_gen.generate.grippers import HandConfig
 from graspnet.data_gen.generate.physics_labels import ChoiceConfig, PhysicsConfig, chances, label_physics
 from graspnet.data_gen.generate.run import generate
 from graspnet.data_gen.objects.object_source import ObjectConfig
+from graspnet.data_gen.physics.heaps import HeapConfig
 from graspnet.data_gen.scenes.scenes import SceneConfig
 from graspnet.dataset import HOLD, Dataset
 from graspnet.errors import InputError
@@ -127,3 +128,18 @@ def test_a_dataset_that_has_the_metric_already_is_refused(tmp_path):
 def test_choices_that_cannot_be_are_refused(choice, message):
     with pytest.raises(InputError, match=message):
         ChoiceConfig(**choice)
+
+
+def test_in_a_heap_every_grasp_is_executed_among_its_neighbours(tmp_path):
+    heap = HeapConfig(objects=(3, 3), mean_objects=None, bin_share=1.0)
+    data = make(
+        tmp_path / "data", objects=ObjectConfig(count=3, families=("box", "gem"), graspable_width=(0.3, 0.6)),
+        heap=heap, scenes=1, views=1,
+    )  # fmt: skip
+    grasps = labelled(data).read(0).grasps
+    hold, free = grasps.metrics[HOLD], grasps.clearance.smallest
+    assert set(grasps.instance.tolist()) > {1}
+    np.testing.assert_array_equal(hold.samples == 1, free >= ChoiceConfig().least_clearance)
+    good = grasps.robustness(METRIC, 0.0005)[hold.samples == 1] > 0.5
+    executed = hold.mean[hold.samples == 1]
+    assert executed[good].mean() > executed[~good].mean()
