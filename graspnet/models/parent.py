@@ -41,10 +41,10 @@ def load_parent(
 ) -> Parent:
     """The model in a folder, or the one that ships under a name, for a training of that network and kind of gripper.
 
-    focal_lengths_px: smallest and largest of the cameras in that training. The default `compact` takes whatever options
-    the model has. InputError: as of `load_checkpoint`, which refuses other versions of the crop; or the model is
-    another network, or a `compact` with other options than the config says, is of another kind of gripper, takes other
-    pose numbers than its crop comes with, or has crops of so many pixels and was trained with another lens.
+    The default `compact` takes whatever options the model has. focal_lengths_px: smallest and largest of the cameras in
+    that training. InputError: as of `load_checkpoint`, which refuses other versions of the crop; the model is another
+    network, or a `compact` with other options than the config says, is of another kind of gripper, takes other pose
+    numbers than its crop comes with, or has crops of so many pixels and was trained with another lens.
     """
     checkpoint = load_checkpoint(source)
     if checkpoint.name != network.kind:

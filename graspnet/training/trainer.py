@@ -322,13 +322,13 @@ def _ends_early(state: TrainingState, run: _Run) -> bool:
 
 
 def _ranges(datasets: Datasets, training: ExampleSet) -> dict[str, Any]:
-    """What the training's grasps, hands and objects ranged over."""
-    focal_lengths_px = [f * datasets.pixel_pitch for f in training.camera["focal_length_px"]]  # of the cameras
+    """What the training's grasps, hands and objects ranged over; focal lengths are in pixels of the cameras."""
+    focal_lengths = [focal * datasets.pixel_pitch for focal in training.camera["focal_length_px"]]
     return {
         "gripper_kind": datasets.kind,
         **gripper_ranges(datasets.headers),
         "objects": object_range(datasets.headers),
-        "camera": training.camera | {"focal_length_px": focal_lengths_px},
+        "camera": training.camera | {"focal_length_px": focal_lengths},
     }
 
 

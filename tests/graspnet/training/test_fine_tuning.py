@@ -102,7 +102,7 @@ def test_a_network_on_pixels_is_not_trained_on_behind_another_lens(few, tmp_path
         network = NETWORKS["gqcnn_4.0_pj"](torch.Generator().manual_seed(0))
         details = {"camera": {"focal_length_px": focal_length_px}}
         save_checkpoint(Checkpoint(network, "gqcnn_4.0_pj", "yumi", "success", 0.5, details=details), folder)
-        return load_parent(folder, "gqcnn_4.0_pj", "parallel_jaw", focal_range_px([few.header]))
+        return load_parent(folder, PublishedConfig(kind="gqcnn_4.0_pj"), "parallel_jaw", focal_range_px([few.header]))
 
     assert pixels(tmp_path / "near", [200.0, 210.0]).name == "near"  # the bars were seen at 220 px
     with pytest.raises(InputError, match=r"focal lengths of 520 to 530 px; the dataset's are 220 to 220 px"):
