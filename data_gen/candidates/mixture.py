@@ -50,6 +50,8 @@ class CandidateConfig:
     # Installed sources such as policy_sampler have these shares.
     sources: dict[str, float] = field(default_factory=dict)
     options: dict[str, dict[str, str]] = field(default_factory=dict)  # Those sources have these options, by name.
+    # Sources look at this share of the views, and propose as many more there: one look costs as much as many grasps.
+    source_views: float = 1.0
 
     def __post_init__(self) -> None:
         shares = (self.antipodal, self.near_miss, self.action_space, *self.sources.values())
@@ -57,6 +59,11 @@ class CandidateConfig:
             raise InputError(f"shares of candidates are {shares}; expected none negative and some positive")
         if self.dilation < 0:
             raise InputError(f"dilation is {self.dilation}; it must not be negative")
+        if not self._of_sources <= self.source_views <= 1 or self.source_views == 0:
+            raise InputError(
+                f"source_views is {self.source_views}; it must be at most 1, and at least the sources' share of all "
+                f"candidates, {self._of_sources:.3g}, since no view has more grasps of theirs than it has grasps"
+            )
         installed = {entry.name for entry in entry_points(group=SOURCES)} if self.sources else set()
         for name in self.sources:
             if name not in installed:
@@ -66,9 +73,19 @@ class CandidateConfig:
                 raise unknown_name("source", name, self.sources, "options")
 
     def source_counts(self, count: int) -> dict[str, int]:
-        """How many of `count` grasps each source is asked for."""
-        total = self.antipodal + self.near_miss + self.action_space + sum(self.sources.values())
-        return {name: round(count * share / total) for name, share in self.sources.items()}
+        """How many of a view's `count` grasps each source is asked for, where sources look at that view."""
+        total = (self.antipodal + self.near_miss + self.action_space + sum(self.sources.values())) * self.source_views
+        left, counts = count, {}
+        for name, share in self.sources.items():
+            counts[name] = min(left, round(count * share / total))
+            left -= counts[name]
+        return counts
+
+    @property
+    def _of_sources(self) -> float:
+        """The share of all grasps that sources propose."""
+        of_sources = sum(self.sources.values())
+        return of_sources / (self.antipodal + self.near_miss + self.action_space + of_sources)
 
     def with_on_policy(self, model: str, share: float = 0.25) -> "CandidateConfig":
         """The same mixture diluted by what a trained model's policy picks (an installed source, `on_policy`)."""
@@ -76,7 +93,8 @@ class CandidateConfig:
         total = self.antipodal + self.near_miss + self.action_space + sum(others.values())
         sources = others | {"on_policy": total * share / (1 - share)}
         options = self.options | {"on_policy": self.options.get("on_policy", {}) | {"model": model}}
-        return replace(self, sources=sources, options=options)
+        views = max(self.source_views, sum(sources.values()) / (total + sources["on_policy"]))
+        return replace(self, sources=sources, options=options, source_views=views)
 
     def check_sources(self) -> None:
         """InputError: a source cannot be made, for want of a model, say."""
@@ -164,8 +182,11 @@ def sample_candidates(
 def sample_from_sources(
     observation: Observation, count: int, config: CandidateConfig, rng: np.random.Generator
 ) -> Proposals:
-    """What the config's sources propose of `count` grasps, in the camera frame."""
+    """What the config's sources propose of a view's `count` grasps, in the camera frame; nothing if they do not look at
+    this view."""
     proposed, source, quality, mined = [Grasps.none()], list[str](), [np.zeros(0)], 0
+    if config.source_views < 1 and rng.random() >= config.source_views:
+        return Proposals(Grasps.none(), np.zeros(0, dtype=np.str_), np.zeros(0), 0)
     for name, share in config.source_counts(count).items():
         if not share:
             continue

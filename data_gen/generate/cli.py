@@ -70,8 +70,9 @@ def generate(
     graspnet generate --config default --engine ray --address head:6379 --output s3://bucket/data
 
     Presets: quick (a minute), default (any hand, any camera), dexnet_2.0 and dexnet_2.0_tool (as published, see
-    docs/dexnet.md), bin_clutter (heaps). KEY=VALUE changes the config's settings. A mesh that cannot be used is left
-    out and named with its reason. Exit status: 0 done, 2 bad input, or no object could be used.
+    docs/dexnet.md), bin_clutter (heaps), scale and scale_heaps (millions of grasps). KEY=VALUE changes the config's
+    settings. A mesh that cannot be used is left out and named with its reason. Exit status: 0 done, 2 bad input, or no
+    object could be used.
     """
     from graspnet.data_gen.generate.config import GenerateConfig
     from graspnet.data_gen.generate.run import generate as run

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from graspnet.dataset.records import DatasetHeader
 
-__all__ = ["camera_range", "gripper_names", "gripper_ranges", "object_range"]
+__all__ = ["camera_range", "focal_range_px", "gripper_names", "gripper_ranges", "object_range"]
 
 LENGTHS = ("finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")  # of a hand, as its file names them
 MOST_NAMES = 8  # Hands are named one by one up to so many.
@@ -40,6 +40,12 @@ def object_range(headers: Sequence[DatasetHeader]) -> Range:
             return {}
         widths.append(objects["graspable_width"])
     return {"width_in_openings": [min(low for low, _ in widths), max(high for _, high in widths)]}
+
+
+def focal_range_px(headers: Sequence[DatasetHeader]) -> tuple[float, float]:
+    """Smallest and largest focal length of all cameras, in pixels of the camera."""
+    ranges = [(np.array(header.cameras["fx"]) * header.pixel_pitch).tolist() for header in headers]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def camera_range(camera_from_grasp: Float64[np.ndarray, "N 4 4"], focal_lengths_px: Sequence[float]) -> Range:

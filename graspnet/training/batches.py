@@ -30,16 +30,13 @@ from graspnet.sensors import Sensor, load_sensor
 from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
 from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.image_examples import ImageExamples
-from graspnet.training.examples.label import PROBABILITIES, LabelConfig
+from graspnet.training.examples.label import LabelConfig
 from graspnet.training.examples.order import Shown, epoch_order
 
 __all__ = [
-    "PROBABILITIES",
     "Batch",
     "BatchConfig",
     "Batches",
-    "ImageExamples",
-    "LabelConfig",
     "evaluation_crops",
 ]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import numpy as np
 import torch
 
 from graspnet.config import config_to_dict
 from graspnet.dataset import Dataset
-from graspnet.dataset.ranges import gripper_names, gripper_ranges, object_range
+from graspnet.dataset.ranges import focal_range_px, gripper_names, gripper_ranges, object_range
 from graspnet.errors import InputError
 from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_network
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
@@ -129,7 +130,7 @@ def train(
     _check_output(output, resume)
     datasets = Datasets.of(dataset)
     datasets.check_shares(config.batches.shares)
-    begins_from = None if parent is None else load_parent(parent, config.network, datasets.kind)
+    begins_from = None if parent is None else _parent(parent, config, datasets)
     network = _first_network(config, begins_from)
     crop = network.crop.at_pitch(datasets.pixel_pitch)
     training, unseen = training_and_validation(datasets, crop, config.label, config.batches.memory)
@@ -169,6 +170,11 @@ def _check_output(output: Path, resume: bool) -> None:
     if not resume and any(output.glob("state-*")):
         raise InputError(f"{output}: holds an interrupted training; --resume goes on, or choose another --output")
     output.mkdir(parents=True, exist_ok=True)
+
+
+def _parent(source: str | Path, config: TrainConfig, datasets: Datasets) -> Parent:
+    """The model to begin from. InputError: it does not fit the config and the datasets."""
+    return load_parent(source, config.network, datasets.kind, focal_range_px(datasets.headers))
 
 
 def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
@@ -316,12 +322,13 @@ def _ends_early(state: TrainingState, run: _Run) -> bool:
 
 
 def _ranges(datasets: Datasets, training: ExampleSet) -> dict[str, Any]:
-    """What the training's grasps, hands and objects ranged over."""
+    """What the training's grasps, hands and objects ranged over; focal lengths are in pixels of the cameras."""
+    focal_lengths = [focal * datasets.pixel_pitch for focal in training.camera["focal_length_px"]]
     return {
         "gripper_kind": datasets.kind,
         **gripper_ranges(datasets.headers),
         "objects": object_range(datasets.headers),
-        "camera": training.camera,
+        "camera": training.camera | {"focal_length_px": focal_lengths},
     }
 
 

@@ -31,7 +31,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.run.progress import track
 from graspnet.sim_eval.analysis.resampling import Estimate
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.noisy_views import NoisyView, Place, noisy_view
+from graspnet.sim_eval.evaluation.predictions import NoisyView, Place, noisy_view
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.training.examples.label import LabelConfig
 

@@ -21,6 +21,7 @@ __all__ = ["KEYS", "SIGNIFICANT", "Group", "judge_groups"]
 
 SIGNIFICANT = 0.05
 FEWEST_EXAMPLES, FEWEST_OBJECTS = 40, 3  # a smaller group is not tested; of fewer objects, figures have no interval
+SMALL_FAMILIES = f"families of fewer than {FEWEST_OBJECTS} objects"
 SIZES = (0.25, 0.5, 0.75, 1.0)  # openings
 TILTS = tuple(np.deg2rad([10.0, 20.0, 30.0, 45.0]).tolist())
 DISTANCES = (0.5, 0.7, 0.9)  # metres
@@ -138,8 +139,16 @@ def _ranges(
     return np.where(np.isfinite(values), found, "unknown")
 
 
+def _families(of: Predictions) -> Shaped[np.ndarray, "N"]:
+    """Families with enough objects to be compared; of meshes, most are alone in theirs, and together they are many."""
+    names, number = np.unique(of.family, return_inverse=True)
+    pairs = np.unique(np.stack([number, np.unique(of.object, return_inverse=True)[1]], axis=1), axis=0)
+    objects = np.bincount(pairs[:, 0], minlength=len(names))
+    return np.where(objects[number] >= FEWEST_OBJECTS, of.family, SMALL_FAMILIES)
+
+
 KEYS: dict[str, Callable[[Predictions], Shaped[np.ndarray, "N"]]] = {
-    "family": lambda of: of.family,
+    "family": _families,
     "object size (its width as seen, in openings)": lambda of: _ranges(of.size, SIZES, lambda x: f"{x:g}"),
     "hand": lambda of: of.hand,
     "candidate source": lambda of: of.source,

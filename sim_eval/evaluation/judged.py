@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.special import expit
 
 from graspnet.sim_eval.analysis.resampling import Estimate, Resampling
 from graspnet.sim_eval.evaluation.predictions import Predictions
@@ -48,12 +49,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class Judged:
-    """Predictions, what "holds" means, and the temperature that log odds are divided by."""
+    """Predictions, what "holds" means, and the temperature and bias that make qualities of log odds (`Checkpoint`)."""
 
     of: Predictions
     label: LabelConfig
     temperature: float
     seed: int
+    bias: float = 0.0
 
     def __len__(self) -> int:
         return len(self.of)
@@ -61,7 +63,11 @@ class Judged:
     @cached_property
     def quality(self) -> Float64[np.ndarray, "N"]:
         """The predicted probability that each grasp holds."""
-        return self.of.quality(self.temperature)
+        return self.quality_of(self.of.log_odds)
+
+    def quality_of(self, log_odds: Float64[np.ndarray, "P"]) -> Float64[np.ndarray, "P"]:
+        """The quality of any log odds."""
+        return np.asarray(expit(log_odds / self.temperature + self.bias))
 
     @cached_property
     def positive(self) -> Bool[np.ndarray, "N"]:

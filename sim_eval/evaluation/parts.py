@@ -13,8 +13,7 @@ from jaxtyping import Bool, Shaped
 
 from graspnet.dataset import Dataset
 from graspnet.models.checkpoint import Checkpoint
-from graspnet.sim_eval.evaluation.noisy_views import Place
-from graspnet.sim_eval.evaluation.predictions import Predictions, choose_images
+from graspnet.sim_eval.evaluation.predictions import Place, Predictions, choose_images
 
 __all__ = ["PARTS", "UNITS", "ChosenImages", "choose", "halves", "was_trained_on"]
 

@@ -1,6 +1,8 @@
 """What a network says of a dataset's grasps, beside their labels and all by which they can be grouped.
 
-Crops are cut as in training and planning (`graspnet.crops.crops`), from images that a sensor measured anew.
+Crops are cut as in training and planning (`graspnet.crops.crops`), from the window around an image's grasps, as a
+sensor shows it. The window is cut as training cuts it, but wider: a grasp may be moved by half an opening and still be
+seen. The noise depends on (seed, draw, shard, image) and on nothing else.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,9 +10,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
-from scipy.special import expit
 
-from graspnet.crops.crops import GraspCrops, grasp_crops
+from graspnet.crops.crops import CropConfig, GraspCrops, grasp_crops
 from graspnet.dataset import Dataset, GraspTable, Shard
 from graspnet.dataset.labels import soft_label
 from graspnet.models.checkpoint import Checkpoint
@@ -20,12 +21,15 @@ from graspnet.quality import NETWORK_BATCH
 from graspnet.report.inspection.summary import family, hand_group
 from graspnet.report.inspection.validation import object_rows
 from graspnet.run.progress import track
-from graspnet.sim_eval.evaluation.noisy_views import Place, noisy_view
+from graspnet.sensors import load_sensor
+from graspnet.training.examples.image_examples import crop_window
 from graspnet.training.examples.label import LabelConfig
 
-__all__ = ["Predictions", "choose_images", "log_odds_of", "predict_images"]
+__all__ = ["NoisyView", "Place", "Predictions", "choose_images", "log_odds_of", "noisy_view", "predict_images"]
 
 Index = Int64[np.ndarray, "M"] | Bool[np.ndarray, "N"]
+Place = tuple[int, int]  # a shard's index, and an image's in it
+WIDER = 4 / 3  # of the window of a crop, which is three openings wide: half an opening more on either side
 DIRECTIONS = 36  # in which an object's width is measured, 5 degrees apart
 MOST_POINTS = 2000  # of an object in an image, for its width
 
@@ -70,10 +74,6 @@ class Predictions:
         """The rows of one or more, in order."""
         names = [f.name for f in fields(Predictions)]
         return Predictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-    def quality(self, temperature: float) -> Float64[np.ndarray, "N"]:
-        """The predicted probability that each grasp holds."""
-        return np.asarray(expit(self.log_odds / temperature))
 
     @property
     def free(self) -> Bool[np.ndarray, "N"]:
@@ -121,6 +121,31 @@ def predict_images(
     """Predictions of all grasps of these images, as a sensor shows them in one of its draws. places: sorted."""
     found = list(track(_of_images(dataset, checkpoint, label, places, sensor, seed, draw), len(places), said, "images"))
     return Predictions.concatenate(found)
+
+
+@dataclass(frozen=True)
+class NoisyView:
+    """The window's noisy depth and camera, and where it lies in the image."""
+
+    view: DepthView
+    rows: slice
+    columns: slice
+
+
+def noisy_view(
+    dataset: Dataset, shard: Shard, place: Place, crop: CropConfig, sensor: str, seed: int, draw: int = 0
+) -> NoisyView:
+    """The window around all grasps of an image, of which there must be some, in a draw of a sensor."""
+    grasps, camera = shard.grasps, shard.images.cameras[place[1]]
+    of_image = np.flatnonzero(grasps.image == place[1])
+    sizes = np.stack([dataset.gripper(grasps.gripper[row]).sizes() for row in of_image])
+    sizes[:, 0] *= WIDER
+    u, v, width, height = crop_window(grasps.camera_from_grasp[of_image], sizes, camera, crop)
+    rows, columns = slice(v, v + height), slice(u, u + width)
+    window = camera.window(u, v, width, height)
+    rng = np.random.default_rng([seed, draw, *place])
+    noisy = load_sensor(sensor)(shard.images.depth[place[1], rows, columns].copy(), window, rng)
+    return NoisyView(DepthView(noisy, window), rows, columns)
 
 
 def log_odds_of(

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 
 from graspnet.config import parse_config
 from graspnet.dataset import Dataset
-from graspnet.errors import InputError, unknown_name
+from graspnet.errors import InputError
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.report.inspection.summary import threshold_of
 from graspnet.sensors import load_sensor
@@ -17,9 +17,8 @@ from graspnet.sim_eval.evaluation.decomposition import Term, decompose, mismatch
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
 from graspnet.sim_eval.evaluation.groups import Group, judge_groups
 from graspnet.sim_eval.evaluation.judged import Figures, Judged
-from graspnet.sim_eval.evaluation.noisy_views import Place
-from graspnet.sim_eval.evaluation.parts import PARTS, UNITS, choose, halves, was_trained_on
-from graspnet.sim_eval.evaluation.predictions import Predictions, predict_images
+from graspnet.sim_eval.evaluation.parts import PARTS, choose, halves, was_trained_on
+from graspnet.sim_eval.evaluation.predictions import Place, Predictions, predict_images
 from graspnet.sim_eval.evaluation.sweeps import Sweep, grasps_to_sweep, sweep_grasps
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.training.examples.label import PROBABILITIES, LabelConfig
@@ -50,8 +49,6 @@ class EvaluateConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.split not in UNITS:
-            raise unknown_name("split", self.split, UNITS)
         for name, least in (("draws", 2), ("decomposed", 1), ("sweeps", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
@@ -99,7 +96,10 @@ class Evaluated:
         test = self.test
         return {
             "version": FORMAT,
-            "model": {"name": self.model, "network": self.checkpoint.name, "temperature": self.checkpoint.temperature},
+            "model": {
+                "name": self.model, "network": self.checkpoint.name, "temperature": self.checkpoint.temperature,
+                "bias": self.checkpoint.bias,
+            },
             "dataset": {"name": self.dataset.header.name, "fingerprint": self.dataset.header.fingerprint},
             "label": {f.name: getattr(self.label, f.name) for f in fields(self.label)},
             "sensor": self.sensor, "seed": self.config.seed, "split": self.config.split,
@@ -161,7 +161,7 @@ def evaluate(
         figures={name: judged.figures() for name, judged in parts.items()},
         reported=reported,
         dev_temperature=temperature,
-        recalibrated=None if temperature is None else replace(test, temperature=temperature).figures(),
+        recalibrated=None if temperature is None else replace(test, temperature=temperature, bias=0.0).figures(),
         groups=judge_groups(test),
         by_sensor={name: judged.figures() for name, judged in by_sensor.items()},
         others={name: judged.figures() for name, judged in elsewhere.items()},
@@ -261,8 +261,8 @@ class _Run:
         )
 
     def judged(self, of: Predictions) -> Judged:
-        """The predictions with their labels, at the network's own temperature."""
-        return Judged(of, self.label, self.checkpoint.temperature, self.config.seed)
+        """The predictions with their labels, at the network's own temperature and bias."""
+        return Judged(of, self.label, self.checkpoint.temperature, self.config.seed, self.checkpoint.bias)
 
     def judged_images(self, places: Sequence[Place], said: str) -> Judged:
         """The first draw of these images, judged."""

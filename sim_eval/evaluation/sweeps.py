@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import expit
 
 from graspnet.dataset import Dataset
 from graspnet.grasps.grasps import Grasps
@@ -16,8 +15,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.run.progress import track
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.noisy_views import noisy_view
-from graspnet.sim_eval.evaluation.predictions import log_odds_of
+from graspnet.sim_eval.evaluation.predictions import log_odds_of, noisy_view
 from graspnet.sim_eval.evaluation.true_labels import TrueLabels
 from graspnet.transforms import rigid, rotation_about
 
@@ -124,5 +122,5 @@ def _ways(
         rng = np.random.default_rng([judged.seed, 3, *place, in_shard, k])
         robustness = truth.robustness(scene, int(shard.grasps.instance[in_shard]) - 1, in_world, gripper, rng)
         at = np.rad2deg(steps) if turns else 1000 * steps
-        ways.append(Way(name, at, expit(log_odds / judged.temperature), robustness))
+        ways.append(Way(name, at, judged.quality_of(log_odds), robustness))
     return tuple(ways)

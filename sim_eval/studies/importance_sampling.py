@@ -47,6 +47,7 @@ ARMS: dict[str, ImportanceConfig | None] = {
     "error": ImportanceConfig(by="error"),
 }
 DECILES = 10
+SMOOTHED = 3  # looks
 CALIBRATION = ("calibration_error", "calibration_error_fitted", "surplus")  # of a look
 
 
@@ -139,7 +140,7 @@ def _figures(network: CompactNetwork, unseen: Pool) -> dict[str, float]:
     logits = predict(network, [GraspCrops(unseen.images, unseen.pose)]).double()
     odds, target = (logits[:, 1] - logits[:, 0]).numpy(), unseen.target.double().numpy()
     temperature = fit_temperature(odds, target)
-    figures = {}
+    figures: dict[str, float] = {}
     for name, divisor in (("", 1.0), ("_fitted", temperature)):
         quality = 1 / (1 + np.exp(-odds / divisor))
         found = evaluate(quality, target, unseen.positive, unseen.feasible)
@@ -192,13 +193,11 @@ def summary(results: dict[str, list[dict[str, Any]]]) -> list[str]:
     ]
     uniform = results["uniform"]
     for arm, runs in results.items():
-        ends = [run["looks"][-1] for run in runs]
-        aps = [end["average_precision"] for end in ends]
-        pairs = list(zip(runs, uniform, strict=False))
-        gains = [a["looks"][-1]["average_precision"] - b["looks"][-1]["average_precision"] for a, b in pairs]
-        cells = [arm, _mean(aps), _mean(gains)]
-        cells += [_ratio([_needed(a, b, what) for a, b in pairs]) for what in ("examples", "seconds")]
-        cells += [_mean([end[name] for end in ends]) for name in CALIBRATION]
+        pairs = list(zip(runs, uniform, strict=True))
+        gains = [_precisions(run)[-1] - _precisions(other)[-1] for run, other in pairs]
+        cells = [arm, _mean([_precisions(run)[-1] for run in runs]), _mean(gains)]
+        cells += [_shares([_needed(run, other, what) for run, other in pairs]) for what in ("examples", "seconds")]
+        cells += [_mean([_late(run, name) for run in runs]) for name in CALIBRATION]
         lines.append(f"| {' | '.join(cells)} |")
     known = [run["known"] for run in uniform]
     names = list(known[0][-1])
@@ -210,16 +209,25 @@ def summary(results: dict[str, list[dict[str, Any]]]) -> list[str]:
     return lines
 
 
+def _precisions(run: dict[str, Any]) -> list[float]:
+    """The average precision at each look, as the mean of it and of the looks just before: it swings."""
+    found = [look["average_precision"] for look in run["looks"]]
+    return [float(np.mean(found[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(found))]
+
+
+def _late(run: dict[str, Any], name: str) -> float:
+    """The mean of a figure over the last looks."""
+    return float(np.mean([look[name] for look in run["looks"][-SMOOTHED:]]))
+
+
 def _needed(run: dict[str, Any], uniform: dict[str, Any], what: str) -> float:
     """How much of it the run took to the last average precision of uniform sampling, as a share; inf: it never came."""
-    goal, spent = uniform["looks"][-1]["average_precision"], uniform["looks"][-1][what]
-    before = {"average_precision": 0.0, what: 0.0}
-    for look in run["looks"]:
-        if look["average_precision"] >= goal:
-            rise = look["average_precision"] - before["average_precision"]
-            part = (goal - before["average_precision"]) / rise if rise > 0 else 1.0
-            return float(before[what] + part * (look[what] - before[what])) / spent
-        before = look
+    goal, spent = _precisions(uniform)[-1], uniform["looks"][-1][what]
+    before, at = 0.0, 0.0
+    for look, precision in zip(run["looks"], _precisions(run), strict=True):
+        if precision >= goal:
+            return float(at + (goal - before) / (precision - before) * (look[what] - at)) / spent
+        before, at = precision, look[what]
     return float("inf")
 
 
@@ -232,7 +240,7 @@ def _mean(values: Sequence[float]) -> str:
     return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
 
 
-def _ratio(shares: Sequence[float]) -> str:
+def _shares(shares: Sequence[float]) -> str:
     """The share that each seed needed; > 1: it did not get there within the budget."""
     return ", ".join("> 1" if np.isinf(share) else f"{share:.2f}" for share in shares)
 
@@ -254,13 +262,13 @@ def main(dataset: str, output: Path, seeds: int, arms: tuple[str, ...], training
     if missing:
         opened = Dataset.open(dataset)
         with using_threads(1):
-            pools = [
+            training_pool, unseen = (
                 pool_of(load_examples(opened, split, crop, label).spread(count), crop, label, seed=0)
                 for split, count in (("train", config.training), ("validation", config.validation))
-            ]
-            click.echo(f"{len(pools[0])} examples to train on, {len(pools[1])} to look at", err=True)
+            )
+            click.echo(f"{len(training_pool)} examples to train on, {len(unseen)} to look at", err=True)
             for seed, arm in missing:
-                result = run_arm(ARMS[arm], *pools, config, seed)
+                result = run_arm(ARMS[arm], training_pool, unseen, config, seed)
                 write_json(_file(output, arm, seed), {"config": asdict(config)} | result)
                 click.echo(f"seed {seed}, {arm}: AP {result['looks'][-1]['average_precision']:.3f}", err=True)
     done = {arm: [json.loads(_file(output, arm, seed).read_text()) for seed in range(seeds)] for arm in names}

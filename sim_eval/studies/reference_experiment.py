@@ -146,7 +146,7 @@ def _figures(checkpoint: Checkpoint, config: TrainConfig, dataset: Dataset) -> d
     crop = checkpoint.crop.at_pitch(dataset.header.pixel_pitch)
     examples = load_examples(dataset, "validation", crop, config.label)
     logits = predict(checkpoint.network, evaluation_crops(examples, crop, config.batches, config.seed))
-    quality = quality_of(logits.double(), checkpoint.temperature).numpy()
+    quality = quality_of(logits.double(), checkpoint.temperature, checkpoint.bias).numpy()
     robustness = np.concatenate([image.robustness for image in examples])
     feasible = np.concatenate([image.feasible for image in examples])
     target, positive = config.label.target(robustness), config.label.positive(robustness)

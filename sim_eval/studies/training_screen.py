@@ -8,6 +8,7 @@ after the other. Everything that is finished is kept: --resume goes on, and a ma
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,24 +32,25 @@ from graspnet.sim_eval.studies.screen.forecast import forecast
 from graspnet.sim_eval.studies.screen.matrix import ScreenConfig
 from graspnet.sim_eval.studies.screen.outcome import Screen, is_done, read_outcome, run_unit, units_of
 from graspnet.sim_eval.studies.screen.page import markdown_table, write_screen_report
+from graspnet.training.examples.datasets import Datasets
 
 __all__ = ["prepare", "run_screen"]
 
 IDENTITY = "screen.json"
 
 
-def prepare(config: ScreenConfig, dataset_folder: str, output: Path, engine: Engine, resume: bool) -> Screen:
+def prepare(config: ScreenConfig, datasets: Sequence[str], output: Path, engine: Engine, resume: bool) -> Screen:
     """Make the folder and the datasets of variants that have their own.
 
-    InputError: the folder holds a screen already; `resume` goes on with one of the same dataset, base, budget, trials.
+    InputError: the folder holds a screen already; `resume` goes on with one of the same datasets, base, budget, trials.
     """
-    dataset = Dataset.open(dataset_folder)
-    _check_identity(output, _identity(config, dataset), resume)
+    opened = Datasets.of([Dataset.open(folder) for folder in datasets])
+    _check_identity(output, _identity(config, opened), resume)
     own = {variant.dataset: variant for variant in config.all_variants() if variant.dataset}
     folders = {name: output / "datasets" / name for name in own}
     for name, variant in own.items():
-        generate_dataset(variant, dataset, folders[name], engine)
-    return Screen(config, output, {"": str(dataset_folder)} | {name: str(folder) for name, folder in folders.items()})
+        generate_dataset(variant, opened.members[0], folders[name], engine)
+    return Screen(config, output, tuple(datasets), {name: str(folder) for name, folder in folders.items()})
 
 
 def run_screen(screen: Screen, engine: Engine) -> list[Comparison]:
@@ -61,12 +63,12 @@ def run_screen(screen: Screen, engine: Engine) -> list[Comparison]:
     return rows
 
 
-def _identity(config: ScreenConfig, dataset: Dataset) -> dict[str, Any]:
+def _identity(config: ScreenConfig, datasets: Datasets) -> dict[str, Any]:
     """What a resumed screen must share with the one that was begun; it may have more variants and seeds."""
     common = config_to_dict(replace(config, variants={}, seeds=1))
     base = config_to_dict(config.all_variants()[0].train)
     return common | {
-        "base": base, "dataset": dataset.header.fingerprint, "protocol_hash": protocol_hash(config.protocol_config())
+        "base": base, "datasets": datasets.fingerprint, "protocol_hash": protocol_hash(config.protocol_config())
     }  # fmt: skip
 
 
@@ -96,7 +98,14 @@ def _compared(screen: Screen) -> list[Comparison]:
 
 @click.command()
 @click.option("--config", "name", required=True, metavar="NAME|FILE", help="A matrix: a preset of configs/screen/.")
-@click.option("--dataset", required=True, metavar="DIR|URL", help="What `graspnet generate` wrote.")
+@click.option(
+    "--dataset",
+    "datasets",
+    required=True,
+    multiple=True,
+    metavar="DIR|URL",
+    help="What `graspnet generate` wrote; repeatable: all are trained on, and objects of the first one are judged.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the screen in --output; it may have more variants and seeds.")
 @click.option("--plan", is_flag=True, help="Say how long it will take, and stop.")
 @click.option(
@@ -105,13 +114,13 @@ def _compared(screen: Screen) -> list[Comparison]:
 @run_options
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def main(
-    name: str, dataset: str, resume: bool, plan: bool, output: Path, engine: Engine, seed: int,
+    name: str, datasets: tuple[str, ...], resume: bool, plan: bool, output: Path, engine: Engine, seed: int,
     overrides: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Train and compare the variants of a matrix; KEY=VALUE changes what they have in common."""
     started = time.time()
     config = load_config(ScreenConfig, "screen", name, overrides)
-    screen = prepare(config, dataset, output, engine, resume)
+    screen = prepare(config, datasets, output, engine, resume)
     click.echo(f"plan: {forecast(screen, units_of(config), engine.workers)}")
     if plan:
         return

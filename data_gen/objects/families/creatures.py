@@ -80,9 +80,8 @@ def _bird(rng: np.random.Generator) -> Shape:
 def _wing(root: ArrayLike, to_tip: ArrayLike, chord: float, thickness: float) -> Manifold:
     """A flat tapered blade from the root to the tip."""
     corners = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
-    half = np.array([chord, thickness, thickness]) / 2
-    tip = np.add(root, to_tip)
-    return hull(np.concatenate([root + corners * half, tip + corners * half * [0.5, 0.8, 0.8]]))
+    at_root = corners * np.array([chord, thickness, thickness]) / 2
+    return hull(np.concatenate([np.add(root, at_root), np.add(root, to_tip) + at_root * [0.5, 0.8, 0.8]]))
 
 
 def _coral(rng: np.random.Generator) -> Shape:

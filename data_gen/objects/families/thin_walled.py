@@ -83,13 +83,9 @@ def _sheet(rng: np.random.Generator) -> Shape:
     """A bent sheet: a gutter, a roof tile, a folded angle, a wave."""
     wall, length, count = rng.uniform(0.03, 0.08), rng.uniform(0.4, 1.6), 13
     s = np.linspace(0.0, 1.0, count)
+    arc, wave, fold = s, np.sin(2 * np.pi * rng.uniform(0.7, 1.5) * s), (s > rng.uniform(0.3, 0.7)).astype(np.float64)
     kind = int(rng.integers(3))
-    if kind == 0:
-        heading = rng.uniform(1.0, 4.0) * s
-    elif kind == 1:
-        heading = rng.uniform(0.5, 1.4) * np.sin(2 * np.pi * rng.uniform(0.7, 1.5) * s)
-    else:
-        heading = rng.uniform(0.6, 1.8) * (s > rng.uniform(0.3, 0.7))
+    heading = (arc, wave, fold)[kind] * rng.uniform((1.0, 0.5, 0.6)[kind], (4.0, 1.4, 1.8)[kind])
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) / count
     line = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     tangent = np.gradient(line, axis=0)

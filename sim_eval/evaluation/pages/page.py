@@ -91,7 +91,8 @@ def _calibration(found: Evaluated) -> str:
     )
     if found.dev_temperature is not None:
         own = found.checkpoint.temperature
-        text += f" The dev half asks for a temperature of {found.dev_temperature:.2f}; the model has {own:.2f}."
+        picks = f" and, by picks, a bias of {found.checkpoint.bias:+.2f}" if found.checkpoint.bias else ""
+        text += f" The dev half asks for a temperature of {found.dev_temperature:.2f}; the model has {own:.2f}{picks}."
     return text
 
 
@@ -101,7 +102,7 @@ def _worse_sentences(found: Evaluated) -> list[str]:
     tested = sum(np.isfinite(group.auc_difference.p_value) for group in found.groups)
     sentences = []
     if worse:
-        each = [f"{_named(g)} (ROC AUC {g.roc_auc.value:.3f}; {g.auc_difference.value:+.3f})" for g in _by_size(worse)]
+        each = [f"{_named(g)} (ROC AUC {g.roc_auc.value:.3f})" for g in _by_size(worse)]
         sentences.append(f"It ranks grasps worse, by more than chance would give, for {listed(each)}.")
     if sure:
         each = [f"{_named(g)} ({g.overconfidence.value:+.3f})" for g in _by_promise(sure)]
@@ -126,23 +127,33 @@ def _largest_term(found: Evaluated) -> str:
 
 
 def _part_blocks(found: Evaluated) -> tuple[str, ...]:
-    header = ["part", "grasps", "images", _noun(found) + "s", "positive", "AP", "AP, free", "ROC AUC", "accuracy"]
-    more = ["part", "Brier", "ECE", "mean quality − label", "best grasp good", "possible", "regret"]
     named: dict[str, Figures] = {
         name: found.figures[name] for name in ("test", "dev", "train-dev", "train") if name in found.figures
     }
     if found.recalibrated is not None:
         named[f"{found.reported}, dev's temperature"] = found.recalibrated
     named |= found.others
-    rows = [
-        [name, f.examples, f.images, f.objects, percent(f.positive_rate.value), _cell(f.average_precision),
-         _cell(f.free_average_precision), _cell(f.roc_auc), _cell(f.accuracy)]
-        for name, f in named.items()
-    ]  # fmt: skip
-    second = [
-        [name, _cell(f.brier, 4), _cell(f.calibration_error, 4), _signed(f.overconfidence), _cell(f.best_positive),
-         _cell(f.possible), _cell(f.regret)]
-        for name, f in named.items()
+    tables = [
+        table_html(
+            ["part", "grasps", "images", _noun(found) + "s", "positive", "AP", "ROC AUC"],
+            [
+                [name, f.examples, f.images, f.objects, percent(f.positive_rate.value), _cell(f.average_precision),
+                 _cell(f.roc_auc)]
+                for name, f in named.items()
+            ],
+        ),
+        table_html(
+            ["part", "AP, free", "accuracy", "Brier", "ECE", "mean quality − label"],
+            [
+                [name, _cell(f.free_average_precision), _cell(f.accuracy), _cell(f.brier, 4),
+                 _cell(f.calibration_error), _signed(f.overconfidence)]
+                for name, f in named.items()
+            ],
+        ),
+        table_html(
+            ["part", "best grasp good", "possible", "regret"],
+            [[name, _cell(f.best_positive), _cell(f.possible), _cell(f.regret)] for name, f in named.items()],
+        ),
     ]  # fmt: skip
     legend = [[name, WHOSE[name]] for name in named if name in WHOSE]
     few = found.figures[found.reported].objects < FEW_OBJECTS
@@ -161,7 +172,7 @@ def _part_blocks(found: Evaluated) -> tuple[str, ...]:
     )
     shown = {found.reported: found.test} | {name: judged for name, judged in found.parts.items()}
     return (
-        table_html(header, rows), table_html(more, second), table_html(["part", "what it is"], legend), paragraph(text),
+        *tables, table_html(["part", "what it is"], legend), paragraph(text),
         figure_html(ranking_figure(shown), curve),
     )  # fmt: skip
 
@@ -218,8 +229,9 @@ def _reliability_blocks(found: Evaluated) -> tuple[str, ...]:
 
 
 def _term_blocks(found: Evaluated) -> tuple[str, ...]:
-    rows = [[t.name, _cell(t.size, 4), _p(t.size.p_value), t.examples, t.meaning, t.advice] for t in found.terms]
-    header = ["part", "Brier", "p", "grasps", "what it is", "what to do"]
+    rows = [[t.name, _cell(t.size, 4), _p(t.size.p_value), t.examples, t.meaning] for t in found.terms]
+    header = ["part", "Brier", "p", "grasps", "what it is"]
+    advice = table_html(["part", "what to do"], [[t.name, t.advice] for t in found.terms])
     text = (
         f"The Brier score on {found.reported} is {_cell(found.figures[found.reported].brier, 4)}. Its parts add up: "
         "what the labels do not know, what the image hides, bias and variance. “Noise” is a part of the last two, and "
@@ -227,7 +239,7 @@ def _term_blocks(found: Evaluated) -> tuple[str, ...]:
         "finds it in the noisy image, says the label of each grasp anew."
     )
     caption = "Parts of the error with 95 % intervals; red is more than chance would give."
-    return paragraph(text), figure_html(term_figure(found.terms), caption), table_html(header, rows)
+    return paragraph(text), figure_html(term_figure(found.terms), caption), table_html(header, rows), advice
 
 
 def _mistake_blocks(found: Evaluated) -> tuple[str, ...]:
@@ -284,7 +296,7 @@ def _noun(found: Evaluated) -> str:
 
 
 def _named(group: Group) -> str:
-    return f"{group.key.partition(' (')[0]} “{group.name}”"
+    return f"{group.key.partition(' (')[0]} “{group.name.replace('_', ' ')}”"
 
 
 def _by_size(groups: Sequence[Group]) -> list[Group]:

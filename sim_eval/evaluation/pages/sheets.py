@@ -13,7 +13,7 @@ from graspnet.drawing import draw_crops, draw_depth, draw_grasps, new_figure, qu
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.sim_eval.evaluation.judged import Judged
-from graspnet.sim_eval.evaluation.noisy_views import noisy_view
+from graspnet.sim_eval.evaluation.predictions import noisy_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,6 @@
 """What a variant trains on: whole objects of a dataset, as many as its budget allows, none of those that are judged."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,19 +18,17 @@ __all__ = ["generate_dataset", "limited"]
 ORDER_SEED = 0  # of the order of the objects, whatever a training's seed is
 
 
-def limited(dataset: Dataset, train: int, validation: int, without: Collection[str] = ()) -> Dataset:
-    """The dataset with fewer objects in both splits: whole ones, with about so many examples.
+def limited(datasets: Sequence[Dataset], train: int, validation: int, without: Collection[str] = ()) -> list[Dataset]:
+    """The datasets with fewer objects in both splits: whole ones, with about so many examples in all.
 
-    The objects come in a random order that is always the same, so that a smaller budget has a part of the objects of a
-    larger one. without: objects that are never trained on. InputError: no object for training is left.
+    Each keeps its share. Objects come in a random order that is always the same, so that a smaller budget has a part of
+    the objects of a larger one. without: objects that are never trained on. InputError: none is left for training.
     """
-    splits = {
-        "train": _objects(dataset.header, dataset.split("train"), train, without),
-        "validation": _objects(dataset.header, dataset.split("validation"), validation, ()),
-    }
-    if not splits["train"]:
-        raise InputError(f"{dataset.folder}: no object is left to train on that is not judged; generate more of them")
-    return Dataset(dataset.folder, replace(dataset.header, splits=splits))
+    whole = [sum(entry.grasps for entry in dataset.header.shards.values()) for dataset in datasets]
+    shares = [grasps / sum(whole) for grasps in whole]
+    return [
+        _part(each, share * train, share * validation, without) for each, share in zip(datasets, shares, strict=True)
+    ]
 
 
 def generate_dataset(variant: Variant, base: Dataset, folder: Path, engine: Engine) -> None:
@@ -41,7 +39,17 @@ def generate_dataset(variant: Variant, base: Dataset, folder: Path, engine: Engi
         pass
 
 
-def _objects(header: DatasetHeader, split: list[str], examples: int, without: Collection[str]) -> list[str]:
+def _part(dataset: Dataset, train: float, validation: float, without: Collection[str]) -> Dataset:
+    splits = {
+        "train": _objects(dataset.header, dataset.split("train"), train, without),
+        "validation": _objects(dataset.header, dataset.split("validation"), validation, ()),
+    }
+    if not splits["train"]:
+        raise InputError(f"{dataset.folder}: no object is left to train on that is not judged; generate more of them")
+    return Dataset(dataset.folder, replace(dataset.header, splits=splits))
+
+
+def _objects(header: DatasetHeader, split: list[str], examples: float, without: Collection[str]) -> list[str]:
     """Objects of a split, in a random order, until the shards that hold them alone have so many examples."""
     usable = set(split) - set(without)
     shards = [entry for _, entry in sorted(header.shards.items()) if usable.issuperset(entry.objects)]

@@ -9,19 +9,17 @@ from time import perf_counter
 import numpy as np
 
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
-from graspnet.dataset import Dataset
 from graspnet.models import network_words
 from graspnet.sim_eval.episodes.run import record_episode
 from graspnet.sim_eval.planners.choice import PlannerChoice, planner_of
 from graspnet.sim_eval.protocols.protocol import BASE
-from graspnet.sim_eval.studies.screen.data import limited
 from graspnet.sim_eval.studies.screen.matrix import Variant
 from graspnet.sim_eval.studies.screen.outcome import SEED, Screen, Unit, is_done
 from graspnet.training.trainer import train
 
 __all__ = ["Forecast", "forecast"]
 
-EXAMPLES, SEEN = 1024, 4096  # of a pilot training: what it has, and sees
+EXAMPLES, SEEN = 1024, 2048  # of a pilot training: what it has, and sees
 TRIALS = 3  # of a pilot; the first one also loads what the others use, and does not count
 
 
@@ -37,6 +35,8 @@ class Forecast:
     hours: float
 
     def __str__(self) -> str:
+        if not self.units:
+            return "nothing is left to do."
         rates = ", ".join(f"{name} {rate:.0f}" for name, rate in self.rates.items())
         return (
             f"{self.units} units are left: {self.trainings} trainings and {self.trials} trials. Measured just now, by "
@@ -84,8 +84,9 @@ def _has_model(screen: Screen, unit: Unit) -> bool:
 def _training_rate(screen: Screen, variant: Variant, folder: Path) -> float:
     """Examples a second of a training that is cut short."""
     config = replace(variant.train, examples=SEEN, look_examples=SEEN // 2)
-    dataset = limited(Dataset.open(screen.datasets[variant.dataset]), EXAMPLES, EXAMPLES)
-    return train(config, dataset, folder).history[-1].examples_per_second  # after what is done once
+    return (
+        train(config, screen.training_sets(variant, EXAMPLES), folder).history[-1].examples_per_second
+    )  # after what is done once
 
 
 def _trial_seconds(screen: Screen, model: Path) -> float:

@@ -41,16 +41,29 @@ SEED = 0  # of the trials, the validation images' noise and the draws: they are 
 
 @dataclass(frozen=True)
 class Screen:
-    """What every unit of a screen needs. datasets: the folder of each, by `Variant.dataset`."""
+    """What every unit of a screen needs.
+
+    datasets: folders or URLs of those that all variants share; the validation objects of the first one are judged.
+    generated: what stands in the first one's place, by `Variant.dataset`.
+    """
 
     config: ScreenConfig
     output: Path
-    datasets: dict[str, str]
+    datasets: tuple[str, ...]
+    generated: dict[str, str] = field(default_factory=dict)
 
-    def dataset_of(self, variant: Variant) -> Dataset:
-        """What a variant trains on: objects of its dataset that are not judged, and judged ones to look at."""
-        own, base = Dataset.open(self.datasets[variant.dataset]), Dataset.open(self.datasets[""])
-        return limited(own, variant.examples, self.config.validation, without=base.split("validation"))
+    @property
+    def judged(self) -> Dataset:
+        """The dataset whose validation objects all variants are judged on."""
+        return Dataset.open(self.datasets[0])
+
+    def training_sets(self, variant: Variant, examples: int | None = None) -> list[Dataset]:
+        """What a variant trains on, without objects that are judged. examples: instead of the variant's own number."""
+        folders = (self.generated.get(variant.dataset, self.datasets[0]), *self.datasets[1:])
+        whole = [Dataset.open(folder) for folder in folders]
+        return limited(
+            whole, examples or variant.examples, self.config.validation, without=self.judged.split("validation")
+        )
 
     def folder(self, variant: Variant, seed: int) -> Path:
         """Where a variant's outcome lies."""
@@ -146,7 +159,7 @@ def _trained(screen: Screen, unit: Unit) -> Path:
     folder = screen.folder(variant, unit.seed) / "model"
     if not (folder / "model.json").exists():
         config = replace(variant.train, seed=unit.seed, flip_average=False)
-        train(config, screen.dataset_of(variant), folder, resume=any(folder.glob("state-*")))
+        train(config, screen.training_sets(variant), folder, resume=any(folder.glob("state-*")))
     return folder
 
 
@@ -181,7 +194,7 @@ def _averaging(screen: Screen, variant: Variant, model: Path, folder: Path) -> P
 
 def _predictions(screen: Screen, checkpoint: Checkpoint, label: LabelConfig | None = None) -> Predictions:
     """What a network says of the same grasps of the screen's validation objects, as the same noise shows them."""
-    config, dataset = screen.config, Dataset.open(screen.datasets[""])
+    config, dataset = screen.config, screen.judged
     places = choose_images(dataset, dataset.indices("validation"), config.validation, SEED)
     sensor = config.all_variants()[0].train.batches.sensor
     return predict_images(dataset, checkpoint, label or config.label, places, sensor, SEED)

@@ -135,7 +135,22 @@ def test_of_mined_grasps_those_are_kept_that_their_labels_contradict_most(observ
     assert (len(found.grasps), found.kept, found.mined) == (2 + 12, 2 + 4, 4)
     label = np.array([1.0, 1.0, *np.linspace(0.0, 0.8, 12)])  # the first two are not mined
     assert found.chosen(label).tolist() == [0, 1, 2, 3, 4, 5]
-    assert found.chosen(label[::-1].copy()).tolist() == [0, 1, 10, 11, 12, 13]
+    assert found.chosen(label[::-1].copy()).tolist() == [0, 1, 8, 9, 10, 11]
+
+
+def test_sources_that_look_at_few_views_propose_as_many_grasps_in_all(observation, monkeypatch):
+    monkeypatch.setattr("graspnet.data_gen.candidates.mixture.candidate_source", lambda name, options: Overrating())
+    config = CandidateConfig(
+        antipodal=0.8, near_miss=0.0, action_space=0.0, sources={"policy_sampler": 0.2}, source_views=0.25
+    )
+    assert config.source_counts(100) == {"policy_sampler": 80}
+    rng = np.random.default_rng(0)
+    kept = np.array([sample_from_sources(observation, 20, config, rng).kept for _ in range(400)])
+    assert set(kept) == {0, 16}
+    assert kept.mean() == pytest.approx(0.2 * 20, rel=0.3)  # 400 draws of 0.25: σ 0.087 of the mean
+    assert config.with_on_policy("some_model").source_views == pytest.approx(0.25 + 0.75 * 0.2)
+    with pytest.raises(InputError, match=r"source_views is 0\.1; it must be at most 1, and at least .* 0\.2,"):
+        CandidateConfig(antipodal=0.8, near_miss=0.0, action_space=0.0, sources={"on_policy": 0.2}, source_views=0.1)
 
 
 def test_without_sources_nothing_is_proposed(observation):

@@ -14,10 +14,12 @@ from graspnet.camera import save_camera
 from graspnet.cli import main
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset
+from graspnet.dataset.ranges import focal_range_px
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS, PublishedConfig
 from graspnet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_checksum
 from graspnet.models.compact import CompactConfig
+from graspnet.models.parent import load_parent
 from graspnet.training import trainer
 from graspnet.training.batches import BatchConfig, evaluation_crops
 from graspnet.training.examples.datasets import load_examples
@@ -93,6 +95,18 @@ def test_a_parent_that_does_not_fit_is_refused_with_the_reason(few, tmp_path):
         train(TUNING, few, tmp_path / "c", parent=old)
     with pytest.raises(InputError, match=r"unknown model 'paralel_jaw'; did you mean 'parallel_jaw'"):
         train(TUNING, few, tmp_path / "d", parent="paralel_jaw")
+
+
+def test_a_network_on_pixels_is_not_trained_on_behind_another_lens(few, tmp_path):
+    def pixels(folder, focal_length_px):
+        network = NETWORKS["gqcnn_4.0_pj"](torch.Generator().manual_seed(0))
+        details = {"camera": {"focal_length_px": focal_length_px}}
+        save_checkpoint(Checkpoint(network, "gqcnn_4.0_pj", "yumi", "success", 0.5, details=details), folder)
+        return load_parent(folder, PublishedConfig(kind="gqcnn_4.0_pj"), "parallel_jaw", focal_range_px([few.header]))
+
+    assert pixels(tmp_path / "near", [200.0, 210.0]).name == "near"  # the bars were seen at 220 px
+    with pytest.raises(InputError, match=r"focal lengths of 520 to 530 px; the dataset's are 220 to 220 px"):
+        pixels(tmp_path / "far", [520.0, 530.0])
 
 
 def test_a_resumed_fine_tuning_must_begin_from_the_same_parent(few, tmp_path, monkeypatch):

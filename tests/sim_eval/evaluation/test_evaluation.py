@@ -15,9 +15,9 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.height_map import DepthView
 from graspnet.sim_eval.evaluation.fit import check_fit, doubts
-from graspnet.sim_eval.evaluation.noisy_views import noisy_view
+from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.parts import choose, halves, was_trained_on
-from graspnet.sim_eval.evaluation.predictions import choose_images, predict_images
+from graspnet.sim_eval.evaluation.predictions import choose_images, noisy_view, predict_images
 from graspnet.sim_eval.evaluation.run import EvaluateConfig, label_of
 from graspnet.sim_eval.evaluation.sweeps import grasps_to_sweep
 from graspnet.training.examples.label import LabelConfig
@@ -55,7 +55,8 @@ def test_qualities_are_those_of_the_crops_of_the_noisy_image(dataset, checkpoint
     view = DepthView(whole, shard.images.cameras[0])  # of a window as of a whole image
     crops = grasp_crops(view, shard.grasps.camera_from_grasp[rows], sizes, checkpoint.crop)
     expected = checkpoint.quality(checkpoint.network(crops.images, crops.pose)).detach().numpy()
-    np.testing.assert_allclose(found.quality(checkpoint.temperature), expected, atol=1e-5)
+    own = Judged(found, LABEL, checkpoint.temperature, 0, checkpoint.bias)
+    np.testing.assert_allclose(own.quality, expected, atol=1e-5)
     np.testing.assert_array_equal(found.robustness, shard.grasps.robustness(LABEL.metric, LABEL.clearance_sigma)[rows])
 
 
@@ -129,7 +130,6 @@ def test_a_camera_that_was_never_trained_is_told(dataset, checkpoint):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"split": "colour"}, "unknown split 'colour'"),
         ({"draws": 1}, "draws is 1; it must be at least 2"),
         ({"examples": 0}, "examples is 0; it must be at least 1"),
         ({"sensor": "realsence"}, "realsence"),

@@ -66,3 +66,12 @@ def test_a_group_of_two_objects_is_not_tested():
     assert rare.objects == 2
     assert np.isnan(rare.auc_difference.p_value)
     assert not rare.ranks_worse
+
+
+def test_families_of_one_object_are_one_group():
+    """Meshes of a folder without subfolders: each is its own family."""
+    rng = np.random.default_rng(5)
+    family = np.array([f"{k * 20 // 400}.obj" if k < 200 else "mug" for k in range(400)])
+    groups = judge_groups(judged(rng.random(400), rng.random(400), objects=20, family=family))
+    of_families = {group.name: group.objects for group in groups if group.key == "family"}
+    assert of_families == {"families of fewer than 3 objects": 10, "mug": 10}

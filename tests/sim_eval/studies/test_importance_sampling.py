@@ -43,7 +43,9 @@ def test_the_tables_have_a_row_for_each_arm_and_for_each_comparison(results):
     assert "| loss, epoch before" in names
 
 
-def test_examples_until_uniforms_precision_are_interpolated_between_looks():
+def test_examples_until_uniforms_precision_are_interpolated_between_means_of_three_looks():
+    """Uniform ends at the mean of 0.1, 0.3 and 0.5, 0.3. The fast one has 0.2, then 0.35: 0.3 comes after 5/3 looks."""
+
     def run(*precisions):
         looks = [
             {"examples": 100 * (k + 1), "seconds": 1.0 * (k + 1), "average_precision": p} | dict.fromkeys(ENDS, 0.0)
@@ -51,9 +53,9 @@ def test_examples_until_uniforms_precision_are_interpolated_between_looks():
         ]
         return {"looks": looks, "known": [{"loss, norm": 0.5}]}
 
-    lines = summary({"uniform": [run(0.2, 0.4)], "fast": [run(0.6, 0.7)], "never": [run(0.1, 0.3)]})
+    lines = summary({"uniform": [run(0.1, 0.3, 0.5)], "fast": [run(0.2, 0.5, 0.5)], "never": [run(0.1, 0.3, 0.4)]})
     cells = {row[1].strip(): row[4].strip() for row in (line.split("|") for line in lines[2:5])}
-    assert cells == {"uniform": "1.00", "fast": "0.33", "never": "> 1"}
+    assert cells == {"uniform": "1.00", "fast": "0.56", "never": "> 1"}
 
 
 ENDS = ("calibration_error", "calibration_error_fitted", "surplus")

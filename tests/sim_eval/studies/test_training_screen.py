@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 
 from graspnet.config import load_config, preset_names
@@ -22,7 +23,7 @@ from graspnet.sim_eval.studies.screen.forecast import forecast
 from graspnet.sim_eval.studies.screen.matrix import ScreenConfig
 from graspnet.sim_eval.studies.screen.outcome import FIGURES, Outcome, Screen, Trial, Unit, units_of
 from graspnet.sim_eval.studies.screen.page import markdown_table
-from graspnet.sim_eval.studies.training_screen import prepare, run_screen
+from graspnet.sim_eval.studies.training_screen import main, prepare, run_screen
 from tests.graspnet.training.conftest import write_bars
 
 TINY = ScreenConfig(
@@ -57,11 +58,11 @@ def dataset(tmp_path_factory) -> Dataset:
 def finished(dataset, tmp_path_factory) -> tuple[Screen, Here]:
     """A screen that was stopped after three units, and gone on with."""
     output = tmp_path_factory.mktemp("screen") / "out"
-    screen = prepare(TINY, str(dataset.folder), output, Here(), resume=False)
+    screen = prepare(TINY, [str(dataset.folder)], output, Here(), resume=False)
     with pytest.raises(KeyboardInterrupt):
         run_screen(screen, Here(stop_after=3))
     rest = Here()
-    run_screen(prepare(TINY, str(dataset.folder), output, rest, resume=True), rest)
+    run_screen(prepare(TINY, [str(dataset.folder)], output, rest, resume=True), rest)
     return screen, rest
 
 
@@ -85,13 +86,21 @@ def test_a_variant_that_averages_over_mirror_images_has_the_bases_weights(finish
 
 def test_a_training_gets_the_objects_of_its_budget_and_none_that_is_judged(dataset):
     header = dataset.header
-    small, large = (limited(dataset, examples, 40, without=["bar_00"]).header.splits for examples in (50, 100))
+    small, large = (limited([dataset], examples, 40, without=["bar_00"])[0].header.splits for examples in (50, 100))
     assert len(small["train"]) == 2  # 32 grasps each
     assert len(large["train"]) == 4
     assert set(small["train"]) < set(large["train"]) < set(header.splits["train"]) - {"bar_00"}
     assert len(small["validation"]) == 2
     with pytest.raises(InputError, match="no object is left to train on that is not judged"):
-        limited(dataset, 50, 40, without=header.splits["train"])
+        limited([dataset], 50, 40, without=header.splits["train"])
+
+
+def test_several_datasets_share_a_budget_in_proportion_to_their_size(dataset, tmp_path):
+    """Nine objects and three, of 32 grasps each: 72 and 24 of 96 examples are three objects and one."""
+    other = write_bars(tmp_path / "other", train=2, validation=1)
+    first, second = limited([dataset, other], 96, 40, without=["bar_01"])
+    assert [len(each.header.splits["train"]) for each in (first, second)] == [3, 1]
+    assert second.header.splits["train"] == ["bar_00"]
 
 
 def test_the_page_and_the_file_hold_every_variant(finished):
@@ -108,20 +117,20 @@ def test_the_page_and_the_file_hold_every_variant(finished):
 def test_another_screen_does_not_go_on_in_the_same_folder(finished, dataset):
     screen, _ = finished
     with pytest.raises(InputError, match="holds a screen already; --resume goes on with it"):
-        prepare(TINY, str(dataset.folder), screen.output, Here(), resume=False)
+        prepare(TINY, [str(dataset.folder)], screen.output, Here(), resume=False)
     with pytest.raises(InputError, match="was begun with another seen, base"):
-        prepare(replace(TINY, seen=300), str(dataset.folder), screen.output, Here(), resume=True)
+        prepare(replace(TINY, seen=300), [str(dataset.folder)], screen.output, Here(), resume=True)
     changed = replace(TINY, variants={"focal": ("train.loss.focus=3",)})
     with pytest.raises(InputError, match="the variant 'focal' was trained otherwise then"):
-        run_screen(prepare(changed, str(dataset.folder), screen.output, Here(), resume=True), Here())
+        run_screen(prepare(changed, [str(dataset.folder)], screen.output, Here(), resume=True), Here())
 
 
 def test_a_forecast_counts_what_is_left(finished, dataset, tmp_path, monkeypatch):
     screen, _ = finished
     monkeypatch.setattr("graspnet.sim_eval.studies.screen.forecast.SEEN", 128)
     monkeypatch.setattr("graspnet.sim_eval.studies.screen.forecast.TRIALS", 2)
-    assert forecast(screen, units_of(TINY), workers=2).hours == 0
-    fresh = prepare(TINY, str(dataset.folder), tmp_path / "fresh", Here(), resume=False)
+    assert str(forecast(screen, units_of(TINY), workers=2)) == "nothing is left to do."
+    fresh = prepare(TINY, [str(dataset.folder)], tmp_path / "fresh", Here(), resume=False)
     found = forecast(fresh, units_of(TINY), workers=2)
     assert (found.units, found.trainings, found.trials) == (4, 4, 6)
     (rate,) = found.rates.values()
@@ -132,11 +141,33 @@ def test_a_forecast_counts_what_is_left(finished, dataset, tmp_path, monkeypatch
 
 def test_a_training_that_fails_is_told_and_the_others_go_on(dataset, tmp_path):
     wild = replace(TINY, seeds=1, variants={"wild": ("train.optimiser.rate=1e30",)})
-    screen = prepare(wild, str(dataset.folder), tmp_path / "out", Here(), resume=False)
+    screen = prepare(wild, [str(dataset.folder)], tmp_path / "out", Here(), resume=False)
     rows = run_screen(screen, Here())
     assert [row.variant for row in rows] == [BASE, "wild"]
     assert "lower optimiser.rate" in rows[1].problem
     assert "wild: " in markdown_table(rows)
+
+
+@pytest.mark.slow
+def test_the_command_plans_screens_and_prints_the_table(dataset, tmp_path):
+    arguments = [
+        "--config",
+        "tiny",
+        "--dataset",
+        str(dataset.folder),
+        "--workers",
+        "1",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    small = ["examples=96", "seen=200", "validation=60", "trials=1"]
+    done = CliRunner().invoke(main, [*arguments, *small])
+    assert done.exit_code == 0, done.output
+    assert "plan: 1 units are left: 1 trainings and 2 trials." in done.output
+    assert "\n| flips | not told apart | 1 | 1 |" in done.output
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["command"] == "training_screen"
+    again = CliRunner().invoke(main, [*arguments, *small, "--resume", "--plan"])
+    assert "plan: nothing is left to do." in again.output
 
 
 # The matrix
