@@ -136,7 +136,7 @@ def _pairs(of: Mapping[int, Outcome], base: Mapping[int, Outcome]) -> PairedDiff
     common = sorted(before.keys() & here.keys())
     if not common:
         return None
-    return paired_difference(*(np.array([lifted[key] for key in common]) for lifted in (here, before)))
+    return paired_difference(np.array([here[key] for key in common]), np.array([before[key] for key in common]))
 
 
 def _pooled_variance(differences: Iterable[Draws]) -> float:
@@ -148,14 +148,18 @@ def _pooled_variance(differences: Iterable[Draws]) -> float:
 
 
 def _difference(draws: Draws, seed_variance: float) -> Estimate:
-    """The mean over seeds; its variance is that over draws of objects plus that between seeds over their number."""
+    """The mean over seeds; its variance is that over draws of objects plus that between seeds over their number.
+
+    Without a variance there is no interval, and nothing is told apart.
+    """
     mean = draws.mean(axis=0)
     of_seeds = seed_variance / len(draws) if np.isfinite(seed_variance) else 0.0
     deviation = float(np.sqrt(np.nanvar(mean[1:]) + of_seeds))
     value = float(mean[0])
-    p_value = float(2 * ndtr(-abs(value) / deviation)) if deviation > 0 else 1.0
+    if deviation == 0:  # nothing differs in any object: that says little of others where there are few
+        return Estimate(value, float("nan"), float("nan"), 1.0)
     half = DEVIATIONS * deviation
-    return Estimate(value, value - half, value + half, p_value)
+    return Estimate(value, value - half, value + half, float(2 * ndtr(-abs(value) / deviation)))
 
 
 def _with_verdicts(rows: Sequence[Comparison]) -> list[Comparison]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from graspnet.config import parse_json
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
@@ -203,7 +204,7 @@ def _predictions(screen: Screen, checkpoint: Checkpoint, label: LabelConfig | No
 def _figures(config: ScreenConfig, checkpoint: Checkpoint, found: Predictions) -> dict[str, tuple[float, ...]]:
     """Each of FIGURES for all objects, then for each draw of them. top_1: the share of images whose best grasp by
     quality is positive, of those that have a positive one."""
-    quality = found.quality(checkpoint.temperature)
+    quality = np.asarray(expit(found.log_odds / checkpoint.temperature + checkpoint.bias))
     positive, target = config.label.positive(found.robustness), config.label.target(found.robustness)
     resampling, every = Resampling(found.scene, DRAWS, SEED), np.ones(len(found), dtype=bool)
     best = best_in_image(quality, found.robustness, found.image_number)

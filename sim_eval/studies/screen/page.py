@@ -10,7 +10,7 @@ from graspnet.drawing import new_figure
 from graspnet.report.page import Section, figure_html, paragraph, table_html, write_report
 from graspnet.report.words import folder_name
 from graspnet.sim_eval.analysis.resampling import Estimate
-from graspnet.sim_eval.pages.cells import points_cell, rate_cell
+from graspnet.sim_eval.pages.cells import points, points_cell, rate_cell
 from graspnet.sim_eval.protocols.protocol import BASE
 from graspnet.sim_eval.studies.screen.comparison import LIFTED, Comparison
 from graspnet.sim_eval.studies.screen.matrix import ScreenConfig
@@ -93,12 +93,17 @@ def _share(estimate: Estimate | None) -> str:
 
 
 def _points(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else points_cell(estimate.value, estimate.low, estimate.high)
+    if estimate is None:
+        return "–"
+    bounded = np.isfinite(estimate.low)
+    return points_cell(estimate.value, estimate.low, estimate.high) if bounded else points(estimate.value)
 
 
 def _fixed(estimate: Estimate | None, sign: str = "") -> str:
     if estimate is None:
         return "–"
+    if not np.isfinite(estimate.low):
+        return f"{estimate.value:{sign}.3f}".replace("-", "−")
     value, low, high = (f"{each:{sign}.3f}".replace("-", "−") for each in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]"
 

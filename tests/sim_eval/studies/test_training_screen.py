@@ -276,3 +276,13 @@ def test_a_variant_without_a_seed_in_common_with_the_base_has_nothing_to_compare
     assert rows[1].verdict == "nothing to compare"
     assert not rows[1].gains
     assert rows[1].pairs is None
+
+
+def test_where_no_trial_differs_there_is_a_difference_without_an_interval():
+    """A mean of nothing but zeros has no variance; the pairs beside it say how little three trials mean."""
+    rows = compare([made_up(BASE, 0, np.ones(3), 0.8), made_up("same", 0, np.ones(3), 0.8)])
+    lifts = rows[1].gains[LIFTED]
+    assert (lifts.value, lifts.p_value) == (0.0, 1.0)
+    assert np.isnan([lifts.low, lifts.high]).all()
+    assert rows[1].pairs.high > 0.5
+    assert "| +0.0 | +0 −0, +0.0 [−" in markdown_table(rows)
