@@ -15,9 +15,6 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "ROUND",
-    "Outline",
-    "Points",
-    "Shape",
     "around",
     "at_height",
     "ball",
