@@ -294,7 +294,7 @@ def _over(below: dict[str, Any], cls: Any, data: Any, where: str) -> dict[str, A
         if factor is not None and value is not None:
             value = _scaled(value, factor, f"{where}: {key}")
         elif _dataclasses_in(hints[name]) and value is not None:
-            value = _section(inherited, cls, name, value, f"{where}: {key}")
+            value = _section(inherited, hints[name], _default(cls, name), value, f"{where}: {key}")
         elif isinstance(inherited, dict) and isinstance(value, dict):
             value = _merged(inherited, value)
         own[name] = value
@@ -310,17 +310,17 @@ def _merged(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return below | both
 
 
-def _section(below: Any, cls: Any, name: str, data: Any, where: str) -> dict[str, Any]:
-    """As `_over`, of the section `name` of `cls`; with its kind, where it is one of several."""
+def _section(below: Any, hint: Any, default: Any, data: Any, where: str) -> dict[str, Any]:
+    """As `_over`, of a section of one of the dataclasses in `hint`; with its kind, where it is one of several."""
     below = below if isinstance(below, dict) else {}
-    kinds = _kinds_of(_fields(cls)[name])
+    kinds = _kinds_of(hint)
     if len(kinds) == 1:
         return _over(below, next(iter(kinds.values())), data, where)
     if isinstance(data, str):
         data = {KIND: data}
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: expected keys and values, found {data!r}")
-    inherited = below.get(KIND, getattr(_default(cls, name), KIND, None))
+    inherited = below.get(KIND, getattr(default, KIND, None))
     kind = data.get(KIND, inherited)
     if kind is None:
         raise InputError(f"{where}: missing key {KIND!r}; valid: {', '.join(sorted(kinds))}")
@@ -414,6 +414,8 @@ def _value(hint: Any, value: Any, where: str, path: str, default: Any = None) ->
     if origin is dict:
         if not isinstance(value, dict):
             raise InputError(f"{here} is {value!r}; expected keys and values")
+        if _dataclasses_in(arguments[1]):
+            value = {key: _section({}, arguments[1], None, entry, f"{here}.{key}") for key, entry in value.items()}
         return {str(key): _value(arguments[1], entry, where, f"{path}.{key}") for key, entry in value.items()}
     if kind is float:
         return _number(value, here)

@@ -5,7 +5,7 @@ Rows and columns are not rounded to pixels, and cameras are written, both unlike
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def export_dexnet(dataset: Dataset, output: Path, version: str = "2.0", metric: 
     if version not in LAYOUTS:
         raise unknown_name("version", version, LAYOUTS)
     layout = LAYOUTS[version]
+    dataset = replace(dataset, physics=None)  # labels that were added to some of the grasps: tensors have no gaps
     metrics = _metrics(list(dataset.read(0).grasps.metrics), version, metric)
     writer = TensorWriter(output, _fields(layout, metrics))
     labels = _Labels({name: i for i, name in enumerate(sorted(chain(*dataset.header.splits.values())))})

@@ -94,7 +94,7 @@ def _judge(
     overconfidence = draws.mean(surplus, rows)
     objects = len(np.unique(judged.of.scene[rows]))
     rest = len(np.unique(judged.of.scene[~rows]))
-    enough = rows.sum() >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_OBJECTS
+    enough = int(rows.sum()) >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_OBJECTS
     estimate = Estimate.of if objects >= FEWEST_OBJECTS else Estimate.without_interval
     return Group(
         key=key,

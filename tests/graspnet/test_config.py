@@ -335,6 +335,27 @@ def test_a_section_inherits_from_its_base_as_long_as_it_is_of_the_same_kind(tmp_
     assert load(tmp_path, "base: base.yaml", "task.kind=pile", cls=Picking).task == Pile(objects=7)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    by_name: dict[str, Pile | Bin] = field(default_factory=dict)
+
+
+def test_sections_in_a_dictionary_have_kinds_units_and_strict_keys(tmp_path):
+    path = tmp_path / "places.yaml"
+    path.write_text("by_name: {a.b: {kind: bin, tilt_deg: 180}, c: {kind: pile}}")
+    places = load_config(Places, "train", path)
+    assert places == Places(by_name={"a.b": Bin(tilt=math.pi), "c": Pile()})
+    assert parse_config(Places, config_to_dict(places), "") == places
+    for text, message in (
+        ("{a: {objects: 3}}", r"by_name\.a: missing key 'kind'; valid: bin, pile"),
+        ("{a: {kind: bim}}", r"by_name\.a: unknown kind 'bim'; did you mean 'bin'"),
+        ("{a: {kind: bin, objets: 3}}", r"by_name\.a of kind 'bin': unknown key 'objets'; did you mean 'objects'"),
+    ):
+        path.write_text(f"by_name: {text}")
+        with pytest.raises(InputError, match=message):
+            load_config(Places, "train", path)
+
+
 def test_a_missing_file_and_an_unknown_preset_are_told_apart(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_config(Settings, "train", tmp_path / "absent.yaml")

@@ -45,6 +45,7 @@ def made_of(pieces: Sequence[Manifold]) -> Shape:
 
 
 def hull(points: Points) -> Manifold:
+    """The smallest convex body that holds all points."""
     return Manifold.hull_points(np.ascontiguousarray(points, dtype=np.float64))
 
 
@@ -54,11 +55,13 @@ def block(low: ArrayLike, high: ArrayLike) -> Manifold:
 
 
 def circle(count: int, radius: float = 1.0, phase: float = 0.0) -> Outline:
+    """`count` points evenly on a circle about the origin, the first at the angle `phase` (radians)."""
     angle = 2 * np.pi * np.arange(count) / count + phase
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def at_height(outline: Outline, z: float) -> Points:
+    """The outline as points in space, all at that height."""
     return np.column_stack([outline, np.full(len(outline), z)])
 
 

@@ -7,7 +7,7 @@ OUTPUT/trials.log      Optuna's journal, one JSON a line: what was proposed, and
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,12 +16,13 @@ import click
 import numpy as np
 import yaml
 
-from graspnet.config import config_to_dict, load_config
+from graspnet.config import config_to_dict, load_config, parse_json
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.run.record import write_json
 from graspnet.training.curves import CurvePoint
 from graspnet.training.divergence import Diverged
+from graspnet.training.resume import discard_states
 from graspnet.training.search.space import Choice, Range, drawn
 from graspnet.training.trainer import TrainConfig, train
 
@@ -143,7 +144,6 @@ def _run_trial(
     """Train with the settings that Optuna proposes, and tell it what came of that."""
     import optuna
 
-    pruned = optuna.trial.TrialState.PRUNED
     study.sampler = optuna.samplers.TPESampler(seed=_seed_of(config.seed, number), n_startup_trials=config.startup)
     trial = study.ask()
     settings = drawn(config.space, trial)
@@ -152,23 +152,38 @@ def _run_trial(
     def after_look(point: CurvePoint) -> None:
         trial.report(point.validation[config.objective], point.examples)
         if trial.should_prune():
-            raise _NoPromise
+            raise _NoPromise("worse than the median of the others")
 
     try:
-        resume = any(folder.glob("state-*"))
-        result = train(config.training(settings), dataset, folder, resume, parent, after_look=after_look)
-    except _NoPromise:
-        click.echo("  ended early: worse than the median of the others", err=True)
-        study.tell(trial, state=pruned)
-    except Diverged as error:
-        click.echo(f"  {error}", err=True)
-        study.tell(trial, state=pruned)
+        value = _value(config, settings, dataset, folder, parent, after_look)
+    except (_NoPromise, Diverged) as end:
+        click.echo(f"  ended early: {end}", err=True)
+        discard_states(folder)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:
-        value = result.evaluation.to_json()[config.objective]
-        if value is None:
-            raise InputError(f"{config.objective} is undefined on this dataset: its validation has one class only")
         click.echo(f"  {config.objective} {value:.4f}", err=True)
         study.tell(trial, value)
+
+
+def _value(
+    config: SearchConfig,
+    settings: tuple[str, ...],
+    dataset: Dataset | Sequence[Dataset],
+    folder: Path,
+    parent: str | Path | None,
+    after_look: Callable[[CurvePoint], None],
+) -> float:
+    """The figure that a training ends with: a new one, one that goes on, or one that ended just before a kill."""
+    if (folder / "model.json").exists():
+        evaluation = parse_json((folder / "metrics.json").read_text())["evaluation"]
+    else:
+        resume = any(folder.glob("state-*"))
+        result = train(config.training(settings), dataset, folder, resume, parent, after_look=after_look)
+        evaluation = result.evaluation.to_json()
+    value: float | None = evaluation[config.objective]
+    if value is None:
+        raise InputError(f"{config.objective} is undefined on this dataset: its validation has one class only")
+    return value
 
 
 class _NoPromise(Exception):

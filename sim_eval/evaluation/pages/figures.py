@@ -117,7 +117,7 @@ def sweep_figure(sweep: Sweep) -> "Figure":
     return figure
 
 
-def _bar(ax: "Axes", y: float, estimate: Estimate, colour: str) -> None:
+def _bar(ax: "Axes", y: int, estimate: Estimate, colour: str) -> None:
     if estimate.defined:
         ax.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=2)
         ax.plot([estimate.value], [y], marker="o", color=colour, markersize=5)

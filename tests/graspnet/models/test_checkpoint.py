@@ -128,7 +128,6 @@ def test_a_record_with_a_fault_is_refused(folder, changes, message):
         {"channels": [10**6, 10**6, 10**6, 10**6]},
         {"channels": [10**30, 1, 1, 1]},
         {"crop": {"kind": "metric", "version": 2, "size": 4 * 10**7, "window": 3.0}},
-        {"pose_features": -1},
     ],
 )
 def test_a_record_that_asks_for_more_than_any_memory_is_refused_before_there_is_a_network(folder, config):

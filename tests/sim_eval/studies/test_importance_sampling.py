@@ -6,13 +6,13 @@ import torch
 
 from graspnet.sim_eval.studies.importance_sampling import ARMS, Pool, StudyConfig, run_arm, summary
 
-TINY = StudyConfig(training=96, epochs=2, looks=2, batch=32, side=24, probed=40, exact=8)
+TINY = StudyConfig(training=96, epochs=2, looks=2, batch=32, side=28, probed=40, exact=8)
 
 
 def noise(count: int, seed: int) -> Pool:
     """Crops whose mean brightness is their target."""
     rng = torch.Generator().manual_seed(seed)
-    images = torch.rand(count, 2, 24, 24, generator=rng) * torch.rand(count, 1, 1, 1, generator=rng)
+    images = torch.rand(count, 2, 28, 28, generator=rng) * torch.rand(count, 1, 1, 1, generator=rng)
     target = (images[:, 0].mean((1, 2)) * 2).clamp(max=1)
     return Pool(
         images, torch.rand(count, 11, generator=rng), target, (target > 0.5).numpy(), np.ones(count, dtype=bool)

@@ -73,6 +73,15 @@ def test_a_killed_search_proposes_what_one_that_was_not_did(bars, tmp_path, trai
     assert search(config, bars, tmp_path / "whole").trials == whole  # nothing is left to do
 
 
+def test_a_training_that_ended_just_before_a_kill_is_not_done_again(bars, tmp_path, trainings):
+    config = SearchConfig(train="demo", trials=1, startup=1, space=CONFIG.space)
+    folder = tmp_path / "trial_000"
+    folder.mkdir()
+    (folder / "model.json").write_text("{}")
+    (folder / "metrics.json").write_text(json.dumps({"evaluation": {"average_precision": 0.625}}))
+    assert search(config, bars, tmp_path).value == 0.625
+
+
 def test_a_training_without_promise_ends_early_and_one_that_explodes_does_not_end_the_search(
     bars, tmp_path, trainings, monkeypatch
 ):
