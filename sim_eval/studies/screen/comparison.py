@@ -14,9 +14,14 @@ from jaxtyping import Float64
 from scipy.special import ndtr
 
 from graspnet.sim_eval.analysis.resampling import Estimate, Resampling
-from graspnet.sim_eval.analysis.statistics import PairedDifference, holm_adjusted, paired_difference
+from graspnet.sim_eval.analysis.statistics import (
+    PairedDifference,
+    holm_adjusted,
+    paired_difference,
+    wilson_interval,
+)
 from graspnet.sim_eval.protocols.protocol import BASE
-from graspnet.sim_eval.studies.screen.outcome import FIGURES, SEED, Outcome
+from graspnet.sim_eval.studies.screen.outcome import FIGURES, SEED, Outcome, Trial
 
 __all__ = ["LIFTED", "Comparison", "compare"]
 
@@ -85,8 +90,7 @@ def _summary(name: str, of: Mapping[int, Outcome]) -> Comparison:
     trials = [trial for outcome in outcomes for trial in outcome.trials]
     executed = [trial for trial in trials if np.isfinite(trial.quality)]
     own = {figure: np.stack([np.array(o.figures[figure]) for o in outcomes]) for figure in FIGURES}
-    lifts = _lift_draws([{t.index: float(t.lifted) for t in o.trials} for o in outcomes], outcomes)
-    own |= {} if lifts is None else {LIFTED: lifts}
+    figures = {figure: Estimate.of(draws.mean(axis=0)) for figure, draws in own.items()}
     return Comparison(
         variant=name,
         seeds=len(of),
@@ -95,9 +99,15 @@ def _summary(name: str, of: Mapping[int, Outcome]) -> Comparison:
         examples_per_second=float(np.median([o.examples_per_second for o in outcomes])),
         planning_seconds=float(np.median([t.seconds for t in trials])) if trials else float("nan"),
         overconfidence=float(np.mean([t.quality - t.lifted for t in executed])) if executed else float("nan"),
-        figures={figure: Estimate.of(draws.mean(axis=0)) for figure, draws in own.items()},
+        figures=figures | ({LIFTED: _rate(trials)} if trials else {}),
         gains={},
     )
+
+
+def _rate(trials: Sequence[Trial]) -> Estimate:
+    """The share lifted, with Wilson's interval of as many trials as are different: other seeds repeat them."""
+    rate, different = float(np.mean([trial.lifted for trial in trials])), len({trial.index for trial in trials})
+    return Estimate(rate, *wilson_interval(round(rate * different), different))
 
 
 def _differences(of: Mapping[int, Outcome], base: Mapping[int, Outcome]) -> dict[str, Draws]:

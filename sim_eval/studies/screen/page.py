@@ -26,7 +26,8 @@ HEADER = (
 )  # fmt: skip
 TEXT = (
     "Every variant was trained under the same budget and compared with the base, seed by seed: on the same trials with "
-    "objects of the tuning protocol, and on the same grasps of the validation objects. In brackets are 95 % intervals. "
+    "objects of the tuning protocol, and on the same grasps of the validation objects. In brackets are 95 % intervals, "
+    "Wilson's of the share lifted, of as many trials as are different. "
     "Those of differences count the chance of the objects, which are drawn anew as wholes, and, from two seeds on, the "
     "chance of the trainings, whose variance is pooled over all variants. Pairs are the trials that only the variant "
     "lifted and those that only the base lifted, with Newcombe's interval in points and the exact test, as if trials "

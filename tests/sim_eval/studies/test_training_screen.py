@@ -230,6 +230,8 @@ def test_lifts_gained_are_the_mean_over_seeds_of_paired_differences():
     assert (row.pairs.only_first, row.pairs.only_second, row.pairs.trials) == (10, 0, 80)
     assert row.pairs.p_value == pytest.approx(stats.binomtest(10, 10).pvalue)
     assert row.overconfidence == pytest.approx(0.9 - 50 / 80)
+    wilson = stats.binomtest(25, 40).proportion_ci(method="wilson")
+    assert (row.figures[LIFTED].low, row.figures[LIFTED].high) == pytest.approx((wilson.low, wilson.high))
 
 
 def test_the_interval_of_one_seed_is_that_of_a_mean_over_objects():
