@@ -153,9 +153,10 @@ def test_what_ships_is_the_default_network():
 
 
 def test_a_training_that_goes_on_keeps_the_options_of_its_model():
-    assert load_parent("parallel_jaw", CompactConfig(), "parallel_jaw", (500.0, 600.0)).network().config == CompactConfig()
+    lenses = (500.0, 600.0)
+    assert load_parent("parallel_jaw", CompactConfig(), "parallel_jaw", lenses).network().config == CompactConfig()
     with pytest.raises(InputError, match="has other options than the config's network"):
-        load_parent("parallel_jaw", CompactConfig(residual=True), "parallel_jaw", (500.0, 600.0))
+        load_parent("parallel_jaw", CompactConfig(residual=True), "parallel_jaw", lenses)
 
 
 @pytest.mark.parametrize(
