@@ -162,10 +162,19 @@ def keeping_size(config: ObjectConfig, room: str, source: str, overrides: Iterab
 
     A preset scales procedural objects to its hand. Whose meshes have a size of their own asks for another one by an
     override, or in a file. room, source: where presets are, and the command's --config, which has this config under
-    `objects`.
+    `objects`. InputError: there are objects of both kinds, and nothing says how large they shall be.
     """
     asked = says(room, source, [f"objects.{name}" for name in SCALING_KEYS], overrides)
-    return config if asked or not config.folders else replace(config, scaling="as_is")
+    if asked or not config.folders:
+        return config
+    if config.count:
+        raise InputError(
+            f"objects are meshes of folders and {config.count} procedural ones: meshes keep their size, and procedural "
+            "objects are scaled to the hand, unless something is said of both. Say objects.scaling=graspable_width, "
+            "which scales all of them, or objects.scaling=as_is, which scales none; objects.count=null leaves out the "
+            "procedural ones"
+        )
+    return replace(config, scaling="as_is")
 
 
 def size_in_words(config: ObjectConfig) -> str:

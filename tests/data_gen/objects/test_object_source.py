@@ -247,7 +247,8 @@ def test_a_family_that_does_not_exist_is_refused():
 
 @pytest.mark.parametrize("preset", ["quick", "default", "dexnet_2.0", "dexnet_2.0_tool", "bin_clutter"])
 def test_meshes_of_a_folder_keep_their_size_whatever_a_preset_does_to_procedural_objects(preset):
-    config = load_config(GenerateConfig, "generate", preset, ['objects.folders=["mine"]']).objects
+    meshes = ['objects.folders=["mine"]', "objects.count=null"]
+    config = load_config(GenerateConfig, "generate", preset, meshes).objects
     assert keeping_size(config, "generate", preset, ["objects.unit=0.001"]).scaling == "as_is"
     procedural = load_config(GenerateConfig, "generate", preset).objects
     assert keeping_size(procedural, "generate", preset, []) == procedural
@@ -265,8 +266,18 @@ def test_who_asks_for_a_size_gets_it(override):
     assert keeping_size(config, "generate", "quick", [override]) == config
 
 
+def test_meshes_beside_procedural_objects_need_a_word_about_size():
+    """A set of both once had procedural objects of a fifth of the opening, for which nobody had asked."""
+    mixed = ['objects.folders=["mine"]', "objects.count=50"]
+    config = load_config(GenerateConfig, "generate", "default", mixed).objects
+    with pytest.raises(InputError, match=r"50 procedural ones.*objects.scaling=graspable_width.*objects.count=null"):
+        keeping_size(config, "generate", "default", mixed)
+    asked = load_config(GenerateConfig, "generate", "default", [*mixed, "objects.scaling=as_is"]).objects
+    assert keeping_size(asked, "generate", "default", [*mixed, "objects.scaling=as_is"]) == asked
+
+
 def test_a_file_of_the_users_and_those_that_it_inherits_from_may_ask_for_a_size_too(tmp_path):
-    (tmp_path / "silent.yaml").write_text("base: dexnet_2.0\nobjects: {folders: [mine]}\n")
+    (tmp_path / "silent.yaml").write_text("base: dexnet_2.0\nobjects: {folders: [mine], count: null}\n")
     (tmp_path / "asks.yaml").write_text("objects: {folders: [mine], scaling: fit_gripper}\n")
     (tmp_path / "heir.yaml").write_text("base: asks.yaml\nviews: 2\n")
     for name, scaling in (("silent", "as_is"), ("asks", "fit_gripper"), ("heir", "fit_gripper")):
