@@ -82,7 +82,7 @@ def generate(
     started = time.time()
     config = load_config(GenerateConfig, "generate", config_name, (*only_meshes_of(objects, "objects"), *overrides))
     by_preset = config.objects.scaling
-    config = replace(config, objects=keeping_size(config.objects, "generate", config_name, overrides))
+    config = replace(config, objects=keeping_size(config.objects, "generate", config_name, overrides, of_one_kind=True))
     if on_policy is not None:
         config = replace(config, candidates=config.candidates.with_on_policy(on_policy))
     if labels == "physics":

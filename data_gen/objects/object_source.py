@@ -157,17 +157,20 @@ def one_file_an_object(config: ObjectConfig, said_by: str, *, copies: bool = Tru
     return replace(config, files=tuple(chosen)), in_words(chosen) + notes
 
 
-def keeping_size(config: ObjectConfig, room: str, source: str, overrides: Iterable[str]) -> ObjectConfig:
+def keeping_size(
+    config: ObjectConfig, room: str, source: str, overrides: Iterable[str], *, of_one_kind: bool = False
+) -> ObjectConfig:
     """The config with `scaling: as_is` where meshes of folders shall be scaled, but their user never said so.
 
     A preset scales procedural objects to its hand. Whose meshes have a size of their own asks for another one by an
     override, or in a file. room, source: where presets are, and the command's --config, which has this config under
-    `objects`. InputError: there are objects of both kinds, and nothing says how large they shall be.
+    `objects`. of_one_kind: InputError where meshes stand beside procedural objects, and nothing says how large both
+    shall be.
     """
     asked = says(room, source, [f"objects.{name}" for name in SCALING_KEYS], overrides)
     if asked or not config.folders:
         return config
-    if config.count:
+    if of_one_kind and config.count:
         raise InputError(
             f"objects are meshes of folders and {config.count} procedural ones: meshes keep their size, and procedural "
             "objects are scaled to the hand, unless something is said of both. Say objects.scaling=graspable_width, "

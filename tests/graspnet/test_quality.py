@@ -61,8 +61,8 @@ def test_a_checkpoint_may_ask_for_the_mean_over_mirror_images(box_scene):
     assert np.abs(plain(observation, swapped) - plain(observation, grasps)).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_every_network_can_be_a_quality(box_scene, name):
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"gqcnn_3.0", "gqcnn_4.0_suction"}))
+def test_every_network_for_jaws_can_be_a_quality(box_scene, name):
     observation = box_scene(BLOCK)
     grasps = sample_antipodal(observation, 3, AntipodalSamplerConfig(), np.random.default_rng(0))
     qualities = NetworkQuality(untrained(name))(observation, grasps)

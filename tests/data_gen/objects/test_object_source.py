@@ -271,9 +271,10 @@ def test_meshes_beside_procedural_objects_need_a_word_about_size():
     mixed = ['objects.folders=["mine"]', "objects.count=50"]
     config = load_config(GenerateConfig, "generate", "default", mixed).objects
     with pytest.raises(InputError, match=r"50 procedural ones.*objects.scaling=graspable_width.*objects.count=null"):
-        keeping_size(config, "generate", "default", mixed)
+        keeping_size(config, "generate", "default", mixed, of_one_kind=True)
     asked = load_config(GenerateConfig, "generate", "default", [*mixed, "objects.scaling=as_is"]).objects
-    assert keeping_size(asked, "generate", "default", [*mixed, "objects.scaling=as_is"]) == asked
+    assert keeping_size(asked, "generate", "default", [*mixed, "objects.scaling=as_is"], of_one_kind=True) == asked
+    assert keeping_size(config, "generate", "default", mixed).scaling == "as_is"  # to look at, they need none
 
 
 def test_a_file_of_the_users_and_those_that_it_inherits_from_may_ask_for_a_size_too(tmp_path):

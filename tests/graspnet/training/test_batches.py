@@ -148,7 +148,7 @@ def test_an_unknown_metric_names_those_that_exist(bars):
 def test_the_default_label_is_the_analytic_one_that_predicts_lifts_best_everywhere():
     assert LabelConfig().metric == GenerateConfig().metrics[0] == CEILING_LABEL == "robust_centered_closure"
     for name in preset_names("train"):
-        if not name.startswith(("gqcnn", "fcgqcnn", "outcomes")):  # as published; what robots report
+        if not name.startswith(("gqcnn", "fcgqcnn", "outcomes", "scale")):  # published, or reported
             assert load_config(TrainConfig, "train", name).label == LabelConfig()
     for name in preset_names("generate"):
         assert "robust_centered_closure" in load_config(GenerateConfig, "generate", name).metrics
