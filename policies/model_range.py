@@ -20,7 +20,7 @@ from graspnet.observation.height_map import map_axes
 from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import stands_out
 
-__all__ = ["range_warnings"]
+__all__ = ["NUMBERS", "range_warnings"]
 
 FALL = 0.1  # a curve has fallen where it lies so far below the unchanged protocol; less is nothing to warn of
 SIZE_SLACK = 0.02  # a hand's size may pass a trained one by so much, in openings

@@ -67,6 +67,11 @@ class Checkpoint:
         """The calibrated probability that each grasp holds."""
         return quality_of(logits, self.temperature, self.bias)
 
+    @property
+    def gripper_kind(self) -> str:
+        """The kind of gripper that it was trained for; models were of no other than the first before they told."""
+        return str(self.details.get("gripper_kind", "parallel_jaw"))
+
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write both files into the folder (made if need be), each under a temporary name first."""

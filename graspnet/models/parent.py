@@ -54,10 +54,10 @@ def load_parent(
         )
     if isinstance(network, CompactConfig) and network not in (CompactConfig(), checkpoint.network.config):
         raise InputError(f"{source}: has other options than the config's network; leave them out, or leave out --from")
-    kind = checkpoint.details.get("gripper_kind", "parallel_jaw")  # models were of no other before they told
-    if kind != gripper_kind:
+    if checkpoint.gripper_kind != gripper_kind:
         raise InputError(
-            f"{source}: was trained for grippers of kind {kind}, and the dataset is of {gripper_kind}; leave out --from"
+            f"{source}: was trained for grippers of kind {checkpoint.gripper_kind}, and the dataset is of "
+            f"{gripper_kind}; leave out --from"
         )
     inputs, features = checkpoint.network.pose_mean.numel(), checkpoint.crop.pose_features
     if inputs != features:

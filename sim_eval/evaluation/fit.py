@@ -9,19 +9,19 @@ from graspnet.crops.pixel import PixelCropConfig
 from graspnet.dataset import Dataset
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import Checkpoint
+from graspnet.policies.model_range import NUMBERS
 from graspnet.report.words import percent
 from graspnet.sim_eval.evaluation.predictions import Predictions
 from graspnet.training.examples.label import LabelConfig
 
 __all__ = ["check_fit", "doubts"]
 
-JAW = "parallel_jaw"  # the kind of every network so far that does not name its own
-SLACK = {"distance": 0.02, "tilt": np.pi / 180, "opening": 0.001}  # beyond a trained range, as plans allow
+SLACK = {number.name: number.slack for number in NUMBERS}  # beyond a trained range, as plans allow
 
 
 def check_fit(checkpoint: Checkpoint, dataset: Dataset, label: LabelConfig) -> None:
     """InputError: hands of another kind, or no such label in the dataset."""
-    kind = str(checkpoint.details.get("kind", JAW))
+    kind = checkpoint.gripper_kind
     if dataset.header.kind != kind:
         raise InputError(
             f"{dataset.folder}: its grasps are of {dataset.header.kind} grippers, the network is for {kind}; evaluate "

@@ -117,7 +117,7 @@ def test_mistakes_and_successes_are_swept_each_of_another_object():
 def test_what_does_not_fit_is_refused(dataset, checkpoint):
     with pytest.raises(InputError, match=r"no metric 'physics_hold'.*it has robust_centered_closure.*--metric"):
         check_fit(checkpoint, dataset, LabelConfig(metric="physics_hold"))
-    suction = replace(checkpoint, details={"kind": "suction"})
+    suction = replace(checkpoint, details={"gripper_kind": "suction"})
     with pytest.raises(InputError, match="grasps are of parallel_jaw grippers, the network is for suction"):
         check_fit(suction, dataset, LABEL)
 
