@@ -89,9 +89,14 @@ class PhysicsWriter:
 
     def finished(self) -> set[str]:
         """Names of the shards whose labels are there, whole, and belong to the shard as it is."""
-        names = [name for name in self.of if self._entry(name) is not None]
-        tables = self.folder.read(_table_name(name) for name in names)
-        return {name for name in names if self._is_whole(name, tables.get(_table_name(name)))}
+        entries = {name: entry for name in self.of if (entry := self._entry(name)) is not None}
+        tables = self.folder.read(_table_name(name) for name in entries)
+        return {
+            name
+            for name, entry in entries.items()
+            if (table := tables.get(_table_name(name))) is not None
+            and (checksum(table), self.of[name]) == (entry.checksum, entry.shard)
+        }
 
     def write(self, name: str, labels: PhysicsLabels) -> PhysicsEntry:
         """Write one shard's labels."""
@@ -140,11 +145,6 @@ class PhysicsWriter:
             return PhysicsEntry(**_parsed(data, place))
         except TypeError as error:
             raise InputError(f"{place}: {error}; delete it and use --resume") from None
-
-    def _is_whole(self, name: str, table: bytes | None) -> bool:
-        entry = self._entry(name)
-        assert entry is not None
-        return table is not None and (checksum(table), self.of[name]) == (entry.checksum, entry.shard)
 
 
 def read_physics_header(folder: Folder) -> PhysicsHeader | None:

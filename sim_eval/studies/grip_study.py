@@ -22,7 +22,7 @@ from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.dataset.labels import soft_label
 from graspnet.errors import InputError
 from graspnet.run.progress import track
-from graspnet.sim_eval.studies.label_study import Drawn, StudyConfig, calibration, drawn_grasps, scores
+from graspnet.sim_eval.studies.label_study import Drawn, StudyConfig, drawn_grasps, print_scores, summary
 
 __all__ = ["grip_labels"]
 
@@ -60,24 +60,20 @@ def main(table: Path, grasps: int, seed: int, every: int, executions: int) -> No
         seconds += time.process_time() - start
         rows.append(mine)
     some = sweep.take(pa.array(np.concatenate(rows)))
-    lifted, of = np.array(some["outcome"].to_pylist()) == "success", some["object"].to_pylist()
     closure = soft_label(some[CLOSURE].to_numpy(), some["clearance"].to_numpy(), SIGMA)
     grips, tugs = np.concatenate(found), some["physics_hold"].to_numpy()
     click.echo(
-        f"{len(indices)} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted; grips: {grips.mean():.1%} held, "
-        f"{executions * len(lifted) / seconds:.0f} executions a second of processor time"
+        f"{summary(some)}; grips: {grips.mean():.1%} held, "
+        f"{executions * len(some) / seconds:.0f} executions a second of processor time"
     )
-    click.echo("| label | AUC | AP | top-1 lifted | Brier | calibration error |\n|---|---|---|---|---|---|")
-    for name, label in {
+    labels = {
         "grips": grips,
         "tugs": tugs,
         f"{CLOSURE} × clearance 0.5 mm": closure,
         "mean of that closure and grips": (closure + grips) / 2,
         "mean of that closure and tugs": (closure + tugs) / 2,
-    }.items():
-        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in scores(label, lifted, of).values()]
-        cells += [f"{figure:.3f}" for figure in calibration(label, lifted)]
-        click.echo(f"| {' | '.join([name, *cells])} |")
+    }
+    print_scores(labels.items(), some)
 
 
 if __name__ == "__main__":

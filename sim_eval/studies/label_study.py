@@ -8,7 +8,7 @@ Printed for each label: ROC AUC, average precision, how often the best grasp of 
 where it is a share how well it is calibrated. 95 % intervals are a bootstrap over objects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -48,9 +48,12 @@ __all__ = [
     "calibration",
     "drawn_grasps",
     "executed",
+    "kept_table",
     "labels_of",
+    "print_scores",
     "scores",
     "study_object",
+    "summary",
 ]
 
 LABELLED = tuple(name for name in METRICS if name != "epsilon_linf")  # its hulls take 26 ms each
@@ -190,6 +193,34 @@ def calibration(label: Float64[np.ndarray, "N"], lifted: Bool[np.ndarray, "N"]) 
     return float(np.mean((label - lifted) ** 2)), float(np.sum(gaps) / len(label))
 
 
+def kept_table(file: Path, of_object: Callable[[int], pa.Table], count: int, workers: int, said: str) -> pa.Table:
+    """Read the table of a study, or make it of `count` objects, sorted by their names, and keep it in the file."""
+    if not file.exists():
+        parts = LocalEngine(workers).run(of_object, range(count))
+        done = sorted(track(parts, count, said, "objects"), key=lambda part: part["object"][0].as_py())
+        pq.write_table(pa.concat_tables(done), file)
+    return pq.read_table(file)
+
+
+def summary(study: pa.Table) -> str:
+    """Say how many objects and grasps there are, and how many of these were lifted."""
+    return f"{len(set(study['object'].to_pylist()))} objects, {len(study)} grasps, {_lifted(study).mean():.1%} lifted"
+
+
+def print_scores(
+    labels: Iterable[tuple[str, Float64[np.ndarray, "N"]]],
+    study: pa.Table,
+    is_share: Callable[[str], bool] = lambda name: True,
+) -> None:
+    """Print a row for each label of the table's grasps. is_share: whether a label's calibration means anything."""
+    lifted, of = _lifted(study), study["object"].to_pylist()
+    click.echo("| label | AUC | AP | top-1 lifted | Brier | calibration error |\n|---|---|---|---|---|---|")
+    for name, label in labels:
+        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in scores(label, lifted, of).values()]
+        cells += [f"{figure:.3f}" for figure in calibration(label, lifted)] if is_share(name) else ["", ""]
+        click.echo(f"| {' | '.join([name, *cells])} |")
+
+
 @click.command()
 @click.option("--objects", default=150, show_default=True)
 @click.option("--grasps", default=36, show_default=True, help="Of each object.")
@@ -208,21 +239,19 @@ def main(objects: int, grasps: int, meshes: Path | None, workers: int, seed: int
             HandConfig(presets=("yumi",), random_share=0.0),
         )
         config = replace(config, objects=folder, hands=yumi)
-    if not table.exists():
-        count = min(objects, len(object_names(config.objects)))
-        parts = LocalEngine(workers).run(partial(study_object, config, seed), range(count))
-        done = sorted(track(parts, count, "label study", "objects"), key=lambda part: part["object"][0].as_py())
-        pq.write_table(pa.concat_tables(done), table)
-    study = pq.read_table(table)
-    lifted = _column(study, "outcome") == "success"
-    of = study["object"].to_pylist()
-    click.echo(f"{len(set(of))} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted")
-    click.echo("| label | AUC | AP | top-1 lifted | Brier | calibration error |\n|---|---|---|---|---|---|")
-    for name, label in labels_of(study, config.assumed).items():
-        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in scores(label, lifted, of).values()]
-        shares = all(METRICS[factor].share for factor in METRICS if factor in name and factor != "centering")
-        cells += [f"{figure:.3f}" for figure in calibration(label, lifted)] if shares else ["", ""]
-        click.echo(f"| {' | '.join([name, *cells])} |")
+    count = min(objects, len(object_names(config.objects)))
+    study = kept_table(table, partial(study_object, config, seed), count, workers, "label study")
+    click.echo(summary(study))
+    print_scores(labels_of(study, config.assumed).items(), study, _is_share)
+
+
+def _is_share(name: str) -> bool:
+    """Whether all factors of a label are shares, so that it can be calibrated."""
+    return all(METRICS[factor].share for factor in METRICS if factor in name and factor != "centering")
+
+
+def _lifted(study: pa.Table) -> Bool[np.ndarray, "N"]:
+    return _column(study, "outcome") == "success"
 
 
 def _column(table: pa.Table, name: str) -> np.ndarray:

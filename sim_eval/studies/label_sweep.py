@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float64
 
 from graspnet.data_gen.labels.metrics import MetricConfig
@@ -23,9 +22,14 @@ from graspnet.data_gen.labels.tugs import TugConfig
 from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
 from graspnet.data_gen.objects.object_source import object_names
 from graspnet.dataset.labels import soft_label
-from graspnet.run.engines import LocalEngine
-from graspnet.run.progress import track
-from graspnet.sim_eval.studies.label_study import StudyConfig, calibration, drawn_grasps, executed, scores
+from graspnet.sim_eval.studies.label_study import (
+    StudyConfig,
+    drawn_grasps,
+    executed,
+    kept_table,
+    print_scores,
+    summary,
+)
 
 __all__ = ["CLEARANCES_MM", "POSE_ERRORS", "label_variants", "sweep_object"]
 
@@ -82,20 +86,10 @@ def _column(millimetres: float, degrees: float) -> str:
 def main(objects: int, grasps: int, executions: int, workers: int, seed: int, table: Path) -> None:
     """Print a row for each label."""
     config = StudyConfig(grasps=grasps, execution=ARM)
-    if not table.exists():
-        count = min(objects, len(object_names(config.objects)))
-        parts = LocalEngine(workers).run(partial(sweep_object, config, executions, seed), range(count))
-        done = sorted(track(parts, count, "label sweep", "objects"), key=lambda part: part["object"][0].as_py())
-        pq.write_table(pa.concat_tables(done), table)
-    study = pq.read_table(table)
-    lifted = np.array(study["outcome"].to_pylist()) == "success"
-    of = study["object"].to_pylist()
-    click.echo(f"{len(set(of))} objects, {len(lifted)} grasps, {lifted.mean():.1%} lifted")
-    click.echo("| label | AUC | AP | top-1 lifted | Brier | calibration error |\n|---|---|---|---|---|---|")
-    for name, label in label_variants(study):
-        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in scores(label, lifted, of).values()]
-        cells += [f"{figure:.3f}" for figure in calibration(label, lifted)]
-        click.echo(f"| {' | '.join([name, *cells])} |")
+    count = min(objects, len(object_names(config.objects)))
+    study = kept_table(table, partial(sweep_object, config, executions, seed), count, workers, "label sweep")
+    click.echo(summary(study))
+    print_scores(label_variants(study), study)
 
 
 if __name__ == "__main__":

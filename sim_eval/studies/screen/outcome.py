@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
 from graspnet.config import parse_json
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
@@ -23,13 +22,14 @@ from graspnet.sim_eval.analysis.resampling import Resampling
 from graspnet.sim_eval.episodes.log import RecordLog, as_json, from_json
 from graspnet.sim_eval.episodes.records import EpisodeRecord, started
 from graspnet.sim_eval.episodes.run import record_episode
+from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Predictions, choose_images, predict_images
 from graspnet.sim_eval.planners.choice import PlannerChoice, identified, planner_of
 from graspnet.sim_eval.protocols.identity import run_identity
 from graspnet.sim_eval.studies.screen.data import limited
 from graspnet.sim_eval.studies.screen.matrix import ScreenConfig, Variant
 from graspnet.training.examples.label import LabelConfig
-from graspnet.training.metrics import best_in_image, fit_temperature
+from graspnet.training.metrics import fit_temperature
 from graspnet.training.trainer import train
 
 __all__ = ["FIGURES", "Outcome", "Screen", "Trial", "Unit", "is_done", "read_outcome", "run_unit", "units_of"]
@@ -204,16 +204,15 @@ def _predictions(screen: Screen, checkpoint: Checkpoint, label: LabelConfig | No
 def _figures(config: ScreenConfig, checkpoint: Checkpoint, found: Predictions) -> dict[str, tuple[float, ...]]:
     """Each of FIGURES for all objects, then for each draw of them. top_1: the share of images whose best grasp by
     quality is positive, of those that have a positive one."""
-    quality = np.asarray(expit(found.log_odds / checkpoint.temperature + checkpoint.bias))
-    positive, target = config.label.positive(found.robustness), config.label.target(found.robustness)
+    judged = Judged(found, config.label, checkpoint.temperature, SEED, checkpoint.bias)
+    quality, positive, best = judged.quality, judged.positive, judged.best
     resampling, every = Resampling(found.scene, DRAWS, SEED), np.ones(len(found), dtype=bool)
-    best = best_in_image(quality, found.robustness, found.image_number)
     offers_one = config.label.positive(best.robustness + best.regret)
     first = Resampling(found.scene[best.row], DRAWS, SEED)
     figures = {
         "average_precision": resampling.ranking(quality, positive, every)[0],
         "top_1": first.mean(positive[best.row].astype(np.float64), offers_one),
-        "calibration_error": resampling.calibration_error(quality, target, every),
+        "calibration_error": resampling.calibration_error(quality, judged.target, every),
     }
     return {name: tuple(map(float, values)) for name, values in figures.items()}
 
