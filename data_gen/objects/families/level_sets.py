@@ -71,10 +71,13 @@ def convex_pieces(body: Manifold) -> list[Manifold]:
 
 
 def _hull(part: Manifold) -> Manifold:
-    """By Qhull: manifold3d's own hull of a level set, many of whose points all but lie in a plane, may lack some."""
+    """By Qhull: manifold3d's own hull of a level set, many of whose points all but lie in a plane, may lack some.
+
+    Of some pieces Qhull's surface is not closed to manifold3d, which welds points that are very near. Then its own hull
+    has to do.
+    """
     filled = manifold_from_mesh(trimesh.convex.convex_hull(_vertices(part)))
-    assert filled is not None  # a convex surface
-    return filled
+    return part.hull() if filled is None else filled
 
 
 def _cut(part: Manifold) -> list[Manifold]:
