@@ -25,7 +25,7 @@ from graspnet.run.record import write_json
 from graspnet.run.threads import using_threads
 from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
 from graspnet.training.curves import CurveLog, CurvePoint, best_point
-from graspnet.training.device_probe import Computing, find_fastest, placed
+from graspnet.training.device_probe import WAYS, Computing, find_fastest, placed
 from graspnet.training.divergence import LossWatch
 from graspnet.training.examples.datasets import Datasets, training_and_validation
 from graspnet.training.examples.example_set import ExampleSet
@@ -230,7 +230,8 @@ def _begun(network: GraspNetwork, parent: Parent | None, run: _Run) -> tuple[Tra
     stream = batches.stream(0, run.budget.steps)
     first = next(stream)
     computing = _computing(network, first, run)
-    click.echo(f"computing in {computing.precision} on {computing.device}, threads: {computing.threads}", err=True)
+    how = f"{computing.precision}, {computing.layout.replace('_', ' ')}"
+    click.echo(f"computing in {how} on {computing.device}, threads: {computing.threads}", err=True)
     placed(network, computing)
     average = None if config.optimiser.ema_half_life is None else copy.deepcopy(network)
     optimiser = make_optimiser(network, config.optimiser)
@@ -244,8 +245,9 @@ def _computing(network: GraspNetwork, batch: Batch, run: _Run) -> Computing:
     found = find_fastest(network, batch, config.device, config.precision, threads, config.batches.workers)
     if not several:
         return found
-    bfloat16 = run.processes.agreed(torch.tensor(int(found.precision == "bfloat16"), device=found.device))
-    return replace(found, precision="bfloat16" if bfloat16 else "float32")
+    way = WAYS.index((found.precision, found.layout))
+    precision, layout = WAYS[int(run.processes.agreed(torch.tensor(way, device=found.device)))]
+    return replace(found, precision=precision, layout=layout)
 
 
 def _fit_normalisation(network: GraspNetwork, batches: Batches) -> None:

@@ -14,10 +14,7 @@ from graspnet.training.examples.label import LabelConfig
 __all__ = ["ImageExamples", "crop_window", "shard_examples"]
 
 MARGIN = 16  # px around the crops: what a sensor's shadow and a crop's interpolation may reach for
-# A crop looks along its approach at whatever lies there. For a camera from the side, what is higher or lower than the
-# grasp's origin lies elsewhere in the image: it counts from so far above the origin to so far below, in hand widths.
-ABOVE, BELOW = 0.5, 1.0
-NEAREST = 0.05  # m along the optical axis: a corner that is nearer, or behind the camera, is not in any image
+NEAREST = 0.05  # m along the optical axis: a corner that is nearer, or behind the camera, is in no image
 ALIGNMENT = 8  # px: so that halving the window pairs the same pixels as halving the image, three times over
 
 
@@ -99,15 +96,18 @@ def crop_window(
 
 def _footprint(
     camera_from_grasp: Float64[np.ndarray, "N 4 4"], sizes: Float64[np.ndarray, "N 8"], camera: Camera, crop: CropConfig
-) -> Float64[np.ndarray, "N K 2"]:
-    """Points in the image around all that the crops show, pixels: corners of squares, or of the boxes under them."""
+) -> Float64[np.ndarray, "N 4 2"]:
+    """Corners of the crops in the image, pixels.
+
+    What lies higher or lower than a grasp is elsewhere in the image of a camera from the side. From 30 to 75° a window
+    lacks 0.04 % of a crop's cells for that reason, which do not pay for the pixels of a larger one.
+    """
     signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
     origin = camera_from_grasp[:, None, :3, 3]
     if isinstance(crop, PixelCropConfig):  # turned by any angle about the grasp's pixel
         return camera.project(origin) + signs * crop.window_px / np.sqrt(2)
-    w = sizes[:, :1, None]
+    half = (sizes[:, 0] * crop.window / 2)[:, None, None]
     corners = signs[:, :1] * camera_from_grasp[:, None, :3, 0] + signs[:, 1:] * camera_from_grasp[:, None, :3, 1]
-    square, approach = origin + w * crop.window / 2 * corners, camera_from_grasp[:, None, :3, 2]
-    box = np.concatenate([square - ABOVE * w * approach, square + BELOW * w * approach], axis=1)
-    box[..., 2] = np.maximum(box[..., 2], NEAREST)
-    return camera.project(box)
+    square = origin + half * corners
+    square[..., 2] = np.maximum(square[..., 2], NEAREST)
+    return camera.project(square)

@@ -125,6 +125,14 @@ def test_a_level_set_of_the_distance_to_a_point_is_a_ball_of_the_share_asked_for
     assert len(parts) == 1
 
 
+def test_pieces_whose_hull_qhull_leaves_open_are_closed_all_the_same():
+    """With this seed Qhull merges facets of a piece into a surface with a hole, which once stopped a whole dataset."""
+    solid = make_solid("metaballs", np.random.default_rng([712, 335]), "metaballs")
+    assert solid.parts
+    assert all(part.is_volume for part in solid.parts)
+    assert sum(part.volume for part in solid.parts) == pytest.approx(solid.mesh.volume, rel=0.04)
+
+
 def test_an_l_is_cut_into_its_two_bars():
     bars = Manifold.batch_boolean([Manifold.cube([3.0, 1.0, 1.0]), Manifold.cube([1.0, 3.0, 1.0])], OpType.Add)
     parts = convex_pieces(bars)

@@ -19,7 +19,7 @@ from graspnet.models.checkpoint import load_checkpoint
 from graspnet.models.network import GraspNetwork, predict
 from graspnet.run.processes import ALONE
 from graspnet.training.batches import Batch, BatchConfig, Batches, evaluation_crops
-from graspnet.training.device_probe import Computing, find_fastest, loss_of
+from graspnet.training.device_probe import Computing, find_fastest, loss_of, placed
 from graspnet.training.divergence import LossWatch
 from graspnet.training.examples.datasets import load_examples
 from graspnet.training.examples.label import LabelConfig
@@ -206,7 +206,21 @@ def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone
     assert found.precision in ("float32", "bfloat16")
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert find_fastest(network, batch, "cpu", "bfloat16", 2) == Computing("cpu", "bfloat16", 2)
+    assert find_fastest(network, batch, "cpu", "bfloat16", 2) == Computing("cpu", "bfloat16", 2, "channels_last")
+    assert find_fastest(network, batch, "cpu", "float32", 2) == Computing("cpu", "float32", 2, "contiguous")
+
+
+def test_a_layout_changes_where_numbers_lie_and_not_what_they_are():
+    network = NETWORKS["compact"]()
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4))
+    losses = []
+    for layout in ("contiguous", "channels_last"):
+        computing = Computing("cpu", "float32", 1, layout)
+        losses.append(float(loss_of(placed(network, computing).eval(), batch, computing)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert any(
+        each.is_contiguous(memory_format=torch.channels_last) for each in network.parameters() if each.dim() == 4
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
