@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 MOST_POINTS = 50_000  # of the objects, for `something_between_jaws`: of 640 x 480 pixels, every sixth
-TABLE_NOISE = 0.006  # metres: four deviations of a structured-light camera's depth at 0.7 m
+TABLE_NOISE = 0.006  # metres, at least: four deviations of a structured-light camera's depth at 0.7 m
+DEVIATIONS = 4.0  # of a noisier image's table
+NEAR_TABLE = 0.02  # metres over or below it: cells by which its noise is told
+FEWEST_CELLS = 100  # by which a table's noise can be told
 
 REASONS = (  # in the order in which they are checked; a grasp is refused for the first one
     "a finger outside of the image",
@@ -50,6 +53,10 @@ class ConstraintConfig:
 
     depth_margin: float = 0.002  # a surface must stand out of the swept volume's floor by more: sensor noise
     table_clearance: float = 0.001  # between the fingertips and the fitted table
+    # Where things are high enough, tips stay further above the table: by a share of the height of what they grasp, up
+    # to a limit. A camera's depth is wrong by millimetres as a whole, of which neither the image nor its table tells.
+    table_share: float = 0.2
+    most_table_clearance: float = 0.005
     overlap: float = 0.001  # by how much an object must rise above the fingertips: a washer is no higher
     cells: int = 3  # more than a few measured cells, so that a stray pixel on an edge forbids nothing
     # A grasp is refused if more than this share of its fingers' cross-section goes deeper than the curtain of what the
@@ -60,6 +67,11 @@ class ConstraintConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.opening_margin < np.inf:
             raise InputError(f"opening_margin is {self.opening_margin}; it must not be negative (metres)")
+        if not 0 <= self.table_share < 1 or not self.most_table_clearance >= 0:
+            raise InputError(
+                f"table_share is {self.table_share}, most_table_clearance {self.most_table_clearance}; "
+                "expected a share below 1, and metres that are not negative"
+            )
         if self.depth_margin < 0 or self.overlap < 0 or self.cells < 1:
             raise InputError(
                 f"depth_margin is {self.depth_margin}, overlap {self.overlap}, cells {self.cells}; "
@@ -82,7 +94,8 @@ class FeasibleSampler:
     ) -> "FeasibleSampler":
         """InputError: nothing measured on the object mask."""
         space = GraspSpace.of(observation)
-        return FeasibleSampler(AntipodalSampler.of(space, sampling), Constraints(space, constraints))
+        sampler = AntipodalSampler.of(space, sampling, constraints.opening_margin)
+        return FeasibleSampler(sampler, Constraints(space, constraints))
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """Up to `count` of them; fewer where four rounds of four times as many hold fewer.
@@ -130,7 +143,7 @@ class Constraints:
         """The feasible grasps, and those that touch something, pulled back along their approach until they do not.
 
         Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
-        is for what is too low for more, not for what is aimed at badly.
+        is for what is too low for more, not for what is aimed at badly. Then all keep their distance from the table.
         """
         gripper = self.space.gripper
         over_tips = self.config.overlap - gripper.pad_to_tip
@@ -152,7 +165,17 @@ class Constraints:
         kept = held > np.where(touching > 0, 0.0, over_tips)
         self._kept(REASONS[2], kept | (touching == 0))
         self._kept(REASONS[4], kept | (touching > 0))
-        return free[kept]
+        return self._off_table(free[kept], held[kept])
+
+    def _off_table(self, grasps_in_camera: Grasps, top: Float64[np.ndarray, "N"]) -> Grasps:
+        """The same grasps, raised to the wanted clearance. top: how far what they grasp rises over their origin."""
+        coordinates, to_tip = self.space.coordinates(grasps_in_camera), self.space.gripper.pad_to_tip
+        tips = coordinates[:, 2] - to_tip - self.space.table_height(coordinates[:, :2])
+        wanted = np.minimum(self.config.table_share * (tips + to_tip + top), self.config.most_table_clearance)
+        raised = np.where(np.isfinite(tips), np.maximum(wanted - tips, 0.0), 0.0)
+        poses = grasps_in_camera.poses.copy()
+        poses[:, :3, 3] -= raised[:, None] * grasps_in_camera.approach
+        return Grasps(poses, grasps_in_camera.columns)
 
     def opened(self, grasps_in_camera: Grasps) -> Grasps:
         """The same grasps, opened as far as what stands between the jaws needs, and no further than they were.
@@ -184,10 +207,26 @@ class Constraints:
         that shows it and the next one: the cells of a curtain that border on it count as its own.
         """
         height_map = self.space.height_map
-        is_table = ~height_map.on_object & (height_map.height < self.space.table_of_cells + TABLE_NOISE)
+        is_table = ~height_map.on_object & (height_map.height < self.space.table_of_cells + self._table_noise)
         solid = height_map.measured & ~is_table
         rim = binary_dilation(solid) & ~height_map.measured
         return np.where(solid | rim, height_map.height, np.float32(-np.inf))
+
+    @cached_property
+    def _table_noise(self) -> float:
+        """Up to this height over the table a cell may be the table's, metres: from further away a camera is noisier.
+
+        Told by the cells below the median of those near the table, among which there are no things.
+        """
+        height_map, table = self.space.height_map, self.space.table_of_cells
+        known = height_map.measured & ~height_map.on_object & np.isfinite(table)
+        heights = height_map.height[known] - table[known]
+        heights = heights[np.abs(heights) < NEAR_TABLE]
+        if len(heights) < FEWEST_CELLS:
+            return TABLE_NOISE
+        middle = float(np.median(heights))
+        deviation = (middle - float(np.median(heights[heights <= middle]))) / 0.6745
+        return max(TABLE_NOISE, middle + DEVIATIONS * deviation)
 
     @cached_property
     def _graspable(self) -> Float32[np.ndarray, "h w"]:
@@ -203,7 +242,9 @@ class Constraints:
     def _unseen(self) -> Float32[np.ndarray, "h w"]:
         """Height below which something may hide, −inf elsewhere."""
         height_map = self.space.height_map
-        low = height_map.height < self.space.table_of_cells + TABLE_NOISE  # a hole in the table's image hides nothing
+        low = (
+            height_map.height < self.space.table_of_cells + self._table_noise
+        )  # a hole in the table's image hides nothing
         return np.where(height_map.measured | low, np.float32(-np.inf), height_map.height)
 
     @cached_property

@@ -37,6 +37,7 @@ def plan(
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None,
     workspace: Float[np.ndarray, "2 3"] | None = None,
     max_height: float | None = None,
+    failed: Float[np.ndarray, "..."] | None = None,
     policy: str | Policy = DEFAULT_POLICY,
     model: str | Quality = DEFAULT_MODEL,
     min_quality: float = MIN_QUALITY,
@@ -50,10 +51,11 @@ def plan(
     world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and the table
     is the world's plane z = 0. workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the
     camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
-    higher above the table, metres. policy: a name (`graspnet.load_policy`), or a Policy that was made before: do
-    so in a loop, since a name loads the network anew. model: a network by name or folder, or a function that scores
-    grasps (`graspnet.Quality`); a policy that was made before has its own. min_quality: grasps
-    of less are left out.
+    higher above the table, metres. failed: where grasps have failed just now, as origins in the camera's frame
+    (`camera_from_grasp[:3, 3]` of the grasps, if the camera stands still): the plan rather tries elsewhere.
+    policy: a name (`graspnet.load_policy`), or a Policy that was made before: do so in a loop, since a name loads the
+    network anew. model: a network by name or folder, or a function that scores grasps (`graspnet.Quality`); a policy
+    that was made before has its own. min_quality: grasps of less are left out.
 
     The plan is empty, with a reason, where nothing can be grasped; read its `warnings`. InputError: an argument that
     cannot be right, and how to mend it.
@@ -75,8 +77,18 @@ def plan(
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
-    observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height)
+    if failed is not None:
+        failed = _places(failed)
+    observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed)
     return plan_observation(observation, policy, model, min_quality, seed)
+
+
+def _places(failed: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "K 3"]:
+    """InputError: an array of another shape."""
+    places = np.asarray(failed, dtype=np.float64)
+    if places.ndim != 2 or places.shape[1] != 3:
+        raise InputError(f"failed has the shape {places.shape}; expected (K, 3): one place for each grasp that failed")
+    return places
 
 
 def plan_observation(

@@ -12,6 +12,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.failures import AfterFailures
 from graspnet.policies.policy import Policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
@@ -80,7 +81,8 @@ class RankingPolicy(Policy):
         if sampler is None or not len(candidates):
             refused = sampler.constraints.refused if sampler else None
             return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
-        ranked = RankedGrasps.none().merged(candidates, self.quality(observation, candidates)).top(self.config.grasps)
+        qualities = AfterFailures(self.quality)(observation, candidates)
+        ranked = RankedGrasps.none().merged(candidates, qualities).top(self.config.grasps)
         grasps = sampler.constraints.opened(ranked.grasps_in_camera)
         return GraspPlan(observation, grasps, ranked.qualities, "", _seconds(start, sampled, perf_counter()), self.name)
 

@@ -61,6 +61,8 @@ class Observation:
     world_from_camera: (4, 4) where known; the table is then the world's plane z = 0. Two limits cut from what may be
     grasped, with a segmask and without: workspace, the lowest and the highest corner (x, y, z) of a box, in the world
     where the camera's pose is known, else in the camera's frame; max_height, metres above the table.
+    failed: where grasps have failed just now, (K, 3), the origins of their frames in the camera's; policies that rank
+    grasps by a quality rather try elsewhere.
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
@@ -80,6 +82,7 @@ class Observation:
     workspace: Float64[np.ndarray, "2 3"] | None = None
     max_height: float | None = None
     reach: float = REACH
+    failed: Float64[np.ndarray, "K 3"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
@@ -89,6 +92,10 @@ class Observation:
             checked_pose(self.world_from_camera)
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
+        if self.failed is not None and not np.isfinite(self.failed).all():
+            raise InputError(
+                "failed holds what is no finite number; expected places in the camera's frame, (K, 3) in m"
+            )
         if not 0.5 <= self.reach < np.inf:
             raise InputError(f"reach is {self.reach}; it must be at least 0.5 (of the gripper's span)")
         if self.max_height is not None and not 0 < self.max_height < np.inf:

@@ -1,7 +1,7 @@
 """The cross-entropy method: sample, score, fit a Gaussian mixture to the elites, sample from it, and again.
 
-Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y/w, cos 2θ, sin 2θ, height/w) in the
-space across the approach: dimensionless, and the same for a grasp with its jaws swapped.
+Rubinstein 1999; for grasps Levine et al. 2016 and Dex-Net 2.0. Features (x/w, y/w, cos 2θ, sin 2θ, height/w, opening/w)
+in the space across the approach: dimensionless, and the same for a grasp with its jaws swapped.
 """
 
 import math
@@ -19,6 +19,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
+from graspnet.policies.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
@@ -26,6 +27,8 @@ from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "search"]
+
+NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,7 @@ class CrossEntropyPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Search, then rank the finalists again."""
         start = perf_counter()
-        quality = _Timed(self.quality)
+        quality = _Timed(AfterFailures(self.quality))
         best, refused = RankedGrasps.none(), Counter[str]()
         if observation.object_mask.any():
             sampler = FeasibleSampler.of(observation, self.config.sampler, self.config.constraints)
@@ -157,9 +160,11 @@ def _fit(
     grasps_in_camera: Grasps, space: GraspSpace, config: CrossEntropyConfig, rng: np.random.Generator
 ) -> GaussianMixture:
     coordinates, angle = space.coordinates(grasps_in_camera) / space.w, space.angles(grasps_in_camera)
-    features = np.column_stack([coordinates[:, :2], np.cos(2 * angle), np.sin(2 * angle), coordinates[:, 2]])
-    of_angle = 2 * config.angle_floor  # of a point on the unit circle at 2θ
-    floor = np.array([config.position_floor, config.position_floor, of_angle, of_angle, config.position_floor])
+    cosine, sine = np.cos(2 * angle), np.sin(2 * angle)
+    opening = grasps_in_camera.width / space.w
+    features = np.column_stack([coordinates[:, :2], cosine, sine, coordinates[:, 2], opening])
+    length, of_angle = config.position_floor, 2 * config.angle_floor  # of a point on the unit circle at 2θ
+    floor = np.array([length, length, of_angle, of_angle, length, length])
     components = min(config.components, max(1, len(features) // 3))
     return fit_mixture(features, components, floor, rng)
 
@@ -178,10 +183,11 @@ def _resample(
     return Grasps.concatenate([kept[slice(wanted)], fresh])
 
 
-def _decoded(features: Float64[np.ndarray, "N 5"], space: GraspSpace, config: CrossEntropyConfig) -> Grasps:
+def _decoded(features: Float64[np.ndarray, "N 6"], space: GraspSpace, config: CrossEntropyConfig) -> Grasps:
     """Features to grasps; one whose tips would reach the table stops above it, as the sampler's do."""
     coordinates = features[:, [0, 1, 4]] * space.w
     floor = space.tip_floor(coordinates[:, :2], config.sampler.table_clearance)
     coordinates[:, 2] = np.maximum(coordinates[:, 2], floor + space.gripper.pad_to_tip)
     angle = np.arctan2(features[:, 3], features[:, 2]) / 2
-    return space.grasps(coordinates, angle, np.full(len(features), space.w))
+    width = np.clip(np.maximum(features[:, 5], NARROWEST) * space.w, space.gripper.min_width, space.gripper.max_width)
+    return space.grasps(coordinates, angle, width)

@@ -36,7 +36,7 @@ class AntipodalSamplerConfig:
     shallowest: float = 0.1  # pads' centre below the surface: the paper's 5 mm …
     deepest: float = 0.8  # … to 40 mm, of a 50 mm hand
     table_clearance: float = 0.0015  # m between fingertips and table
-    pad_overlap: float = 0.003  # m of the object that the pads must reach, where it is lower than a pad
+    pad_overlap: float = 0.0015  # m of the object that the pads must reach, where it is lower than a pad
 
     def __post_init__(self) -> None:
         for name in ("smoothing", "edge_slope", "friction", "max_rays", "enough_pairs"):
@@ -67,20 +67,25 @@ def sample_antipodal(
 
 @dataclass(frozen=True)
 class AntipodalSampler:
-    """The sampler of one space: its relief and edges are computed once, however often one samples."""
+    """The sampler of one space: its relief and edges are computed once, however often one samples.
+
+    opening_margin: by so many metres on either side the jaws open further than the pair of edges that they close on;
+    infinity: they open fully.
+    """
 
     space: GraspSpace
     config: AntipodalSamplerConfig
     relief: "_Relief"
     edges: "_Edges"
+    opening_margin: float = np.inf
 
     @staticmethod
-    def of(space: GraspSpace, config: AntipodalSamplerConfig) -> "AntipodalSampler":
+    def of(space: GraspSpace, config: AntipodalSamplerConfig, opening_margin: float = np.inf) -> "AntipodalSampler":
         """InputError: nothing measured on the object mask."""
         if not space.observation.object_mask.any():
             raise InputError("nothing to sample: no measured pixel belongs to an object")
         relief = _relief(space, config)
-        return AntipodalSampler(space, config, relief, _edges(relief, config.edge_slope))
+        return AntipodalSampler(space, config, relief, _edges(relief, config.edge_slope), opening_margin)
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """As `sample_antipodal`."""
@@ -90,10 +95,10 @@ class AntipodalSampler:
             chosen = rng.permutation(len(pairs.angle))[:count]
             if len(chosen) < count:  # few pairs: each is taken again, at other depths
                 chosen = rng.integers(len(pairs.angle), size=count)
-            pairs = _Pairs(pairs.middle[chosen], pairs.angle[chosen])
+            pairs = _Pairs(pairs.middle[chosen], pairs.angle[chosen], pairs.length[chosen])
         else:
             pairs = _anywhere(self.relief, count, rng)
-        return _at_depths(pairs, self.space, self.config, rng)
+        return _at_depths(pairs, self.space, self.config, self.opening_margin, rng)
 
 
 @dataclass(frozen=True)
@@ -154,10 +159,11 @@ def _background(space: GraspSpace, height: Float32[np.ndarray, "h w"]) -> Float3
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Where grasps may close: midpoint (x, y, height of the lower edge) and angle."""
+    """Where grasps may close: midpoint (x, y, height of the lower edge), angle, and metres from edge to edge."""
 
     middle: Float64[np.ndarray, "M 3"]
     angle: Float64[np.ndarray, "M"]
+    length: Float64[np.ndarray, "M"]  # infinite where no edges are known
 
 
 def _find_pairs(
@@ -207,7 +213,7 @@ def _antipodal_pairs(
 ) -> _Pairs:
     """What rays find that go from an edge inwards, within its friction cone, to an edge that faces the other way."""
     if not len(edges.top):
-        return _Pairs(np.zeros((0, 3)), np.zeros(0))
+        return _Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     cone = np.arctan(friction)
     first = rng.integers(len(edges.top), size=min(rays, 20 * len(edges.top)))
     inward = -edges.normal[first]
@@ -222,10 +228,10 @@ def _antipodal_pairs(
     good = (second >= 0) & leaves & arrives & (length >= 2 * relief.height_map.pitch) & (length <= max_width)
     ray = np.flatnonzero(good.any(axis=1))
     step = np.argmax(np.where(good[ray], rng.random((len(ray), good.shape[1])), -1.0), axis=1)  # any edge that it met
-    first, second, closing = first[ray], second[ray, step], closing[ray, step]
+    first, second, closing, length = first[ray], second[ray, step], closing[ray, step], length[ray, step]
     lower = np.minimum(edges.top[first], edges.top[second])
     middle = np.column_stack([(edges.xy[first] + edges.xy[second]) / 2, lower])
-    return _Pairs(middle, np.arctan2(closing[:, 1], closing[:, 0]))
+    return _Pairs(middle, np.arctan2(closing[:, 1], closing[:, 0]), length)
 
 
 def _edges_along(
@@ -250,15 +256,22 @@ def _anywhere(relief: _Relief, count: int, rng: np.random.Generator) -> _Pairs:
     """Centres uniform over the object, any angle: for objects without an edge that the image shows."""
     row, column = np.nonzero(relief.on_object)
     if not len(row):
-        return _Pairs(np.zeros((0, 3)), np.zeros(0))
+        return _Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     chosen = rng.integers(len(row), size=count)
     row, column = row[chosen], column[chosen]
     xy = relief.height_map.places(np.stack([column, row], axis=1).astype(np.float64))
     top = relief.top[row, column].astype(np.float64)
-    return _Pairs(np.column_stack([xy, top]), rng.uniform(-np.pi / 2, np.pi / 2, size=count))
+    angle = rng.uniform(-np.pi / 2, np.pi / 2, size=count)
+    return _Pairs(np.column_stack([xy, top]), angle, np.full(count, np.inf))
 
 
-def _at_depths(pairs: _Pairs, space: GraspSpace, config: AntipodalSamplerConfig, rng: np.random.Generator) -> Grasps:
+def _at_depths(
+    pairs: _Pairs,
+    space: GraspSpace,
+    config: AntipodalSamplerConfig,
+    opening_margin: float,
+    rng: np.random.Generator,
+) -> Grasps:
     """Pairs become grasps: uniform from `shallowest` to `deepest` below the surface, as far as palm and table allow.
 
     Where the object is lower than that, the tips go as deep as the table lets them; where even then the pads would
@@ -273,4 +286,5 @@ def _at_depths(pairs: _Pairs, space: GraspSpace, config: AntipodalSamplerConfig,
     below = rng.uniform(shallowest, np.maximum(deepest, shallowest))
     reached = below >= config.pad_overlap - gripper.pad_to_tip
     origin = np.column_stack([xy, surface - below])[reached]
-    return space.grasps(origin, pairs.angle[reached], np.full(len(origin), gripper.max_width))
+    width = np.clip(pairs.length[reached] + 2 * opening_margin, gripper.min_width, gripper.max_width)
+    return space.grasps(origin, pairs.angle[reached], width)

@@ -41,7 +41,7 @@ def objects_met(config: ProtocolConfig, seed: int) -> set[str]:
 
 def looked_at(episode: Episode, renderer: Renderer) -> Episode:
     """Let the camera look at what has settled. InputError: the only object is out of view."""
-    first = look(episode, episode.world_from_seen_objects, 0, renderer)
+    first = look(episode, episode.world_from_seen_objects, (), renderer)
     if first is None and episode.workspace is None:
         raise InputError(f"{episode.names[0]}: out of the camera's view after settling")
     return replace(episode, situation=first)

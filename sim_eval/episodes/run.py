@@ -90,7 +90,7 @@ def run_episode(episode: Episode, planner: Planner, renderer: Renderer) -> Episo
         failures = 0 if attempt.success else failures + 1
         if failures == task.failures and world.present.any():
             return EpisodeResult(tuple(attempts), "failures")
-        situation = look(episode, poses, len(attempts), renderer) if world.present.any() else None
+        situation = look(episode, poses, attempts, renderer) if world.present.any() else None
     return EpisodeResult(tuple(attempts), "cleared")
 
 

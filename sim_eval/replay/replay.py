@@ -102,16 +102,17 @@ class Replays:
             if pick.planner != label:
                 continue
             if replayed:
-                situation = look(episode, poses, pick.attempt, self._renderer)
-            grasp, before, present = _executed(pick.result), poses, world.present.copy()
+                before = [each.record.result for each in replayed]
+                situation = look(episode, poses, before, self._renderer)
+            grasp, at_rest, present = _executed(pick.result), poses, world.present.copy()
             frames: tuple[PickFrame, ...] = ()
             if len(grasp):
-                made = world.attempt(before, grasp, FRAME_INTERVAL)
-                frames = made.frames or _refused(before, grasp)
+                made = world.attempt(at_rest, grasp, FRAME_INTERVAL)
+                frames = made.frames or _refused(at_rest, grasp)
                 poses, _ = clear_away(episode, made)
             seen = None if situation is None else situation.observation
             replayed.append(ReplayedPick(
-                pick, seen, world, present, before, episode.world_from_believed_camera, grasp, frames
+                pick, seen, world, present, at_rest, episode.world_from_believed_camera, grasp, frames
             ))  # fmt: skip
         return replayed
 

@@ -269,15 +269,46 @@ def test_what_the_camera_does_not_see_behind_a_block_needs_room(box_scene):
 @pytest.mark.parametrize("tilt", [0.0, 0.2])
 def test_what_touched_nothing_touches_nothing_when_the_hand_opens_less(box_scene, tilt):
     observation = box_scene(BLOCK, ((0.05, 0.03, 0.07), (0.03, 0.06), 0.6), tilt=tilt)
-    sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig(opening_margin=0.006))
-    grasps = sampler.sample(300, np.random.default_rng(0))
+    grasps = sample_antipodal(observation, 600, AntipodalSamplerConfig(), np.random.default_rng(0))  # fully open
     free = grasps[feasible(observation, grasps)]
-    narrower = sampler.constraints.opened(free)
+    space = GraspSpace.of(observation)
+    narrower = Constraints(space, ConstraintConfig(opening_margin=0.006)).opened(free)
     assert (narrower.width < free.width).mean() > 0.02
     assert feasible(observation, narrower).all()
 
 
+def test_the_sampler_opens_only_as_far_as_its_pair_of_edges_needs_where_neighbours_leave_no_room_for_more(box_scene):
+    bar = ((0.10, 0.02, 0.04), (0.0, 0.0), 0.0)
+    walls = [((0.30, 0.05, 0.06), (0.0, side * 0.057), 0.0) for side in (-1, 1)]  # 22 mm beside the bar, and higher
+    alone, between = box_scene(bar), box_scene(bar, *walls)
+    between = replace(between, segmask=alone.segmask)
+    sampler = FeasibleSampler.of(between, AntipodalSamplerConfig(), ConstraintConfig())
+    grasps = sampler.sample(100, np.random.default_rng(0))
+    deep = grasps[GraspSpace.of(between).coordinates(grasps)[:, 2] < -(HEIGHT - 0.03)]
+    assert len(deep) > 30
+    assert deep.width == pytest.approx(0.04, abs=0.006)
+    assert feasible(between, deep).all()
+    assert not feasible(between, Grasps.of_jaws(deep.poses, np.full(len(deep), 0.05))).any()
+
+
 # The image and the table
+
+
+@pytest.mark.parametrize(("height", "clearance"), [(0.04, 0.005), (0.015, 0.003), (0.006, 0.0015)])
+def test_tips_stay_further_off_the_table_where_what_they_grasp_is_high_enough(box_scene, height, clearance):
+    observation = box_scene(((0.12, 0.03, height), (0.0, 0.0), 0.0))
+    low = from_above(0.0, 0.0, 0.0115)  # tips 1.5 mm above the table
+    (kept,) = Constraints(GraspSpace.of(observation), ConstraintConfig()).pulled_back(low).origin
+    assert HEIGHT - kept[2] - 0.010 == pytest.approx(clearance, abs=2e-4)
+
+
+def test_a_noisy_table_is_no_obstacle(box_scene):
+    """From 0.7 m a structured-light camera's table stays below 6 mm; one that is noisier, or further away, does not."""
+    observation = box_scene(((0.12, 0.03, 0.015), (0.0, 0.0), 0.0), noise=0.0035)
+    constraints = Constraints(GraspSpace.of(observation), ConstraintConfig())
+    grasps = from_above(np.linspace(-0.03, 0.03, 20), 0.0, 0.013)
+    assert constraints.feasible(grasps).all()
+    assert not constraints.feasible(from_above(np.linspace(-0.03, 0.03, 20), 0.02, 0.013)).any()  # on the block
 
 
 def test_a_finger_whose_corner_leaves_the_image_is_refused(box_scene):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from graspnet.cli import main
 from graspnet.data_gen.objects.object_source import ObjectConfig
-from graspnet.data_gen.physics.outcome import PickResult
+from graspnet.data_gen.physics.outcome import Outcome, PickResult
 from graspnet.data_gen.physics.pick import ClutterWorld
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.data_gen.scenes.scenes import Bin, CameraConfig, Scene
@@ -26,7 +26,8 @@ from graspnet.run.engines import Engine, LocalEngine
 from graspnet.sim_eval.episodes.draw import draw_episode, looked_at, objects_met
 from graspnet.sim_eval.episodes.episode import Episode, Workspace
 from graspnet.sim_eval.episodes.fused_views import fused_depth
-from graspnet.sim_eval.episodes.records import EpisodeResult
+from graspnet.sim_eval.episodes.look import failed_places
+from graspnet.sim_eval.episodes.records import Attempt, EpisodeResult
 from graspnet.sim_eval.episodes.run import record_episode, run_episode, run_protocol
 from graspnet.sim_eval.planners.ceilings import Oracle
 from graspnet.sim_eval.planners.choice import PlannerChoice
@@ -34,7 +35,7 @@ from graspnet.sim_eval.planners.planner import Planner, Situation
 from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
 from graspnet.sim_eval.protocols.protocol import ProtocolConfig
 from graspnet.sim_eval.protocols.tasks import BinConfig, ClutterTask, FusionConfig, PackedConfig, PileConfig
-from graspnet.transforms import frame_from_axes, invert, rigid
+from graspnet.transforms import frame_from_axes, invert, rigid, transform_points
 
 BOXES = ProtocolConfig(
     gripper="panda",
@@ -102,6 +103,31 @@ def test_two_failures_in_a_row_end_the_round_and_a_miss_moves_nothing():
     assert [attempt.outcome for attempt in result.attempts] == ["missed", "missed"]
     assert (result.ended, result.executed, result.cleared) == ("failures", 2, 0)
     np.testing.assert_allclose(_scene(PILE).world.world_from_objects, _scene(PILE).world_from_objects, atol=1e-3)
+
+
+def test_planners_are_told_where_they_failed_in_the_frame_of_the_camera_that_the_arm_believes():
+    told = []
+
+    class Watching(_Above):
+        def plan(self, situation: Situation) -> GraspPlan:
+            told.append((situation.observation.failed, situation.world_from_believed_camera))
+            return super().plan(situation)
+
+    _run(Watching(), PATIENT)
+    assert [0 if failed is None else len(failed) for failed, _ in told] == [0, 1, 2, 3, 4]
+    failed, world_from_camera = told[-1]
+    np.testing.assert_allclose(transform_points(world_from_camera, failed), [[0.0, 0.0, 0.2]] * 4, atol=1e-9)
+
+
+def test_a_failure_is_forgotten_once_something_was_lifted_nearby():
+    def attempt(outcome: Outcome, x: float) -> Attempt:
+        pose = rigid(np.eye(3), np.array([x, 0.0, 0.0]))
+        return Attempt(outcome, world_from_grasp=tuple(tuple(map(float, row)) for row in pose))
+
+    slips = [attempt("slipped_in_lift", 0.0), Attempt("no_plan"), attempt("missed", 0.3)]
+    np.testing.assert_array_equal(failed_places(slips, 0.05)[:, 0], [0.0, 0.3])
+    np.testing.assert_array_equal(failed_places([*slips, attempt("success", 0.04)], 0.05)[:, 0], [0.3])
+    np.testing.assert_array_equal(failed_places([*slips, attempt("success", 0.06)], 0.05)[:, 0], [0.0, 0.3])
 
 
 def test_what_leaves_the_workspace_is_lost_neither_cleared_nor_there():

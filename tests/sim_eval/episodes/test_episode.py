@@ -64,7 +64,7 @@ def test_a_trials_planner_is_told_an_outline_and_one_in_clutter_where_its_camera
     with RaycastRenderer() as renderer:
         trial = draw_episode(BOXES, 3, 0, renderer)
         assert trial.observation.world_from_camera is None
-        again = look(trial, trial.world_from_seen_objects, 0, renderer)
+        again = look(trial, trial.world_from_seen_objects, (), renderer)
     assert again is not None
     np.testing.assert_array_equal(again.observation.depth, trial.observation.depth)
     np.testing.assert_array_equal(again.observation.segmask, trial.observation.segmask)
