@@ -18,7 +18,7 @@ def rather_left(observation, grasps_in_camera):
     return 0.6 - 0.5 * grasps_in_camera.origin[:, 0]  # 0.64 on the left block, 0.56 on the right one
 
 
-def test_right_there_a_fifth_is_left_and_two_failures_multiply():
+def test_right_there_two_thirds_are_left_and_two_failures_multiply():
     here = np.zeros((1, 3))
     assert share_left(here, here, SPAN) == pytest.approx(1 - DISCOUNT)
     assert share_left(here, np.zeros((2, 3)), SPAN) == pytest.approx((1 - DISCOUNT) ** 2)
