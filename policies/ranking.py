@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
@@ -18,6 +18,9 @@ from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
 
 __all__ = ["RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]
+
+SAME_PLACE = 0.3  # spans of the hand
+SAME_ANGLE = np.deg2rad(20.0)
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,28 @@ class RankedGrasps:
         """The best `count`."""
         return RankedGrasps(self.grasps_in_camera[slice(count)], self.qualities[:count])
 
+    def only(self, rows: Int64[np.ndarray, "M"]) -> "RankedGrasps":
+        """Some of them, by their ranks in ascending order."""
+        return RankedGrasps(self.grasps_in_camera[rows], self.qualities[rows])
+
+    def distinct(self, count: int, span: float) -> Int64[np.ndarray, "M"]:
+        """The ranks of the best `count` of different places: none is like a better one (non-maximum suppression).
+
+        Alike are grasps whose origins are within 0.3 spans of the hand (metres), and whose closing axes within 20°.
+        """
+        origin, closing = self.grasps_in_camera.origin, self.grasps_in_camera.closing
+        left, ranks = np.ones(len(self), dtype=bool), []
+        while left.any() and len(ranks) < count:
+            best = int(np.argmax(left))
+            near = np.linalg.norm(origin - origin[best], axis=1) < SAME_PLACE * span
+            left &= ~(near & (np.abs(closing @ closing[best]) > np.cos(SAME_ANGLE)))
+            ranks.append(best)
+        return np.array(ranks, dtype=np.int64)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingConfig:
-    """samples: how many feasible candidates to draw. grasps: how many of them the plan holds."""
+    """samples: how many feasible candidates to draw. grasps: how many of them the plan holds, at most."""
 
     samples: int = 1000  # as many as Dex-Net 2.0's ranking policy
     grasps: int = 16
@@ -73,7 +94,7 @@ class RankingPolicy(Policy):
         self.config, self.quality = config, quality
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """Candidates, sorted by quality."""
+        """Candidates of different places, sorted by quality."""
         start = perf_counter()
         sampler = _sampler(observation, self.config)
         candidates = sampler.sample(self.config.samples, rng) if sampler else Grasps.none()
@@ -82,7 +103,8 @@ class RankingPolicy(Policy):
             refused = sampler.constraints.refused if sampler else None
             return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
         qualities = AfterFailures(self.quality)(observation, candidates)
-        ranked = RankedGrasps.none().merged(candidates, qualities).top(self.config.grasps)
+        ranked = RankedGrasps.none().merged(candidates, qualities)
+        ranked = ranked.only(ranked.distinct(self.config.grasps, observation.gripper.span))
         grasps = sampler.constraints.opened(ranked.grasps_in_camera)
         return GraspPlan(observation, grasps, ranked.qualities, "", _seconds(start, sampled, perf_counter()), self.name)
 

@@ -44,6 +44,7 @@ class CrossEntropyConfig:
     angle_floor: float = math.radians(4.0)
     fresh_fraction: float = 0.1  # of each generation: new antipodal samples, against early convergence
     finalists: int = 16  # scored again, against the winner's curse
+    alternatives: int = 8  # of other places, scored again with them, for an arm that cannot reach the best
     jitters: int = 8  # poses around each finalist
     jitter_position: float = 0.04  # σ
     jitter_angle: float = math.radians(3.0)
@@ -55,8 +56,9 @@ class CrossEntropyConfig:
         for name in ("initial_samples", "samples", "components", "finalists", "jitters"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.iterations < 0:
-            raise InputError(f"iterations is {self.iterations}; it must not be negative")
+        for name in ("iterations", "alternatives"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
         if not 0 < self.elite_fraction <= 1 or not 0 <= self.fresh_fraction <= 1:
             raise InputError(
                 f"elite_fraction is {self.elite_fraction}, fresh_fraction {self.fresh_fraction}; "
@@ -80,7 +82,7 @@ class CrossEntropyPolicy(Policy):
         self.config, self.quality = config, quality
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """Search, then rank the finalists again."""
+        """Search, then rank the finalists again; of those that are alike the plan holds the best."""
         start = perf_counter()
         quality = _Timed(AfterFailures(self.quality))
         best, refused = RankedGrasps.none(), Counter[str]()
@@ -88,7 +90,11 @@ class CrossEntropyPolicy(Policy):
             sampler = FeasibleSampler.of(observation, self.config.sampler, self.config.constraints)
             best = search(observation, quality, sampler, self.config, rng)
             refused = sampler.constraints.refused
-            best = rescored(best.top(self.config.finalists), observation, quality, self.config, rng)
+            span = observation.gripper.span
+            others = best.distinct(self.config.alternatives + 1, span)
+            finalists = np.union1d(np.arange(min(self.config.finalists, len(best))), others)
+            best = rescored(best.only(finalists), observation, quality, self.config, rng)
+            best = best.only(best.distinct(len(best), span))
             best = replace(best, grasps_in_camera=sampler.constraints.opened(best.grasps_in_camera))
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}

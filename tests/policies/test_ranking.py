@@ -16,6 +16,12 @@ def to_the_right(observation, grasps):
     return 1 / (1 + np.exp(-20 * grasps.origin[:, 0]))
 
 
+def alike(one, other):
+    """The definition, for two grasps of one YuMi."""
+    near = np.linalg.norm(one.origin - other.origin) < 0.3 * 0.05
+    return near and np.degrees(np.arccos(min(1.0, abs(float(one.closing[0] @ other.closing[0]))))) < 20
+
+
 def test_the_plan_holds_the_best_of_all_candidates_sorted(box_scene):
     seen = []
 
@@ -28,9 +34,28 @@ def test_the_plan_holds_the_best_of_all_candidates_sorted(box_scene):
     )
     assert len(seen) == 1
     assert len(seen[0]) == 200
-    np.testing.assert_array_equal(plan.qualities, np.sort(seen[0])[::-1][:16])
+    assert plan.qualities[0] == seen[0].max()
+    assert np.all(np.diff(plan.qualities) <= 0)
     np.testing.assert_array_equal(plan.qualities, to_the_right(None, plan.grasps_in_camera))
     assert plan.policy == "ranking"
+
+
+def test_no_two_grasps_of_a_plan_are_alike_and_whatever_is_left_out_is_like_a_better_one(box_scene):
+    observation = box_scene(BLOCK)
+    grasps = make_policy("antipodal", overrides=("samples=120", "grasps=120")).plan(observation, np.random.default_rng(0))
+    ranked = RankedGrasps.none().merged(grasps.grasps_in_camera, to_the_right(None, grasps.grasps_in_camera))
+    ranks = ranked.distinct(len(ranked), 0.05)
+    each = [ranked.grasps_in_camera[k : k + 1] for k in range(len(ranked))]
+    assert ranks[0] == 0
+    assert 3 < len(ranks) < 60
+    assert not any(alike(each[i], each[j]) for i in ranks for j in ranks if i < j)
+    assert all(any(alike(each[i], each[j]) for i in ranks if i < j) for j in range(len(each)) if j not in ranks)
+    np.testing.assert_array_equal(ranked.distinct(3, 0.05), ranks[:3])
+    plan = make_policy("ranking", quality=to_the_right).plan(observation, np.random.default_rng(0))
+    assert len(plan) == 16
+    assert not any(
+        alike(plan.grasps_in_camera[i : i + 1], plan.grasps_in_camera[j : j + 1]) for j in range(16) for i in range(j)
+    )
 
 
 def test_every_planned_grasp_is_feasible(box_scene):
