@@ -84,6 +84,7 @@ __all__ = ["plan", "read_workspace"]
     show_default=True,
     help="Grasps of less are left out.",
 )
+@click.option("--top-k", type=click.IntRange(min=1), metavar="N", help="At most so many grasps, of different places.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--output", required=True, metavar="FILE", help="The plan, as JSON; - = standard output.")
 @click.option(
@@ -103,6 +104,7 @@ def plan(
     policy_name: str,
     config: str | None,
     min_quality: float,
+    top_k: int | None,
     seed: int,
     output: str,
     image_file: Path | None,
@@ -135,7 +137,7 @@ def plan(
     loaded = perf_counter() - start
 
     sources = Sources(str(depth_file), camera, gripper, str(segmask), str(camera_pose))
-    planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed, sources=sources)
+    planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed, sources=sources, top_k=top_k)
     seconds = {"load": loaded} | planned.seconds | {"total": perf_counter() - start}
     planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
     _write(planned.to_json(), output)

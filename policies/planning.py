@@ -41,6 +41,7 @@ def plan(
     policy: str | Policy = DEFAULT_POLICY,
     model: str | Quality = DEFAULT_MODEL,
     min_quality: float = MIN_QUALITY,
+    top_k: int | None = None,
     seed: int = 0,
 ) -> GraspPlan:
     """Plan grasps on one depth image, best first.
@@ -55,7 +56,8 @@ def plan(
     (`camera_from_grasp[:3, 3]` of the grasps, if the camera stands still): the plan rather tries elsewhere.
     policy: a name (`graspnet.load_policy`), or a Policy that was made before: do so in a loop, since a name loads the
     network anew. model: a network by name or folder, or a function that scores grasps (`graspnet.Quality`); a policy
-    that was made before has its own. min_quality: grasps of less are left out.
+    that was made before has its own. min_quality: grasps of less are left out. top_k: at most so many grasps;
+    those of a policy that ranks are of different places, so that an arm that cannot reach the best has another.
 
     The plan is empty, with a reason, where nothing can be grasped; read its `warnings`. InputError: an argument that
     cannot be right, and how to mend it.
@@ -80,7 +82,7 @@ def plan(
     if failed is not None:
         failed = _places(failed)
     observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed)
-    return plan_observation(observation, policy, model, min_quality, seed)
+    return plan_observation(observation, policy, model, min_quality, seed, top_k=top_k)
 
 
 def _places(failed: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "K 3"]:
@@ -98,6 +100,7 @@ def plan_observation(
     min_quality: float = MIN_QUALITY,
     seed: int = 0,
     sources: Sources | None = None,
+    top_k: int | None = None,
 ) -> GraspPlan:
     """The same for an Observation. sources: what warnings and refusals call its parts; without them, by their names.
 
@@ -106,9 +109,13 @@ def plan_observation(
     """
     if not 0 <= min_quality <= 1:
         raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k is {top_k}; it must be at least 1 (grasps)")
     doubtful = doubts(observation, sources or Sources())
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
+    if top_k is not None and len(planned) > top_k:
+        planned = planned.only(np.arange(len(planned)) < top_k)
     named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
     quality = getattr(planner, "quality", None)  # heuristics have none
     outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []

@@ -58,6 +58,14 @@ def test_grasps_without_a_quality_have_no_floor(box_scene):
     assert plan.summary == "2 grasps in 0.10 s; fixed predicts no quality"
 
 
+def test_a_plan_holds_at_most_the_best_k(box_scene):
+    policy = Fixed([[0.0, 0.0, 0.68], [0.01, 0.0, 0.68], [0.02, 0.0, 0.68]], [0.9, 0.8, 0.7])
+    np.testing.assert_array_equal(plan_observation(box_scene(BLOCK), policy, top_k=2).qualities, [0.9, 0.8])
+    assert len(plan_observation(box_scene(BLOCK), policy, top_k=5)) == 3
+    with pytest.raises(InputError, match="top_k is 0; it must be at least 1"):
+        plan_observation(box_scene(BLOCK), policy, top_k=0)
+
+
 def test_no_grasp_is_kept_that_leaves_the_image_or_reaches_into_the_table(box_scene):
     places = [[0.0, 0.0, 0.68], [0.0, 0.0, 0.695], [0.0, 0.3, 0.68], [0.5, 0.0, 0.68]]  # the tips are at +0.01
     plan = plan_observation(box_scene(BLOCK), Fixed(places, [0.9, 0.8, 0.7, 0.6]))

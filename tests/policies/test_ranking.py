@@ -40,9 +40,11 @@ def test_the_plan_holds_the_best_of_all_candidates_sorted(box_scene):
     assert plan.policy == "ranking"
 
 
-def test_no_two_grasps_of_a_plan_are_alike_and_whatever_is_left_out_is_like_a_better_one(box_scene):
+def test_no_two_grasps_of_a_plan_are_alike_and_what_is_left_out_is_like_a_better_one(box_scene):
     observation = box_scene(BLOCK)
-    grasps = make_policy("antipodal", overrides=("samples=120", "grasps=120")).plan(observation, np.random.default_rng(0))
+    grasps = make_policy("antipodal", overrides=("samples=120", "grasps=120")).plan(
+        observation, np.random.default_rng(0)
+    )
     ranked = RankedGrasps.none().merged(grasps.grasps_in_camera, to_the_right(None, grasps.grasps_in_camera))
     ranks = ranked.distinct(len(ranked), 0.05)
     each = [ranked.grasps_in_camera[k : k + 1] for k in range(len(ranked))]
