@@ -1,5 +1,7 @@
 """Reading a dataset: its header at once, its shards one by one, each checked against its checksums."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,6 +65,14 @@ class Dataset:
             raise InputError(f"{url}: unfinished; `graspnet generate --resume --output {url}` completes it")
         physics = read_physics_header(folder)
         return Dataset(folder, header, physics if physics is not None and physics.complete else None)
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of what was generated (`header.fingerprint`), and of the physics labels that were added to it."""
+        if self.physics is None:
+            return self.header.fingerprint
+        added = {name: entry.checksum for name, entry in self.physics.shards.items()}
+        return hashlib.sha256(json.dumps([self.header.fingerprint, added], sort_keys=True).encode()).hexdigest()[:16]
 
     @cached_property
     def shard_names(self) -> tuple[str, ...]:

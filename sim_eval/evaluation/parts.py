@@ -31,10 +31,13 @@ class ChosenImages:
 
 
 def was_trained_on(checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether the checkpoint says that it was trained on this very dataset, alone or with others."""
+    """Whether the checkpoint says that it was trained on this dataset, alone or with others.
+
+    Whatever physics labels it had then, and has now: its objects are the same.
+    """
     told = checkpoint.details.get("dataset", {})
-    prints = [one.get("fingerprint") for one in (told, *told.get("of_each", []))]
-    return dataset.header.fingerprint in prints
+    prints = {one.get(name) for one in (told, *told.get("of_each", [])) for name in ("fingerprint", "generated")}
+    return not prints.isdisjoint({dataset.fingerprint, dataset.header.fingerprint})
 
 
 def choose(dataset: Dataset, trained_on: bool, examples: int | None, seed: int) -> ChosenImages:

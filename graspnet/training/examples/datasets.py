@@ -69,7 +69,7 @@ class Datasets:
     @property
     def fingerprint(self) -> str:
         """A checksum of the contents: of one dataset its own."""
-        prints = [_fingerprint(dataset) for dataset in self.members]
+        prints = [dataset.fingerprint for dataset in self.members]
         return prints[0] if len(prints) == 1 else hashlib.sha256(json.dumps(prints).encode()).hexdigest()[:16]
 
     @property
@@ -88,9 +88,10 @@ class Datasets:
         return self.members[0].header.pixel_pitch
 
     def record(self, training: ExampleSet, validation: ExampleSet) -> dict[str, Any]:
-        """What a checkpoint tells of them: names, fingerprints, and how many examples were trained on and looked at."""
+        """What a checkpoint tells of them: names, fingerprints (with labels that were added, and as generated), and how
+        many examples were trained on and looked at."""
         of_each = [
-            {"name": name, "fingerprint": _fingerprint(dataset)}
+            {"name": name, "fingerprint": dataset.fingerprint, "generated": dataset.header.fingerprint}
             | {"train": int(training.of_dataset(k).sum()), "validation": int(validation.of_dataset(k).sum())}
             for k, (name, dataset) in enumerate(zip(self.names, self.members, strict=True))
         ]
@@ -283,15 +284,6 @@ def _check_metrics(dataset: Dataset, known: list[str], label: LabelConfig, any_s
     for metric in missing if any_shard else ():
         others = ", ".join(name for name in label.metrics if name not in missing)
         click.echo(f"{dataset.folder}: no metric {metric!r}; its label is of {others} alone", err=True)
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """The checksum of a dataset, and of the physics labels that were added to it."""
-    own = dataset.header.fingerprint
-    if dataset.physics is None:
-        return own
-    added = {name: entry.checksum for name, entry in dataset.physics.shards.items()}
-    return hashlib.sha256(json.dumps([own, added], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _is_drawn(header: DatasetHeader, name: str) -> bool:

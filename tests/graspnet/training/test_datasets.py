@@ -167,6 +167,7 @@ def test_the_command_trains_on_several_datasets_and_tells_the_figures_of_each(ba
     details = json.loads((tmp_path / "model" / "model.json").read_text())["details"]
     prints = [dataset.header.fingerprint for dataset in (bars, rods)]
     assert [each["fingerprint"] for each in details["dataset"]["of_each"]] == prints
+    assert [each["generated"] for each in details["dataset"]["of_each"]] == prints  # without labels that were added
     assert details["dataset"] | {"fingerprint": None, "of_each": None} == {
         "name": "bars + bars (2)", "fingerprint": None, "train": 192 + 64, "validation": 96 + 32, "of_each": None,
     }  # fmt: skip

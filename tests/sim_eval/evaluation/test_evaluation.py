@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from graspnet.cli import main
 from graspnet.crops.crops import grasp_crops
 from graspnet.dataset import Dataset
+from graspnet.dataset.physics_labels import PhysicsEntry, PhysicsHeader
 from graspnet.errors import InputError
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
@@ -92,6 +93,15 @@ def test_a_network_knows_the_dataset_that_it_was_trained_on(dataset, checkpoint)
     trained = replace(checkpoint, details={"dataset": {"fingerprint": dataset.header.fingerprint}})
     assert not was_trained_on(checkpoint, dataset)
     assert was_trained_on(trained, dataset)
+    labels = [PhysicsEntry(checksum=of, shard="", executed=1, ruled_out=0, executions=1, held=0) for of in "ab"]
+    labelled, again = (
+        replace(dataset, physics=PhysicsHeader(seed=0, config={}, shards={"0": each})) for each in labels
+    )
+    prints = {"fingerprint": labelled.fingerprint, "generated": labelled.header.fingerprint}
+    with_labels = replace(checkpoint, details={"dataset": prints})
+    assert labelled.fingerprint != dataset.fingerprint
+    for one in (dataset, labelled, again):
+        assert was_trained_on(with_labels, one)  # its objects are the same, whatever labels they have now
     chosen = choose(dataset, True, None, seed=0)
     assert {shard for shard, _ in chosen.train} == set(dataset.indices("train"))
     assert {shard for shard, _ in chosen.new} == set(dataset.indices("validation"))
