@@ -178,10 +178,11 @@ class Constraints:
         return Grasps(poses, grasps_in_camera.columns)
 
     def opened(self, grasps_in_camera: Grasps) -> Grasps:
-        """The same grasps, opened as far as what stands between the jaws needs, and no further than they were.
+        """The same grasps, opened as far as what stands between the jaws needs, and a margin on either side.
 
         The jaws open evenly: the farther side decides. What may hide below a curtain needs room as well. A grasp that
-        touched nothing touches nothing now: its fingers come down where the map shows nothing as high as their tips.
+        touched nothing touches nothing now. Closer together, its fingers come down where the map shows nothing as high
+        as their tips; where they would touch something further apart, they stay as they were.
         """
         gripper = self.space.gripper
         between = self._between_jaws
@@ -192,7 +193,9 @@ class Constraints:
         needed = np.where(in_the_way, halves, 0.0).max(axis=1) * grasps_in_camera.width
         known = in_the_way.any(axis=1)
         width = np.where(known, needed + 2 * self.config.opening_margin, grasps_in_camera.width)
-        return Grasps.of_jaws(grasps_in_camera.poses, np.clip(width, gripper.min_width, grasps_in_camera.width))
+        opened = Grasps.of_jaws(grasps_in_camera.poses, np.clip(width, gripper.min_width, gripper.max_width))
+        allowed = (opened.width <= grasps_in_camera.width) | self.feasible(opened)
+        return Grasps.of_jaws(opened.poses, np.where(allowed, opened.width, grasps_in_camera.width))
 
     def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
         self.refused[reason] += len(allowed) - int(allowed.sum())
