@@ -98,7 +98,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
 
     >>> import graspnet as gn
     >>> gn.load_model("parallel_jaw").metric
-    'robust_pad_closure'
+    'mean(robust_centered_closure, physics_hold)'
     """
     folder = _folder_of(source)
     record = _read_record(folder / RECORD)

@@ -175,4 +175,4 @@ def test_the_model_that_ships_tells_its_range_and_is_quiet_on_a_cube(box_scene):
         side = 0.5 * gripper.max_width
         cube = ((side, side, side), (0.0, 0.0), 0.0)
         assert range_warnings(details, box_scene(cube, gripper=gripper, noise=0.001)) == []
-    assert len(range_warnings(details, box_scene(CUBE, height=3.0, tilt=0.9))) == 2
+    assert len(range_warnings(details, box_scene(CUBE, height=3.0, tilt=1.15))) == 2

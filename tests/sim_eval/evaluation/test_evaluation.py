@@ -109,7 +109,8 @@ def test_a_network_knows_the_dataset_that_it_was_trained_on(dataset, checkpoint)
 
 
 def test_the_label_is_that_of_the_training(checkpoint):
-    assert label_of(checkpoint) == LabelConfig(metric="robust_pad_closure", clearance_sigma=0.0025)
+    trained_on = LabelConfig(metric="robust_centered_closure", mean_with=("physics_hold",), clearance_sigma=0.0015)
+    assert label_of(checkpoint) == trained_on
     assert label_of(checkpoint, "robust_epsilon").threshold == 0.002
     assert not label_of(checkpoint, "robust_epsilon").soft
 
