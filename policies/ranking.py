@@ -59,7 +59,8 @@ class RankedGrasps:
         Alike are grasps whose origins are within 0.3 spans of the hand (metres), and whose closing axes within 20°.
         """
         origin, closing = self.grasps_in_camera.origin, self.grasps_in_camera.closing
-        left, ranks = np.ones(len(self), dtype=bool), []
+        left = np.ones(len(self), dtype=bool)
+        ranks: list[int] = []
         while left.any() and len(ranks) < count:
             best = int(np.argmax(left))
             near = np.linalg.norm(origin - origin[best], axis=1) < SAME_PLACE * span
