@@ -153,9 +153,7 @@ class Constraints:
             self._rise(self._measured, seen, self._palm) + gripper.palm_face,
         )
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
-        poses = seen.poses.copy()
-        poses[:, :3, 3] -= touching[:, None] * seen.approach
-        free = Grasps(poses, seen.columns)
+        free = _raised(seen, touching)
         kept = self._kept(REASONS[1], self._above_table(free))
         free, touching = free[kept], touching[kept]
         if self.config.hidden_share < 1:
@@ -172,10 +170,7 @@ class Constraints:
         coordinates, to_tip = self.space.coordinates(grasps_in_camera), self.space.gripper.pad_to_tip
         tips = coordinates[:, 2] - to_tip - self.space.table_height(coordinates[:, :2])
         wanted = np.minimum(self.config.table_share * (tips + to_tip + top), self.config.most_table_clearance)
-        raised = np.where(np.isfinite(tips), np.maximum(wanted - tips, 0.0), 0.0)
-        poses = grasps_in_camera.poses.copy()
-        poses[:, :3, 3] -= raised[:, None] * grasps_in_camera.approach
-        return Grasps(poses, grasps_in_camera.columns)
+        return _raised(grasps_in_camera, np.where(np.isfinite(tips), np.maximum(wanted - tips, 0.0), 0.0))
 
     def opened(self, grasps_in_camera: Grasps) -> Grasps:
         """The same grasps, opened as far as what stands between the jaws needs, and a margin on either side.
@@ -210,10 +205,14 @@ class Constraints:
         that shows it and the next one: the cells of a curtain that border on it count as its own.
         """
         height_map = self.space.height_map
-        is_table = ~height_map.on_object & (height_map.height < self.space.table_of_cells + self._table_noise)
-        solid = height_map.measured & ~is_table
+        solid = height_map.measured & ~(self._low & ~height_map.on_object)
         rim = binary_dilation(solid) & ~height_map.measured
         return np.where(solid | rim, height_map.height, np.float32(-np.inf))
+
+    @cached_property
+    def _low(self) -> Bool[np.ndarray, "h w"]:
+        """Which cells are no higher than the table's noise."""
+        return self.space.height_map.height < self.space.table_of_cells + self._table_noise
 
     @cached_property
     def _table_noise(self) -> float:
@@ -245,10 +244,8 @@ class Constraints:
     def _unseen(self) -> Float32[np.ndarray, "h w"]:
         """Height below which something may hide, −inf elsewhere."""
         height_map = self.space.height_map
-        low = (
-            height_map.height < self.space.table_of_cells + self._table_noise
-        )  # a hole in the table's image hides nothing
-        return np.where(height_map.measured | low, np.float32(-np.inf), height_map.height)
+        shown = height_map.measured | self._low  # a hole in the table's image hides nothing
+        return np.where(shown, np.float32(-np.inf), height_map.height)
 
     @cached_property
     def _fingers(self) -> Float64[np.ndarray, "P 3"]:
@@ -374,6 +371,13 @@ def tips_above_table(
     axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
     lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
     return np.asarray(lowest >= np.maximum(clearance, table.doubt(tip)))
+
+
+def _raised(grasps_in_camera: Grasps, height: Float64[np.ndarray, "N"]) -> Grasps:
+    """The same grasps, each so many metres back along its approach."""
+    poses = grasps_in_camera.poses.copy()
+    poses[:, :3, 3] -= height[:, None] * grasps_in_camera.approach
+    return Grasps(poses, grasps_in_camera.columns)
 
 
 def _grid(half_x: float, half_y: float, spacing: float) -> Float64[np.ndarray, "P 2"]:
