@@ -44,7 +44,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize
         (b"", "the file is empty"),
         (POINTER, "Git LFS's pointer to the file"),
         ("<!DOCTYPE html><html><body>404</body></html>" * 9, "this is a web page"),
-        (gzip.compress(bytes(500)), r"an archive \(gzip\)"),
+        (gzip.compress(bytes(500), mtime=0), r"an archive \(gzip\)"),
         (b"PK\x03\x04" + bytes(500), r"an archive \(ZIP\)"),
         (b"\x00\x05\x16\x07" + bytes(500), "macOS"),
         (TEXTS["obj"].encode("utf-16"), "UTF-16"),
