@@ -21,6 +21,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
+from graspnet.policies.samplers.central import CentralSampler
 
 __all__ = [
     "REASONS",
@@ -83,28 +84,41 @@ class ConstraintConfig:
 
 @dataclass(frozen=True)
 class FeasibleSampler:
-    """Antipodal grasps of one observation that its image allows: where every policy starts."""
+    """Grasps of one observation that its image allows, where every policy starts: antipodal ones, and a share of
+    central ones (`graspnet.policies.samplers.central`)."""
 
-    sampler: AntipodalSampler
+    antipodal: AntipodalSampler
     constraints: "Constraints"
+    central_fraction: float = 0.0
 
     @staticmethod
     def of(
-        observation: Observation, sampling: AntipodalSamplerConfig, constraints: ConstraintConfig
+        observation: Observation,
+        sampling: AntipodalSamplerConfig,
+        constraints: ConstraintConfig,
+        central_fraction: float = 0.0,
     ) -> "FeasibleSampler":
         """InputError: nothing measured on the object mask."""
         space = GraspSpace.of(observation)
-        sampler = AntipodalSampler.of(space, sampling, constraints.opening_margin)
-        return FeasibleSampler(sampler, Constraints(space, constraints))
+        antipodal = AntipodalSampler.of(space, sampling, constraints.opening_margin)
+        return FeasibleSampler(antipodal, Constraints(space, constraints), central_fraction)
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """Up to `count` of them; fewer where four rounds of four times as many hold fewer.
 
         A finger that would land on a neighbour stops above it: in a heap the floor is not the table.
         """
+        central = self._allowed(self._central, round(self.central_fraction * count), rng)
+        return Grasps.concatenate([central, self._allowed(self.antipodal, count - len(central), rng)])
+
+    @cached_property
+    def _central(self) -> CentralSampler:
+        return CentralSampler.of(self.antipodal)
+
+    def _allowed(self, source: "AntipodalSampler | CentralSampler", count: int, rng: np.random.Generator) -> Grasps:
         kept = Grasps.none()
-        for _ in range(4):
-            candidates = self.sampler.sample(4 * count, rng)
+        for _ in range(4 if count else 0):
+            candidates = source.sample(4 * count, rng)
             kept = Grasps.concatenate([kept, self.constraints.pulled_back(candidates)])
             if len(kept) >= count or not len(candidates):
                 break

@@ -26,7 +26,7 @@ from graspnet.policies.ranking import RankedGrasps
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
 
-__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "search"]
+__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "feasible_sampler", "search"]
 
 NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 
@@ -42,7 +42,8 @@ class CrossEntropyConfig:
     components: int = 8  # at most; never more than a third of the elites
     position_floor: float = 0.03  # smallest σ of a component
     angle_floor: float = math.radians(4.0)
-    fresh_fraction: float = 0.1  # of each generation: new antipodal samples, against early convergence
+    fresh_fraction: float = 0.1  # of each generation: new samples, against early convergence
+    central_fraction: float = 0.1  # of what is sampled: grasps through the middle of each thing; the rest is antipodal
     finalists: int = 16  # scored again, against the winner's curse
     alternatives: int = 8  # of other places, scored again with them, for an arm that cannot reach the best
     jitters: int = 8  # poses around each finalist
@@ -59,11 +60,11 @@ class CrossEntropyConfig:
         for name in ("iterations", "alternatives"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
-        if not 0 < self.elite_fraction <= 1 or not 0 <= self.fresh_fraction <= 1:
-            raise InputError(
-                f"elite_fraction is {self.elite_fraction}, fresh_fraction {self.fresh_fraction}; "
-                "they must lie in (0, 1] and [0, 1]"
-            )
+        if not 0 < self.elite_fraction <= 1:
+            raise InputError(f"elite_fraction is {self.elite_fraction}; it must lie in (0, 1]")
+        for name in ("fresh_fraction", "central_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         if min(self.position_floor, self.angle_floor) <= 0:
             raise InputError("position_floor and angle_floor must be positive: without them a mixture collapses")
         if min(self.jitter_position, self.jitter_angle, self.pessimism) < 0:
@@ -87,7 +88,7 @@ class CrossEntropyPolicy(Policy):
         quality = _Timed(AfterFailures(self.quality))
         best, refused = RankedGrasps.none(), Counter[str]()
         if observation.object_mask.any():
-            sampler = FeasibleSampler.of(observation, self.config.sampler, self.config.constraints)
+            sampler = feasible_sampler(observation, self.config)
             best = search(observation, quality, sampler, self.config, rng)
             refused = sampler.constraints.refused
             span = observation.gripper.span
@@ -101,6 +102,11 @@ class CrossEntropyPolicy(Policy):
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refused)
         return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name)
+
+
+def feasible_sampler(observation: Observation, config: CrossEntropyConfig) -> FeasibleSampler:
+    """Where a search begins. InputError: nothing measured on the object mask."""
+    return FeasibleSampler.of(observation, config.sampler, config.constraints, config.central_fraction)
 
 
 class _Timed:

@@ -17,7 +17,7 @@ from graspnet.observation.height_map import HeightMap
 from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
 
-__all__ = ["AntipodalSampler", "AntipodalSamplerConfig", "sample_antipodal"]
+__all__ = ["AntipodalSampler", "AntipodalSamplerConfig", "Pairs", "Relief", "at_depths", "sample_antipodal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class AntipodalSamplerConfig:
     # depth gradient of an edge, in metres per metre. The paper's 2.5 mm/px would be 1.9 at 0.7 m with f = 525 px, where
     # it misses whatever is lower than 8 mm (the handles in two of five real images); noise reaches about 0.2
     edge_slope: float = 1.0
+    edge_step: float = np.inf  # by how much one edge of a pair may be higher than the other; infinity: by any height
     friction: float = 0.8  # half angle of the cone = atan(friction)
     friction_step: float = 0.2  # paper: added while too few pairs are found; edge_slope then falls by a third as well
     relaxations: int = 3
@@ -39,7 +40,7 @@ class AntipodalSamplerConfig:
     pad_overlap: float = 0.0015  # m of the object that the pads must reach, where it is lower than a pad
 
     def __post_init__(self) -> None:
-        for name in ("smoothing", "edge_slope", "friction", "max_rays", "enough_pairs"):
+        for name in ("smoothing", "edge_slope", "edge_step", "friction", "max_rays", "enough_pairs"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
         if not 0 <= self.shallowest <= self.deepest:
@@ -75,7 +76,7 @@ class AntipodalSampler:
 
     space: GraspSpace
     config: AntipodalSamplerConfig
-    relief: "_Relief"
+    relief: "Relief"
     edges: "_Edges"
     opening_margin: float = np.inf
 
@@ -95,14 +96,14 @@ class AntipodalSampler:
             chosen = rng.permutation(len(pairs.angle))[:count]
             if len(chosen) < count:  # few pairs: each is taken again, at other depths
                 chosen = rng.integers(len(pairs.angle), size=count)
-            pairs = _Pairs(pairs.middle[chosen], pairs.angle[chosen], pairs.length[chosen])
+            pairs = Pairs(pairs.middle[chosen], pairs.angle[chosen], pairs.length[chosen])
         else:
             pairs = _anywhere(self.relief, count, rng)
-        return _at_depths(pairs, self.space, self.config, self.opening_margin, rng)
+        return at_depths(pairs, self.space, self.config, self.opening_margin, rng)
 
 
 @dataclass(frozen=True)
-class _Relief:
+class Relief:
     """The height map without gaps, and where it falls."""
 
     height_map: HeightMap
@@ -112,13 +113,13 @@ class _Relief:
     on_object: Bool[np.ndarray, "h w"]
 
 
-def _relief(space: GraspSpace, config: AntipodalSamplerConfig) -> _Relief:
+def _relief(space: GraspSpace, config: AntipodalSamplerConfig) -> Relief:
     height_map = space.height_map
     filled = _without_gaps(space, config.smoothing)
     smooth = gaussian_filter(filled, config.smoothing, mode="nearest")
     along_y, along_x = np.gradient(smooth)
     magnitude = np.hypot(along_x, along_y)
-    return _Relief(
+    return Relief(
         height_map=height_map,
         slope=magnitude / np.float32(height_map.pitch),
         outward=-np.stack([along_x, along_y], axis=-1) / np.maximum(magnitude, np.float32(1e-9))[..., None],
@@ -158,29 +159,32 @@ def _background(space: GraspSpace, height: Float32[np.ndarray, "h w"]) -> Float3
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Pairs:
     """Where grasps may close: midpoint (x, y, height of the lower edge), angle, and metres from edge to edge."""
 
     middle: Float64[np.ndarray, "M 3"]
     angle: Float64[np.ndarray, "M"]
     length: Float64[np.ndarray, "M"]  # infinite where no edges are known
+    distinct: int = 0  # how many of them are of different edges
 
 
 def _find_pairs(
-    relief: _Relief,
+    relief: Relief,
     edges: "_Edges",
     max_width: float,
     rays: int,
     config: AntipodalSamplerConfig,
     rng: np.random.Generator,
-) -> _Pairs:
+) -> Pairs:
     """Pairs at the config's friction and slope, or, where they are too few, with more friction and flatter edges."""
-    pairs = _antipodal_pairs(relief, edges, max_width, config.friction, rays, rng)
+    step = config.edge_step * max_width
+    pairs = _antipodal_pairs(relief, edges, max_width, config.friction, step, rays, rng)
     for k in range(1, config.relaxations + 1):
-        if len(pairs.angle) >= config.enough_pairs:
+        if pairs.distinct >= config.enough_pairs:
             break
         edges = _edges(relief, config.edge_slope * (2 / 3) ** k)
-        pairs = _antipodal_pairs(relief, edges, max_width, config.friction + k * config.friction_step, rays, rng)
+        friction = config.friction + k * config.friction_step
+        pairs = _antipodal_pairs(relief, edges, max_width, friction, step, rays, rng)
     return pairs
 
 
@@ -195,7 +199,7 @@ class _Edges:
     normal: Float64[np.ndarray, "E 2"]  # unit, outward
 
 
-def _edges(relief: _Relief, slope: float) -> _Edges:
+def _edges(relief: Relief, slope: float) -> _Edges:
     row, column = np.nonzero(relief.slope > slope)
     normal = relief.outward[row, column].astype(np.float64)
     inner = np.rint(np.stack([column, row], axis=1) - 2 * normal).astype(np.int64)
@@ -209,11 +213,17 @@ def _edges(relief: _Relief, slope: float) -> _Edges:
 
 
 def _antipodal_pairs(
-    relief: _Relief, edges: _Edges, max_width: float, friction: float, rays: int, rng: np.random.Generator
-) -> _Pairs:
+    relief: Relief,
+    edges: _Edges,
+    max_width: float,
+    friction: float,
+    highest_step: float,
+    rays: int,
+    rng: np.random.Generator,
+) -> Pairs:
     """What rays find that go from an edge inwards, within its friction cone, to an edge that faces the other way."""
     if not len(edges.top):
-        return _Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+        return Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     cone = np.arctan(friction)
     first = rng.integers(len(edges.top), size=min(rays, 20 * len(edges.top)))
     inward = -edges.normal[first]
@@ -226,16 +236,19 @@ def _antipodal_pairs(
     leaves = np.einsum("mtk,mk->mt", closing, inward) >= np.cos(cone)
     arrives = np.einsum("mtk,mtk->mt", closing, edges.normal[second]) >= np.cos(cone)
     good = (second >= 0) & leaves & arrives & (length >= 2 * relief.height_map.pitch) & (length <= max_width)
+    if np.isfinite(highest_step):
+        good &= np.abs(edges.top[second] - edges.top[first][:, None]) <= highest_step
     ray = np.flatnonzero(good.any(axis=1))
     step = np.argmax(np.where(good[ray], rng.random((len(ray), good.shape[1])), -1.0), axis=1)  # any edge that it met
     first, second, closing, length = first[ray], second[ray, step], closing[ray, step], length[ray, step]
     lower = np.minimum(edges.top[first], edges.top[second])
     middle = np.column_stack([(edges.xy[first] + edges.xy[second]) / 2, lower])
-    return _Pairs(middle, np.arctan2(closing[:, 1], closing[:, 0]), length)
+    distinct = len(np.unique(np.minimum(first, second) * len(edges.top) + np.maximum(first, second)))
+    return Pairs(middle, np.arctan2(closing[:, 1], closing[:, 0]), length, distinct)
 
 
 def _edges_along(
-    relief: _Relief,
+    relief: Relief,
     edges: _Edges,
     first: Int64[np.ndarray, "M"],
     direction: Float64[np.ndarray, "M 2"],
@@ -252,29 +265,29 @@ def _edges_along(
     return np.where(inside, number[np.where(inside, row, 0), np.where(inside, column, 0)], -1)
 
 
-def _anywhere(relief: _Relief, count: int, rng: np.random.Generator) -> _Pairs:
+def _anywhere(relief: Relief, count: int, rng: np.random.Generator) -> Pairs:
     """Centres uniform over the object, any angle: for objects without an edge that the image shows."""
     row, column = np.nonzero(relief.on_object)
     if not len(row):
-        return _Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+        return Pairs(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     chosen = rng.integers(len(row), size=count)
     row, column = row[chosen], column[chosen]
     xy = relief.height_map.places(np.stack([column, row], axis=1).astype(np.float64))
     top = relief.top[row, column].astype(np.float64)
     angle = rng.uniform(-np.pi / 2, np.pi / 2, size=count)
-    return _Pairs(np.column_stack([xy, top]), angle, np.full(count, np.inf))
+    return Pairs(np.column_stack([xy, top]), angle, np.full(count, np.inf))
 
 
-def _at_depths(
-    pairs: _Pairs,
+def at_depths(
+    pairs: Pairs,
     space: GraspSpace,
     config: AntipodalSamplerConfig,
     opening_margin: float,
     rng: np.random.Generator,
 ) -> Grasps:
-    """Pairs become grasps: uniform from `shallowest` to `deepest` below the surface, as far as palm and table allow.
+    """Pairs become grasps: from `shallowest` to `deepest` below the surface, as far as palm and table allow.
 
-    Where the object is lower than that, the tips go as deep as the table lets them; where even then the pads would
+    Depths are stratified: of N pairs each takes another N-th of its range, in an order that is drawn. Where the object is lower than that, the tips go as deep as the table lets them; where even then the pads would
     reach less than `pad_overlap` of it, there is no grasp.
     """
     gripper = space.gripper
@@ -283,7 +296,8 @@ def _at_depths(
     at_palm = gripper.finger_length - gripper.pad_to_tip
     deepest = np.minimum(np.minimum(config.deepest * gripper.max_width, at_palm), at_table)
     shallowest = np.minimum(config.shallowest * gripper.max_width, deepest)
-    below = rng.uniform(shallowest, np.maximum(deepest, shallowest))
+    share = (rng.permutation(len(surface)) + rng.random(len(surface))) / max(1, len(surface))
+    below = shallowest + share * (deepest - shallowest)
     reached = below >= config.pad_overlap - gripper.pad_to_tip
     origin = np.column_stack([xy, surface - below])[reached]
     width = np.clip(pairs.length[reached] + 2 * opening_margin, gripper.min_width, gripper.max_width)
