@@ -36,9 +36,10 @@ __all__ = ["demo", "simulate"]
     "--policy",
     "policies",
     multiple=True,
-    metavar="NAME",
-    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same episodes. Without it, and"
-    " without --planner: principal_axis, in clutter antipodal.",
+    metavar="NAME[=CONFIG]",
+    help="A policy, or a ceiling that sees the truth; repeat it to compare them on the same episodes. CONFIG: a preset"
+    " of configs/policy/ or a file with settings other than the policy's own. Without it, and without --planner:"
+    " principal_axis, in clutter antipodal.",
 )
 @click.option(
     "--planner",
@@ -102,6 +103,7 @@ def simulate(
     graspnet simulate --policy principal_axis --policy antipodal --trials 200 --output out/single
     graspnet simulate --objects my_meshes --output out/mine gripper=panda objects.unit=0.001
     graspnet simulate --config bin --output out/few task.objects=10
+    graspnet simulate --policy cross_entropy --policy cross_entropy=my_settings.yaml --output out/settings
     graspnet simulate --planner 'my_planner {depth} {camera} {segmask} {gripper} {output}' --output out/peer
     graspnet simulate --replay 12 --output out/single
 
@@ -129,7 +131,7 @@ def simulate(
     config = _protocol(config_name, objects, overrides)
     nobody_named = not policies and not commands
     policies = (config.task.heuristic,) if nobody_named else policies
-    choices = [identified(PlannerChoice(name, model=model)) for name in policies]
+    choices = [identified(PlannerChoice.of(name, model)) for name in policies]
     choices += [PlannerChoice(f"planner {c}", command=c, timeout=planner_timeout) for c in commands]
     with told_if_slow("loading the planners", terminal_only=True):
         check_planners(choices)  # before a folder is made

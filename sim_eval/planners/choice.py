@@ -28,6 +28,19 @@ class PlannerChoice:
     timeout: float = 60.0  # seconds that an outside command may take
     weights: str | None = None  # SHA-256 of the weights that `model` must hold; None: whichever it holds
 
+    @staticmethod
+    def of(text: str, model: str | None = None) -> "PlannerChoice":
+        """A policy or ceiling as a command line has it: NAME, or NAME=CONFIG with a preset or file of its settings.
+
+        InputError: a ceiling with settings, or nothing after the equals sign.
+        """
+        name, equals, config = text.partition("=")
+        if equals and not config:
+            raise InputError(f"--policy {text}: expected a preset or a file of settings after the equals sign")
+        if equals and name in CEILINGS:
+            raise InputError(f"--policy {text}: a ceiling has no settings; --policy {name}")
+        return PlannerChoice(name, config or None, model)
+
     @property
     def label(self) -> str:
         """Results know the planner by this name."""
