@@ -1,21 +1,21 @@
 """Grasp plans: ranked grasps in the camera frame, and their form as JSON (docs/formats.md)."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
 from graspnet.inputs.depth_image import FARTHEST
 from graspnet.observation.observation import Observation
+from graspnet.refusals import Refusals
 
-__all__ = ["GraspPlan", "PlannedGrasp", "grasps_in_plan"]
+__all__ = ["PREGRASP_DISTANCE", "GraspPlan", "PlannedGrasp", "backed_off", "grasps_in_plan"]
 
 PLAN_VERSION = 1
 PREGRASP_DISTANCE = 0.1  # m back along the approach: where the collision check of the labels starts, too
@@ -28,7 +28,8 @@ class PlannedGrasp:
     quality: in [0, 1]; None where the policy predicts none.
     camera_from_grasp: (4, 4), the grasp frame has z along the approach and y along the closing axis (metres).
     world_from_grasp: the same in the world, and pregrasp: 0.1 m back along the approach; None where the camera's pose
-    is unknown. center: (u, v) in pixels. angle: of the closing axis in the image, from +u towards +v, in [−π/2, π/2).
+    is unknown. thing: the number of what it grasps, 1 for the first; things that touch are one (None: nobody looked).
+    center: (u, v) in pixels. angle: of the closing axis in the image, from +u towards +v, in [−π/2, π/2).
     depth: z of the grasp's origin in the camera frame, metres.
     """
 
@@ -41,6 +42,7 @@ class PlannedGrasp:
     depth: float
     world_from_grasp: Float64[np.ndarray, "4 4"] | None
     pregrasp: Float64[np.ndarray, "4 4"] | None
+    thing: int | None = None
 
     @property
     def width(self) -> float:
@@ -55,6 +57,8 @@ class PlannedGrasp:
         }  # fmt: skip
         if self.world_from_grasp is not None and self.pregrasp is not None:
             row |= {"world_from_grasp": self.world_from_grasp.tolist(), "pregrasp": self.pregrasp.tolist()}
+        if self.thing is not None:
+            row["thing"] = self.thing
         return row
 
 
@@ -64,7 +68,8 @@ class GraspPlan:
 
     qualities: (N,), descending; all NaN of a policy that predicts none. seconds: what each stage took, with the
     `total`. warnings: sentences that a person should read before a robot moves. model, seed: what the plan was made
-    with, where that is known.
+    with, where that is known. refusals: the candidates that the policy refused, and why. things: (N,), the number of
+    the thing that each grasp takes.
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
@@ -89,23 +94,27 @@ class GraspPlan:
     model: str = ""
     seed: int | None = None
     warnings: tuple[str, ...] = ()
+    refusals: Refusals = field(default_factory=Refusals)
+    things: Int64[np.ndarray, "N"] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.grasps_in_camera) == len(self.qualities)
+        assert self.things is None or len(self.things) == len(self.qualities)
         ranked = np.isnan(self.qualities).all() or bool(np.all(np.diff(self.qualities) <= 0))
         assert ranked, "a plan is sorted, best first, or has no qualities at all"
         assert bool(self.reason) == (len(self) == 0), "no grasps and a reason, or grasps and none"
 
     @staticmethod
     def nothing(
-        policy: str, observation: Observation, seconds: dict[str, float], refused: Counter[str] | None = None
+        policy: str, observation: Observation, seconds: dict[str, float], refusals: Refusals | None = None
     ) -> "GraspPlan":
-        """The plan without a grasp, and why. refused: how many candidates there were of which fault."""
+        """The plan without a grasp, and why. refusals: the candidates that there were."""
+        refusals = refusals or Refusals()
         if observation.object_mask.any():
-            reason = "no free grasp" + _faults(refused or Counter())
+            reason = "no free grasp" + _faults(refusals)
         else:
             reason = f"no object: {observation.why_nothing}"
-        return GraspPlan(observation, Grasps.none(), np.zeros(0), reason, seconds, policy)
+        return GraspPlan(observation, Grasps.none(), np.zeros(0), reason, seconds, policy, refusals=refusals)
 
     @staticmethod
     def from_json(plan: Any, observation: Observation, seconds: dict[str, float] | None = None) -> "GraspPlan":
@@ -159,7 +168,8 @@ class GraspPlan:
             angle=float(image.angle[0]),
             depth=float(image.depth[0]),
             world_from_grasp=in_world,
-            pregrasp=None if in_world is None else _backed_off(in_world, PREGRASP_DISTANCE),
+            pregrasp=None if in_world is None else backed_off(in_world, PREGRASP_DISTANCE),
+            thing=None if self.things is None else int(self.things[rank]),
         )
 
     @property
@@ -183,7 +193,8 @@ class GraspPlan:
     def only(self, kept: Bool[np.ndarray, "N"], reason: str = "") -> "GraspPlan":
         """The grasps that are marked, in their order; a reason where none is."""
         grasps, qualities = self.grasps_in_camera[kept], self.qualities[kept]
-        return replace(self, grasps_in_camera=grasps, qualities=qualities, reason=reason)
+        things = None if self.things is None else self.things[kept]
+        return replace(self, grasps_in_camera=grasps, qualities=qualities, reason=reason, things=things)
 
     @property
     def best(self) -> PlannedGrasp:
@@ -210,23 +221,30 @@ class GraspPlan:
             plan["reason"] = self.reason
         if self.warnings:
             plan["warnings"] = list(self.warnings)
+        if self.refusals:
+            plan["refused"] = dict(self.refusals.counts.most_common())
         gripper = self.observation.gripper.name
         plan |= {"policy": self.policy, "model": self.model, "gripper": gripper, "seed": self.seed}
         return plan | {"seconds": {name: round(seconds, 6) for name, seconds in self.seconds.items()}}
 
-    def draw(self, path: str | Path) -> None:
-        """Draw the plan on its depth image, as a picture file: what `graspnet plan --image` writes."""
+    def draw(self, path: str | Path, explain: bool = False) -> None:
+        """Draw the plan on its depth image, as a picture file: what `graspnet plan --image` writes.
+
+        explain: a third picture shows where candidates were refused, in a colour for each reason.
+        """
         from graspnet.plan_picture import draw_plan
 
-        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path))
+        refusals = self.refusals if explain else None
+        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals)
 
 
-def _faults(refused: Counter[str]) -> str:
+def _faults(refusals: Refusals) -> str:
     """What was wrong with the candidates, the most frequent fault first."""
-    counts = [f"{fault} ({count})" for fault, count in refused.most_common() if count]
+    counts = refusals.counts
     if not counts:
         return ": every candidate would touch something that the image shows, or the table"
-    return f": of {sum(refused.values())} candidates, all had {', or '.join(counts)}"
+    faults = ", or ".join(f"{fault} ({count})" for fault, count in counts.most_common())
+    return f": of {counts.total()} candidates, all had {faults}"
 
 
 def grasps_in_plan(rows: list[Any], columns: Sequence[str]) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
@@ -270,7 +288,8 @@ def _numbers(row: Any, field: str, shape: tuple[int, ...], index: int) -> Float6
     return value
 
 
-def _backed_off(frame_from_grasp: Float64[np.ndarray, "4 4"], distance: float) -> Float64[np.ndarray, "4 4"]:
+def backed_off(frame_from_grasp: Float64[np.ndarray, "*B 4 4"], distance: float) -> Float64[np.ndarray, "*B 4 4"]:
+    """The poses of hands that far back along their approach, metres."""
     back = np.eye(4)
     back[2, 3] = -distance
     return np.asarray(frame_from_grasp @ back, dtype=np.float64)

@@ -20,6 +20,7 @@ from graspnet.drawing import (
 )
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
+from graspnet.refusals import Refusals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ SHOWN = 5  # grasps from near by: more would hide each other
 MARGIN = 1.5  # of the gripper's span, around what is shown from near by
 ABOVE_TABLE = 10.0  # m: higher than whatever is seen
 CONTRAST = 0.25  # of the heights from near by: what is so much higher or lower is white or black
+# Told apart by people with any colour vision: Okabe & Ito, Color Universal Design, 2008.
+REFUSAL_COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#F0E442", "#0072B2")
 Box = tuple[float, float, float, float]  # left, right, top, bottom, in pixels
 
 
@@ -39,17 +42,19 @@ def draw_plan(
     qualities: Float64[np.ndarray, "N"],
     summary: str,
     path: Path,
+    refusals: Refusals | None = None,
 ) -> None:
     """The whole image with the best grasp, and the best five from near by, numbered and coloured by quality.
 
-    Grasps come best first; qualities are NaN where the policy predicts none. The folder of `path` must exist; its name
-    says which kind of picture is written. InputError: neither PNG nor JPEG.
+    Grasps come best first; qualities are NaN where the policy predicts none. refusals: the candidates that were
+    refused are shown in a third picture. The folder of `path` must exist; its name says which kind of picture is
+    written. InputError: neither PNG nor JPEG.
     """
-    figure, axes = new_figure(1, 2, width=6.0)
-    whole, near = axes[0]
+    figure, axes = new_figure(1, 2 if refusals is None else 3, width=6.0)
+    whole, near = axes[0][:2]
     count = min(SHOWN, len(grasps_in_camera))
     best = grasps_in_camera[slice(count)]
-    box = _region(observation, best)
+    box = _region(observation, best.origin)
     relief = _relief(observation)
     limits = _contrast(relief, box)
     draw_depth(whole, relief, limits=limits, title=_sentence(summary))
@@ -67,7 +72,34 @@ def draw_plan(
         draw_ranks(near, best, observation.camera, observation.gripper)
     if count and np.isfinite(qualities).all():
         draw_quality_bar(near)
+    if refusals is not None:
+        _draw_refused(axes[0][2], observation, refusals, relief, limits)
     save_picture(figure, path)
+
+
+def _of_the_refused(refusals: Refusals) -> str:
+    count = refusals.counts.total()
+    return f"Where {count} candidates were refused, and why." if count else "No candidate was refused."
+
+
+def _draw_refused(
+    axes: "Axes",
+    observation: Observation,
+    refusals: Refusals,
+    relief: Float32[np.ndarray, "H W"],
+    limits: tuple[float, float],
+) -> None:
+    """A dot for each, at the middle between the jaws; rare reasons lie on top of frequent ones."""
+    draw_depth(axes, relief, limits=limits, title=_of_the_refused(refusals))
+    counts = refusals.counts.most_common()
+    left, right, top, bottom = _region(observation, np.concatenate([np.zeros((0, 3)), *refusals.places.values()]))
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    for (reason, count), color in zip(counts, REFUSAL_COLORS, strict=False):
+        u, v = observation.camera.project(refusals.places[reason]).T
+        axes.scatter(u, v, s=6, color=color, linewidths=0, label=f"{reason} ({count})")
+    if counts:
+        axes.legend(loc="lower center", fontsize=7, framealpha=0.9, markerscale=2.5)
 
 
 def _draw_hands(axes: "Axes", observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]) -> None:
@@ -90,12 +122,12 @@ def _of_the_near(count: int, qualities: Float64[np.ndarray, "N"]) -> str:
     return f"{what} from near by; dashed: the whole hand of number 1, to scale."
 
 
-def _region(observation: Observation, grasps: Grasps) -> Box:
-    """What is shown from near by: around the grasps, else around what may be grasped, else the whole image."""
+def _region(observation: Observation, origins_in_camera: Float64[np.ndarray, "N 3"]) -> Box:
+    """What is shown from near by: around grasps, else around what may be grasped, else the whole image."""
     height, width = observation.depth.shape
-    if len(grasps):
-        points = observation.camera.project(grasps.origin)
-        depth = float(np.median(grasps.origin[:, 2]))
+    if len(origins_in_camera):
+        points = observation.camera.project(origins_in_camera)
+        depth = float(np.median(origins_in_camera[:, 2]))
     elif observation.object_mask.any():
         rows, columns = np.nonzero(observation.object_mask)
         points = np.column_stack([columns, rows]).astype(np.float64)

@@ -25,6 +25,8 @@ from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.planning import MIN_QUALITY, load_policy, plan_observation
+from graspnet.policies.reach import load_feasible
+from graspnet.policies.region import read_region, within_region
 from graspnet.policies.registry import policy_names
 from graspnet.run.record import write_json
 
@@ -60,6 +62,16 @@ __all__ = ["plan", "read_workspace"]
     help="A box, metres: nothing outside is grasped. In the world with --camera-pose, else in the camera's frame.",
 )
 @click.option("--max-height", type=float, metavar="METRES", help="Nothing higher above the table is grasped.")
+@click.option(
+    "--region",
+    metavar="u,v|BOX|FILE",
+    help="Grasp this thing: a point on it, a box left,top,right,bottom (pixels), or a mask image.",
+)
+@click.option(
+    "--feasible",
+    metavar="MODULE:FUNCTION",
+    help="Keep what your arm reaches: a function of poses (N, 4, 4) to a mask, or an entry point's name.",
+)
 @click.option("--gripper", default="yumi", show_default=True, metavar="NAME|FILE", help="A preset, .yaml or .json.")
 @click.option(
     "--model",
@@ -90,6 +102,7 @@ __all__ = ["plan", "read_workspace"]
 @click.option(
     "--image", "image_file", type=click.Path(path_type=Path), metavar="FILE", help="Draw the plan (.png, .jpg)."
 )
+@click.option("--explain", is_flag=True, help="Say how many candidates were refused, and why; --image shows where.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def plan(
     depth_file: Path,
@@ -99,6 +112,8 @@ def plan(
     camera_pose: Path | None,
     workspace: str | None,
     max_height: float | None,
+    region: str | None,
+    feasible: str | None,
     gripper: str,
     model: str,
     policy_name: str,
@@ -108,6 +123,7 @@ def plan(
     seed: int,
     output: str,
     image_file: Path | None,
+    explain: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Plan grasps on a depth image, best first.
@@ -132,7 +148,10 @@ def plan(
         world_from_camera=None if camera_pose is None else read_camera_pose(camera_pose),
         workspace=None if workspace is None else read_workspace(workspace),
         max_height=max_height,
+        feasible=None if feasible is None else load_feasible(feasible),
     )
+    if region is not None:
+        observation = within_region(observation, read_region(region))
     policy = load_policy(policy_name, model, config, overrides)
     loaded = perf_counter() - start
 
@@ -142,10 +161,12 @@ def plan(
     planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
     _write(planned.to_json(), output)
     if image_file is not None:
-        planned.draw(image_file)
+        planned.draw(image_file, explain)
     for warning in planned.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(planned.summary, err=True)
+    if explain:
+        click.echo(f"candidates that were refused:\n{planned.refusals}" if planned.refusals else NONE_REFUSED, err=True)
     if not len(planned):
         sys.exit(NOTHING_FOUND)
 
@@ -156,7 +177,7 @@ def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
     depth = read_depth(depth_file, depth_scale)
     mask = None if segmask is None else read_mask(segmask)
-    limits = {name: parts.pop(name) for name in ("workspace", "max_height")}
+    limits = {name: parts.pop(name) for name in ("workspace", "max_height", "feasible")}
     with _blaming(depth_file):
         observation = Observation(depth, **parts)
     observation = replace(observation, **limits)  # their messages name them, and no file
@@ -194,6 +215,7 @@ def read_workspace(source: str) -> Float64[np.ndarray, "2 3"]:
     return sides.T
 
 
+NONE_REFUSED = "no candidate was refused"
 _WORKSPACE_FORMATS = "expected x0,x1,y0,y1,z0,z1 in metres, or a file with x: [x0, x1], y: [y0, y1], z: [z0, z1]"
 
 

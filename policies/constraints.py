@@ -6,7 +6,6 @@ tip? What the camera does not see (the far side of an object, a sensor's shadow)
 there as far as `hidden_share` allows.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -20,8 +19,10 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
 from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.reach import within_reach
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 from graspnet.policies.samplers.central import CentralSampler
+from graspnet.refusals import Refusals
 
 __all__ = [
     "REASONS",
@@ -45,6 +46,7 @@ REASONS = (  # in the order in which they are checked; a grasp is refused for th
     "a finger or the palm in what was measured",
     "a finger where the camera does not see",
     "nothing between the jaws",
+    "out of the arm's reach",
 )
 
 
@@ -127,11 +129,11 @@ class FeasibleSampler:
 
 @dataclass(frozen=True)
 class Constraints:
-    """What one observation allows along one approach. `refused` counts the reasons of all grasps that were refused."""
+    """What one observation allows along one approach. `refusals` has every grasp that was refused, and why."""
 
     space: GraspSpace
     config: ConstraintConfig
-    refused: Counter[str] = field(default_factory=Counter)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def feasible(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         """Whether each grasp (whose approach is the space's) touches nothing and has an object in its jaws."""
@@ -145,39 +147,41 @@ class Constraints:
             lambda grasps: self._hidden_share(grasps) <= self.config.hidden_share,
             lambda grasps: self._rise(self._graspable, grasps, self._between) > over_tips,
         )
-        reasons = (*REASONS[:3], REASONS[2], *REASONS[3:])
+        reasons = (*REASONS[:3], REASONS[2], *REASONS[3:5])
         result = np.ones(len(grasps_in_camera), dtype=bool)
         for reason, allowed in zip(reasons, checks, strict=True):  # what one refuses is not looked at by the next
             left = np.flatnonzero(result)
             result[left] = allowed(grasps_in_camera[left])
-            self.refused[reason] += len(left) - int(result[left].sum())
+            self.refusals.add(reason, grasps_in_camera.origin[left[~result[left]]])
         return result
 
     def pulled_back(self, grasps_in_camera: Grasps) -> Grasps:
         """The feasible grasps, and those that touch something, pulled back along their approach until they do not.
 
         Of the latter only those are kept whose pads' centres are still below the top of an object: a fingertip's hold
-        is for what is too low for more, not for what is aimed at badly. Then all keep their distance from the table.
+        is for what is too low for more, not for what is aimed at badly. Then all keep their distance from the table,
+        and those are left that the arm reaches.
         """
         gripper = self.space.gripper
         over_tips = self.config.overlap - gripper.pad_to_tip
-        seen = grasps_in_camera[self._kept(REASONS[0], self._in_view(grasps_in_camera))]
+        seen = grasps_in_camera[self._kept(REASONS[0], grasps_in_camera, self._in_view(grasps_in_camera))]
         touching = np.maximum(
             self._rise(self._measured, seen, self._fingers) + gripper.pad_to_tip,
             self._rise(self._measured, seen, self._palm) + gripper.palm_face,
         )
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
         free = _raised(seen, touching)
-        kept = self._kept(REASONS[1], self._above_table(free))
+        kept = self._kept(REASONS[1], free, self._above_table(free))
         free, touching = free[kept], touching[kept]
         if self.config.hidden_share < 1:
-            kept = self._kept(REASONS[3], self._hidden_share(free) <= self.config.hidden_share)
+            kept = self._kept(REASONS[3], free, self._hidden_share(free) <= self.config.hidden_share)
             free, touching = free[kept], touching[kept]
         held = self._rise(self._graspable, free, self._between)
         kept = held > np.where(touching > 0, 0.0, over_tips)
-        self._kept(REASONS[2], kept | (touching == 0))
-        self._kept(REASONS[4], kept | (touching > 0))
-        return self._off_table(free[kept], held[kept])
+        self._kept(REASONS[2], free, kept | (touching == 0))
+        self._kept(REASONS[4], free, kept | (touching > 0))
+        held_free, reached = within_reach(self.space.observation, self._off_table(free[kept], held[kept]))
+        return held_free[self._kept(REASONS[5], held_free, reached)]
 
     def _off_table(self, grasps_in_camera: Grasps, top: Float64[np.ndarray, "N"]) -> Grasps:
         """The same grasps, raised to the wanted clearance. top: how far what they grasp rises over their origin."""
@@ -206,8 +210,8 @@ class Constraints:
         allowed = (opened.width <= grasps_in_camera.width) | self.feasible(opened)
         return Grasps.of_jaws(opened.poses, np.where(allowed, opened.width, grasps_in_camera.width))
 
-    def _kept(self, reason: str, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
-        self.refused[reason] += len(allowed) - int(allowed.sum())
+    def _kept(self, reason: str, grasps: Grasps, allowed: Bool[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+        self.refusals.add(reason, grasps.origin[~allowed])
         return allowed
 
     @cached_property

@@ -1,11 +1,11 @@
 """From a depth image to a grasp plan in one call: what `graspnet.plan` and the command `graspnet plan` both do."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Shaped
 
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
@@ -13,14 +13,17 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import Gripper, load_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation.observation import Observation
+from graspnet.observation.observation import Feasible, Observation
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.constraints import REASONS, fingers_in_view, something_between_jaws, tips_above_table
 from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
+from graspnet.policies.reach import within_reach
+from graspnet.policies.region import thing_numbers, within_region
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality, Quality
+from graspnet.refusals import Refusals
 
 __all__ = ["load_policy", "plan", "plan_observation"]
 
@@ -38,6 +41,8 @@ def plan(
     workspace: Float[np.ndarray, "2 3"] | None = None,
     max_height: float | None = None,
     failed: Float[np.ndarray, "..."] | None = None,
+    region: Shaped[np.ndarray, "..."] | Sequence[int | float] | None = None,
+    feasible: Feasible | None = None,
     policy: str | Policy = DEFAULT_POLICY,
     model: str | Quality = DEFAULT_MODEL,
     min_quality: float = MIN_QUALITY,
@@ -54,6 +59,10 @@ def plan(
     camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
     higher above the table, metres. failed: where grasps have failed just now, as origins in the camera's frame
     (`camera_from_grasp[:3, 3]` of the grasps, if the camera stands still): the plan rather tries elsewhere.
+    region: which of the things to grasp: a point (u, v) on one of them, a box (left, top, right, bottom), both in
+    pixels, or a mask (H, W). feasible: a function of poses, (N, 4, 4), to a mask, (N,): whether the arm can bring the
+    grasp frame there, in the world where the camera's pose is known, else in the camera's frame. It is asked for each
+    grasp and for the pose 0.1 m back along its approach.
     policy: a name (`graspnet.load_policy`), or a Policy that was made before: do so in a loop, since a name loads the
     network anew. model: a network by name or folder, or a function that scores grasps (`graspnet.Quality`); a policy
     that was made before has its own. min_quality: grasps of less are left out. top_k: at most so many grasps;
@@ -81,7 +90,11 @@ def plan(
             depth = depth.astype(np.float32)
     if failed is not None:
         failed = _places(failed)
-    observation = Observation(depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed)
+    observation = Observation(
+        depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed, feasible=feasible
+    )
+    if region is not None:
+        observation = within_region(observation, np.asarray(region))
     return plan_observation(observation, policy, model, min_quality, seed, top_k=top_k)
 
 
@@ -120,25 +133,30 @@ def plan_observation(
     quality = getattr(planner, "quality", None)  # heuristics have none
     outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
     warnings = (*doubtful, *planned.warnings, *outside)
-    return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings)
+    things = thing_numbers(observation, planned.grasps_in_camera.origin) if len(planned) else None
+    return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings, things=things)
 
 
 def _possible(planned: GraspPlan) -> GraspPlan:
-    """The grasps that the image shows whole, that stay above the table and that have an object between the jaws.
+    """The grasps that the image shows whole, that stay above the table, that have an object between the jaws and that
+    the arm reaches.
 
     Only of a parallel jaw; grasps of other kinds stay as they are.
     """
     if not len(planned) or not isinstance(planned.observation.gripper, ParallelJaw):
         return planned
-    refused, kept = Counter[str](), np.ones(len(planned), dtype=bool)
+    refusals, kept = Refusals(), np.ones(len(planned), dtype=bool)
     checks = ((REASONS[0], fingers_in_view), (REASONS[1], tips_above_table), (REASONS[4], something_between_jaws))
     for reason, allowed in checks:
         passed = kept & allowed(planned.observation, planned.grasps_in_camera)
-        refused[reason] = int((kept & ~passed).sum())
+        refusals.add(reason, planned.grasps_in_camera.origin[kept & ~passed])
         kept = passed
+    grasps, reached = within_reach(planned.observation, planned.grasps_in_camera)
+    refusals.add(REASONS[5], grasps.origin[kept & ~reached])
+    planned, kept = replace(planned, grasps_in_camera=grasps), kept & reached
     if not kept.any():
-        return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refused)
-    return planned.only(kept)
+        return GraspPlan.nothing(planned.policy, planned.observation, planned.seconds, refusals)
+    return replace(planned.only(kept), refusals=planned.refusals.merged(refusals))
 
 
 def load_policy(

@@ -101,13 +101,14 @@ class RankingPolicy(Policy):
         candidates = sampler.sample(self.config.samples, rng) if sampler else Grasps.none()
         sampled = perf_counter()
         if sampler is None or not len(candidates):
-            refused = sampler.constraints.refused if sampler else None
-            return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refused)
+            refusals = sampler.constraints.refusals if sampler else None
+            return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refusals)
         qualities = AfterFailures(self.quality)(observation, candidates)
         ranked = RankedGrasps.none().merged(candidates, qualities)
         ranked = ranked.only(ranked.distinct(self.config.grasps, observation.gripper.span))
         grasps = sampler.constraints.opened(ranked.grasps_in_camera)
-        return GraspPlan(observation, grasps, ranked.qualities, "", _seconds(start, sampled, perf_counter()), self.name)
+        seconds, refusals = _seconds(start, sampled, perf_counter()), sampler.constraints.refusals
+        return GraspPlan(observation, grasps, ranked.qualities, "", seconds, self.name, refusals=refusals)
 
 
 class RandomAntipodalPolicy(Policy):
@@ -127,10 +128,10 @@ class RandomAntipodalPolicy(Policy):
         candidates = sampler.sample(self.config.samples, rng)[slice(self.config.grasps)] if sampler else Grasps.none()
         seconds = _seconds(start, perf_counter(), perf_counter())
         if sampler is None or not len(candidates):
-            refused = sampler.constraints.refused if sampler else None
-            return GraspPlan.nothing(self.name, observation, seconds, refused)
+            return GraspPlan.nothing(self.name, observation, seconds, sampler.constraints.refusals if sampler else None)
+        opened, refusals = sampler.constraints.opened(candidates), sampler.constraints.refusals
         no_quality = np.full(len(candidates), np.nan)
-        return GraspPlan(observation, sampler.constraints.opened(candidates), no_quality, "", seconds, self.name)
+        return GraspPlan(observation, opened, no_quality, "", seconds, self.name, refusals=refusals)
 
 
 def _sampler(observation: Observation, config: RankingConfig) -> FeasibleSampler | None:

@@ -17,7 +17,9 @@ from tests.documents import code_blocks, joined_lines
 from tests.places import ROOT
 
 PACKAGES = ("graspnet", "data_gen", "policies", "sim_eval")
-GROUPS = {f"graspnet.{name}" for name in ("commands", "policies", "candidates", "objects", "importers", "exporters")}
+GROUPS = {
+    f"graspnet.{name}" for name in ("commands", "policies", "candidates", "objects", "importers", "exporters", "reach")
+}
 FOLDERS = (*PACKAGES, "configs", "tests", "examples", "benchmarks", "docs")
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),

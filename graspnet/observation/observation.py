@@ -1,7 +1,9 @@
 """What a policy may see: a depth image, its camera, the gripper; optionally an object mask and the camera's pose."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
@@ -17,7 +19,10 @@ from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, unit
 
-__all__ = ["REACH", "Observation", "Plane", "fit_plane"]
+__all__ = ["REACH", "Feasible", "Observation", "Plane", "fit_plane"]
+
+# Poses of the grasp frame, (N, 4, 4), to a mask (N,): whether the arm reaches each. Any: users type no arrays.
+Feasible = Callable[[Float64[np.ndarray, "N 4 4"]], Any]
 
 MAX_TILT = STEEPEST_VIEW  # a table tilted further from the optical axis than this is not taken for one
 FURTHEST_CORNER = 100.0  # m; of a workspace from the origin of its frame
@@ -61,6 +66,9 @@ class Observation:
     world_from_camera: (4, 4) where known; the table is then the world's plane z = 0. Two limits cut from what may be
     grasped, with a segmask and without: workspace, the lowest and the highest corner (x, y, z) of a box, in the world
     where the camera's pose is known, else in the camera's frame; max_height, metres above the table.
+    region: (H, W), True where things may be grasped; a mask of objects says what is one, a region only which of them.
+    feasible: a function of poses, (N, 4, 4), to a mask, (N,): whether the arm can bring the grasp frame there, in the
+    world where the camera's pose is known, else in the camera's frame.
     failed: where grasps have failed just now, (K, 3), the origins of their frames in the camera's; policies that rank
     grasps by a quality rather try elsewhere.
 
@@ -83,11 +91,15 @@ class Observation:
     max_height: float | None = None
     reach: float = REACH
     failed: Float64[np.ndarray, "K 3"] | None = None
+    region: Bool[np.ndarray, "H W"] | None = None
+    feasible: Feasible | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
         if self.segmask is not None:
             object.__setattr__(self, "segmask", _checked_mask(self.segmask, self.depth))
+        if self.region is not None:
+            object.__setattr__(self, "region", _checked_mask(self.region, self.depth, "region"))
         if self.world_from_camera is not None:
             checked_pose(self.world_from_camera)
         if self.workspace is not None:
@@ -139,7 +151,8 @@ class Observation:
 
         InputError: a max_height, but no table from which to measure it.
         """
-        return (self._marked if self.segmask is not None else self.foreground.mask) & self._low_enough
+        found = (self._marked if self.segmask is not None else self.foreground.mask) & self._low_enough
+        return found if self.region is None else found & self.region
 
     @cached_property
     def foreground(self) -> Foreground:
@@ -155,6 +168,8 @@ class Observation:
         if self.segmask is None and self.table is None:
             return "no table was found in the image; give the camera's pose, or mark the objects with a segmask"
         found = self._marked if self.segmask is not None else self.foreground.mask
+        if found.any() and self.region is not None and (found & self._low_enough).any():
+            return "nothing that may be grasped lies in the region"
         if found.any():
             return f"all that may be grasped is higher above the table than max_height ({self.max_height:g} m)"
         if self.segmask is not None and (self.segmask & np.isfinite(self.depth)).any():
@@ -288,13 +303,15 @@ def _size_hint(depth: np.ndarray, camera: Camera) -> str:
     return ""
 
 
-def _checked_mask(segmask: np.ndarray, depth: Float32[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    if segmask.shape != depth.shape:
-        raise InputError(f"segmask is {shape_text(segmask)}; the depth image is {size_text(depth)}")
-    segmask = marked_pixels(segmask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
-    if not segmask.any():
-        raise InputError("segmask is empty: no pixel is marked as an object")
-    return segmask
+def _checked_mask(
+    mask: np.ndarray, depth: Float32[np.ndarray, "H W"], name: str = "segmask"
+) -> Bool[np.ndarray, "H W"]:
+    if mask.shape != depth.shape:
+        raise InputError(f"{name} is {shape_text(mask)}; the depth image is {size_text(depth)}")
+    mask = marked_pixels(mask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
+    if not mask.any():
+        raise InputError(f"{name} is empty: no pixel is marked{' as an object' if name == 'segmask' else ''}")
+    return mask
 
 
 def _checked_box(workspace: np.ndarray) -> Float64[np.ndarray, "2 3"]:

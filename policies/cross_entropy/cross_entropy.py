@@ -5,7 +5,6 @@ in the space across the approach: dimensionless, and the same for a grasp with i
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import ClassVar
@@ -25,6 +24,7 @@ from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
+from graspnet.refusals import Refusals
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "feasible_sampler", "search"]
 
@@ -86,11 +86,11 @@ class CrossEntropyPolicy(Policy):
         """Search, then rank the finalists again; of those that are alike the plan holds the best."""
         start = perf_counter()
         quality = _Timed(AfterFailures(self.quality))
-        best, refused = RankedGrasps.none(), Counter[str]()
+        best, refusals = RankedGrasps.none(), Refusals()
         if observation.object_mask.any():
             sampler = feasible_sampler(observation, self.config)
             best = search(observation, quality, sampler, self.config, rng)
-            refused = sampler.constraints.refused
+            refusals = sampler.constraints.refusals
             span = observation.gripper.span
             others = best.distinct(self.config.alternatives + 1, span)
             finalists = np.union1d(np.arange(min(self.config.finalists, len(best))), others)
@@ -100,8 +100,8 @@ class CrossEntropyPolicy(Policy):
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
-            return GraspPlan.nothing(self.name, observation, seconds, refused)
-        return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name)
+            return GraspPlan.nothing(self.name, observation, seconds, refusals)
+        return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals)
 
 
 def feasible_sampler(observation: Observation, config: CrossEntropyConfig) -> FeasibleSampler:

@@ -287,8 +287,9 @@ def at_depths(
 ) -> Grasps:
     """Pairs become grasps: from `shallowest` to `deepest` below the surface, as far as palm and table allow.
 
-    Depths are stratified: of N pairs each takes another N-th of its range, in an order that is drawn. Where the object is lower than that, the tips go as deep as the table lets them; where even then the pads would
-    reach less than `pad_overlap` of it, there is no grasp.
+    Depths are stratified: of N pairs each takes another N-th of its range, in an order that is drawn. Where the object
+    is lower than that, the tips go as deep as the table lets them; where even then the pads would reach less than
+    `pad_overlap` of it, there is no grasp.
     """
     gripper = space.gripper
     xy, surface = pairs.middle[:, :2], pairs.middle[:, 2]

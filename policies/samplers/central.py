@@ -10,42 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy import ndimage
 
 from graspnet.grasps.grasps import Grasps
+from graspnet.observation.things import Things
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig, Pairs, Relief, at_depths
 
-__all__ = ["CentralSampler", "Things", "find_things"]
-
-
-@dataclass(frozen=True)
-class Things:
-    """What hangs together in the height map: a number for each cell, and of each thing its centre and its axes."""
-
-    number: Int64[np.ndarray, "h w"]  # 0: no thing
-    center: Float64[np.ndarray, "T 2"]  # (x, y), metres, of the thing 1, 2, …
-    narrow: Float64[np.ndarray, "T"]  # direction of the least variance, radians
-    deviation: Float64[np.ndarray, "T"]  # along the other axis, metres
-
-
-def find_things(relief: Relief, least_cells: int = 4) -> Things:
-    """The connected things (eight neighbours) of the cells that may be grasped, without what is smaller."""
-    number, count = ndimage.label(relief.on_object, structure=np.ones((3, 3)))
-    row, column = np.nonzero(number)
-    thing = number[row, column] - 1
-    xy = relief.height_map.places(np.stack([column, row], axis=1).astype(np.float64))
-    cells = np.bincount(thing, minlength=count)
-    mean = np.stack([np.bincount(thing, xy[:, k], count) for k in range(2)], axis=1) / np.maximum(cells, 1)[:, None]
-    offset = xy - mean[thing]
-    products = (offset[:, 0] ** 2, offset[:, 1] ** 2, offset[:, 0] * offset[:, 1])
-    xx, yy, cross = (np.bincount(thing, product, count) / np.maximum(cells, 1) for product in products)
-    # the axes of a symmetric 2 x 2 matrix: the wide one at half the angle of (xx − yy, 2 xy)
-    narrow = np.arctan2(2 * cross, xx - yy) / 2 + np.pi / 2
-    largest = (xx + yy) / 2 + np.hypot((xx - yy) / 2, cross)
-    kept = cells >= least_cells
-    renumbered = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
-    return Things(renumbered[number], mean[kept], narrow[kept], np.sqrt(largest[kept]))
+__all__ = ["CentralSampler"]
 
 
 @dataclass(frozen=True)
@@ -65,13 +36,15 @@ class CentralSampler:
     def of(antipodal: AntipodalSampler) -> "CentralSampler":
         """The sampler of the same space, with the same depths and openings."""
         relief = antipodal.relief
-        return CentralSampler(antipodal.space, antipodal.config, relief, find_things(relief), antipodal.opening_margin)
+        return CentralSampler(
+            antipodal.space, antipodal.config, relief, Things.of(relief.height_map), antipodal.opening_margin
+        )
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """At most `count` grasps in the camera frame. They may touch something."""
-        if not len(self.things.narrow):
+        if not len(self.things):
             return Grasps.none()
-        thing = rng.integers(len(self.things.narrow), size=count)
+        thing = rng.integers(len(self.things), size=count)
         angle = self.things.narrow[thing] + self.TURN * rng.standard_normal(count)
         angle = np.where(rng.random(count) < 0.5, angle, rng.uniform(0, np.pi, count))
         along = self.things.narrow[thing] + np.pi / 2

@@ -64,6 +64,30 @@ def test_a_dash_prints_the_plan_and_nothing_else_on_standard_output(scene):
     assert result.stderr.startswith("2 grasps in")
 
 
+def test_a_plan_explains_what_was_refused_and_draws_where(scene, tmp_path):
+    pictures = {name: tmp_path / f"{name}.png" for name in ("short", "long")}
+    short = plan(scene | {"--image": str(pictures["short"])})
+    long = plan(scene | {"--image": str(pictures["long"])}, "--explain")
+    refused = json.loads((tmp_path / "plan.json").read_text())["refused"]
+    assert "candidates that were refused" not in short.stderr
+    lines = long.stderr.split("candidates that were refused:\n")[1].splitlines()
+    assert {line.split("  ", 1)[1]: int(line.split("  ", 1)[0]) for line in lines} == refused
+    assert Image.open(pictures["long"]).size[0] > 1.3 * Image.open(pictures["short"]).size[0]
+
+
+def test_a_region_and_an_arm_narrow_the_plan(scene, tmp_path):
+    result = plan(scene | {"--region": "0,0,325,479", "--output": "-"})
+    assert result.exit_code == 0
+    assert all(grasp["camera_from_grasp"][0][3] < 0.02 for grasp in json.loads(result.stdout)["grasps"])
+    nothing = plan(scene | {"--feasible": f"{__name__}:nowhere"})
+    assert nothing.exit_code == 3
+    assert "out of the arm's reach (" in nothing.stderr
+
+
+def nowhere(poses: np.ndarray) -> np.ndarray:
+    return np.zeros(len(poses), dtype=bool)
+
+
 def test_the_plan_is_that_of_the_policy_called_in_python(scene, box_scene):
     from graspnet.policies.registry import make_policy
 

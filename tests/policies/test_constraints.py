@@ -187,7 +187,7 @@ def test_a_finger_behind_a_wall_costs_what_hidden_share_says_and_the_reason_is_c
     for share, allowed in ((1.0, True), (0.5, False), (0.0, False)):
         constraints = Constraints(space, ConstraintConfig(hidden_share=share))
         assert constraints.feasible(grasps).all() == allowed
-        assert constraints.refused[REASONS[3]] == (not allowed)
+        assert constraints.refusals.counts[REASONS[3]] == (not allowed)
         assert len(constraints.pulled_back(grasps)) == allowed
     from_above = box_scene(BLOCK, known_pose=True)
     space = GraspSpace.of(from_above)
@@ -211,8 +211,8 @@ def test_a_plan_without_a_grasp_says_what_was_wrong_with_the_candidates(box_scen
     observation = box_scene(((2.0, 2.0, 0.04), (0.0, 0.0), 0.0))
     sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
     sampler.sample(50, np.random.default_rng(0))
-    assert sampler.constraints.refused[REASONS[2]] > 100  # both fingers would land on the slab
-    reason = GraspPlan.nothing("antipodal", observation, {}, sampler.constraints.refused).reason
+    assert sampler.constraints.refusals.counts[REASONS[2]] > 100  # both fingers would land on the slab
+    reason = GraspPlan.nothing("antipodal", observation, {}, sampler.constraints.refusals).reason
     assert "a finger or the palm in what was measured (" in reason
 
 
