@@ -155,7 +155,8 @@ def _background(space: GraspSpace, height: Float32[np.ndarray, "h w"]) -> Float3
     if np.isfinite(table).all():
         return table.astype(np.float32)
     lowest = minimum_filter(height, size=2 * int(space.w / 2 / space.height_map.pitch) + 1)
-    return np.where(np.isfinite(lowest), lowest, height[np.isfinite(height)].min(initial=np.inf))
+    known = height[np.isfinite(height)]  # a lone pixel spans no cell, and then nothing is known
+    return np.where(np.isfinite(lowest), lowest, known.min() if len(known) else np.float32(0.0))
 
 
 @dataclass(frozen=True)
