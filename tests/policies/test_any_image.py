@@ -1,4 +1,4 @@
-"""Whatever the image, the mask, the lens and the tilt: a plan or a clear refusal, and never a grasp of what is not seen.
+"""Whatever the image, the mask, the lens and the tilt: a plan or a clear refusal; never a grasp of what is not seen.
 
 Images are random: flat tables, boxes, steps and noise, in which patches are missing, infinite, negative or far away.
 """
@@ -103,9 +103,10 @@ def test_a_plan_or_a_clear_refusal(policy, data):
             policy=PLANNERS[policy],
             min_quality=0.0,
         )
-    except InputError as error:
-        assert str(error)
-        assert "\n" not in str(error)
+    except InputError as refusal:
+        message = str(refusal)
+        assert message
+        assert "\n" not in message
         return
     text = json.dumps(plan.to_json(), allow_nan=False)
     assert "Infinity" not in text
