@@ -242,7 +242,7 @@ def _faults(refusals: Refusals) -> str:
     """What was wrong with the candidates, the most frequent fault first."""
     counts = refusals.counts
     if not counts:
-        return ": every candidate would touch something that the image shows, or the table"
+        return ": what may be grasped rises too little above the table for the pads to hold it"
     faults = ", or ".join(f"{fault} ({count})" for fault, count in counts.most_common())
     return f": of {counts.total()} candidates, all had {faults}"
 

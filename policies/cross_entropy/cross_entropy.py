@@ -43,7 +43,7 @@ class CrossEntropyConfig:
     position_floor: float = 0.03  # smallest σ of a component
     angle_floor: float = math.radians(4.0)
     fresh_fraction: float = 0.1  # of each generation: new samples, against early convergence
-    central_fraction: float = 0.1  # of what is sampled: grasps through the middle of each thing; the rest is antipodal
+    central_fraction: float = 0.0  # of what is sampled: grasps through the middle of each thing; the rest is antipodal
     finalists: int = 16  # scored again, against the winner's curse
     alternatives: int = 8  # of other places, scored again with them, for an arm that cannot reach the best
     jitters: int = 8  # poses around each finalist

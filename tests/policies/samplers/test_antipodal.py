@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import graspnet as gn
 from graspnet.camera import Camera, load_camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
@@ -172,3 +173,11 @@ def test_on_real_images_the_jaws_straddle_objects(kind, index, masked):
     u, v = np.moveaxis(np.rint(camera.project(between)).astype(int), -1, 0)
     u, v = np.clip(u, 0, camera.width - 1), np.clip(v, 0, camera.height - 1)
     assert np.mean(observation.object_mask[v, u].sum(axis=1) >= 2) > 0.95
+
+
+def test_what_is_too_low_for_the_pads_gives_no_grasp_and_the_plan_says_so(box_scene):
+    scene = box_scene(((0.03, 0.02, 0.002), (0.0, 0.0), 0.0))
+    plan = gn.plan(scene.depth, scene.camera, scene.gripper, mask=scene.segmask, policy="antipodal")
+    assert plan.reason == (
+        "no free grasp: what may be grasped rises too little above the table for the pads to hold it"
+    )
