@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graspnet.grippers.parallel_jaw import ParallelJaw
     from graspnet.models.checkpoint import load_checkpoint as load_model
     from graspnet.observation.observation import Observation
-    from graspnet.policies.planning import load_policy, plan
+    from graspnet.policies.planning import load_policy, plan, plan_each
     from graspnet.policies.policy import Policy
     from graspnet.quality import Quality
 
@@ -53,6 +53,7 @@ __all__ = [
     "load_policy",
     "open_dataset",
     "plan",
+    "plan_each",
 ]
 
 __version__: str
@@ -76,6 +77,7 @@ _HOMES = {
     "load_policy": "graspnet.policies.planning:load_policy",
     "open_dataset": "graspnet.dataset.reader:Dataset.open",
     "plan": "graspnet.policies.planning:plan",
+    "plan_each": "graspnet.policies.planning:plan_each",
 }
 
 

@@ -110,7 +110,7 @@ class GraspPlan:
     ) -> "GraspPlan":
         """The plan without a grasp, and why. refusals: the candidates that there were."""
         refusals = refusals or Refusals()
-        if observation.object_mask.any():
+        if len(observation.object_points):
             reason = "no free grasp" + _faults(refusals)
         else:
             reason = f"no object: {observation.why_nothing}"

@@ -24,9 +24,9 @@ from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.sources import Sources
+from graspnet.policies.demands.reach import load_feasible
+from graspnet.policies.demands.region import read_region, within_region
 from graspnet.policies.planning import MIN_QUALITY, load_policy, plan_observation
-from graspnet.policies.reach import load_feasible
-from graspnet.policies.region import read_region, within_region
 from graspnet.policies.registry import policy_names
 from graspnet.run.record import write_json
 

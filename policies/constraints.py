@@ -18,11 +18,12 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
+from graspnet.policies.demands.reach import within_reach
 from graspnet.policies.grasp_space import GraspSpace
-from graspnet.policies.reach import within_reach
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 from graspnet.policies.samplers.central import CentralSampler
 from graspnet.refusals import Refusals
+from graspnet.transforms import invert
 
 __all__ = [
     "REASONS",
@@ -344,7 +345,14 @@ class Constraints:
 
 
 def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
-    """Whether the image shows where both fingers go: the outer corners of each, at the pads' centre and at the tip."""
+    """Whether an image shows where both fingers go: the outer corners of each, at the pads' centre and at the tip."""
+    shown = _fingers_in_image(observation, grasps_in_camera)
+    for other in observation.others:
+        shown |= _fingers_in_image(other, grasps_in_camera.transformed(invert(observation.camera_from(other))))
+    return shown
+
+
+def _fingers_in_image(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
     camera, gripper = observation.camera, ParallelJaw.of(observation.gripper)
     seen = np.ones(len(grasps_in_camera), dtype=bool)
     outwards = grasps_in_camera.width / 2 + gripper.finger_thickness
@@ -363,7 +371,7 @@ def something_between_jaws(observation: Observation, grasps_in_camera: Grasps) -
     A heuristic that takes several objects for one would otherwise close on the table between them.
     """
     gripper = ParallelJaw.of(observation.gripper)
-    points = observation.points[observation.object_mask]
+    points = observation.object_points
     points = points[:: max(1, len(points) // MOST_POINTS)]
     offsets = points[None] - grasps_in_camera.origin[:, None]
     in_grasp = np.einsum("npi,nij->npj", offsets, grasps_in_camera.poses[:, :3, :3])

@@ -89,7 +89,7 @@ def _nearness_to_centroid(observation: Observation, grasps_in_camera: Grasps) ->
 def _object_points(space: GraspSpace) -> Float64[np.ndarray, "P 3"]:
     """(x, y, height) of the object's points, without those at its rim that the sensor put on the table."""
     observation = space.observation
-    points = space.height_map.coordinates(observation.points[observation.object_mask])
+    points = space.height_map.coordinates(observation.object_points)
     over_table = points[:, 2] - space.table_height(points[:, :2])
     if not len(points) or not np.isfinite(over_table).all():
         return points

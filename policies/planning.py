@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
@@ -13,28 +14,28 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import Gripper, load_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.observation.observation import Feasible, Observation
+from graspnet.observation.observation import Feasible, Observation, seen_together
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.constraints import REASONS, fingers_in_view, something_between_jaws, tips_above_table
+from graspnet.policies.demands.reach import within_reach
+from graspnet.policies.demands.region import thing_numbers, within_region
 from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
-from graspnet.policies.reach import within_reach
-from graspnet.policies.region import thing_numbers, within_region
 from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality, Quality
 from graspnet.refusals import Refusals
 
-__all__ = ["load_policy", "plan", "plan_observation"]
+__all__ = ["load_policy", "plan", "plan_each", "plan_observation"]
 
 DEFAULT_POLICY, DEFAULT_MODEL = "cross_entropy", "parallel_jaw"
 MIN_QUALITY = 0.05  # grasps of less are no plan; docs/experiments/policies.md has how many of those held
 
 
 def plan(
-    depth: Float[np.ndarray, "H W"],
-    camera: Camera | str | Path,
-    gripper: Gripper | str | Path,
+    depth: Float[np.ndarray, "H W"] | Observation | Sequence[Observation],
+    camera: Camera | str | Path | None = None,
+    gripper: Gripper | str | Path | None = None,
     *,
     mask: Bool[np.ndarray, "H W"] | None = None,
     world_from_camera: Float64[np.ndarray, "4 4"] | None = None,
@@ -49,11 +50,13 @@ def plan(
     top_k: int | None = None,
     seed: int = 0,
 ) -> GraspPlan:
-    """Plan grasps on one depth image, best first.
+    """Plan grasps on one depth image, best first; or on several looks at one scene.
 
-    depth: metres along z; 0 or NaN = missing. camera, gripper: or the names of presets, or files. mask: True on what
-    may be grasped; without one, what stands on the table and neither goes on beyond the image nor is longer than eight
-    openings of the gripper.
+    depth: metres along z; 0 or NaN = missing. Or an Observation, which has its camera, gripper and all that is said of
+    the image; or a list of them, looks at one scene from cameras whose poses are known (`world_from_camera`), which are
+    merged into one map: grasps are then in the frame of the first. camera, gripper: or the names of presets, or files.
+    mask: True on what may be grasped; without one, what stands on the table and neither goes on beyond the image nor is
+    longer than eight openings of the gripper.
     world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and the table
     is the world's plane z = 0. workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the
     camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
@@ -80,6 +83,77 @@ def plan(
     >>> bool(np.abs(plan.best.center - [159.5, 119.5]).max() < 20)  # on the block, in pixels
     True
     """
+    if isinstance(depth, Observation) or not hasattr(depth, "shape"):  # whatever has a shape is an image
+        looks = [depth] if isinstance(depth, Observation) else list(depth)
+        given: dict[str, Any] = {"camera": camera, "gripper": gripper, "mask": mask, "workspace": workspace}
+        given |= {"world_from_camera": world_from_camera, "max_height": max_height, "failed": failed}
+        given |= {"feasible": feasible, "region": region if len(looks) > 1 else None}
+        seen = _together(looks, [name for name, value in given.items() if value is not None])
+    else:
+        if camera is None or gripper is None:
+            raise InputError("a depth image needs a camera and a gripper: plan(depth, camera, gripper)")
+        image: Any = depth
+        seen = _observed(image, camera, gripper, mask, world_from_camera, workspace, max_height, failed, feasible)
+    if region is not None:
+        seen = within_region(seen, np.asarray(region))
+    return plan_observation(seen, policy, model, min_quality, seed, top_k=top_k)
+
+
+def plan_each(
+    observations: Sequence[Observation],
+    *,
+    policy: str | Policy = DEFAULT_POLICY,
+    model: str | Quality = DEFAULT_MODEL,
+    min_quality: float = MIN_QUALITY,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> list[GraspPlan]:
+    """Plan grasps on many images that have nothing to do with each other: a plan for each, as `plan` makes it.
+
+    The network is loaded once. InputError: as `plan`, with the number of the observation.
+
+    >>> import numpy as np, graspnet as gn
+    >>> depth = np.full((240, 320), 0.5, np.float32)
+    >>> depth[100:140, 150:170] = 0.46
+    >>> seen = gn.Observation(depth, gn.Camera(300.0, 300.0, 159.5, 119.5, 320, 240), gn.load_gripper("yumi"))
+    >>> [len(plan) > 0 for plan in gn.plan_each([seen, seen])]
+    [True, True]
+    """
+    planner = load_policy(policy, model) if isinstance(policy, str) else policy
+    named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
+    plans = []
+    for k, observation in enumerate(observations):
+        try:
+            planned = plan_observation(observation, planner, min_quality=min_quality, seed=seed, top_k=top_k)
+        except InputError as error:
+            raise InputError(f"observation {k}: {error}") from None
+        plans.append(replace(planned, model=str(model)) if named else planned)
+    return plans
+
+
+def _together(looks: list[Any], given: list[str]) -> Observation:
+    """One observation of all looks. given: what was said of them beside, which is refused."""
+    if not looks or not all(isinstance(look, Observation) for look in looks):
+        raise InputError(
+            "expected a depth image (an array; a file is read by np.load), an Observation, or a list of Observations"
+        )
+    if given:
+        raise InputError(f"{', '.join(given)}: an Observation has its own; give it there")
+    return seen_together(looks)
+
+
+def _observed(
+    depth: Float[np.ndarray, "H W"],
+    camera: Camera | str | Path,
+    gripper: Gripper | str | Path,
+    mask: Bool[np.ndarray, "H W"] | None,
+    world_from_camera: Float64[np.ndarray, "4 4"] | None,
+    workspace: Float[np.ndarray, "2 3"] | None,
+    max_height: float | None,
+    failed: Float[np.ndarray, "..."] | None,
+    feasible: Feasible | None,
+) -> Observation:
+    """InputError: an array that is none of numbers, or whatever an Observation refuses."""
     depth = np.asarray(depth)
     if depth.dtype.kind not in "biuf":
         raise InputError(f"depth is of type {depth.dtype}, not an array of numbers; a file is read by np.load")
@@ -88,14 +162,10 @@ def plan(
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
-    if failed is not None:
-        failed = _places(failed)
-    observation = Observation(
-        depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed, feasible=feasible
+    places = None if failed is None else _places(failed)
+    return Observation(
+        depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=places, feasible=feasible
     )
-    if region is not None:
-        observation = within_region(observation, np.asarray(region))
-    return plan_observation(observation, policy, model, min_quality, seed, top_k=top_k)
 
 
 def _places(failed: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "K 3"]:

@@ -12,7 +12,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
-from graspnet.policies.failures import AfterFailures
+from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.policy import Policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
@@ -136,7 +136,7 @@ class RandomAntipodalPolicy(Policy):
 
 def _sampler(observation: Observation, config: RankingConfig) -> FeasibleSampler | None:
     """The sampler of what may be grasped; None where nothing may."""
-    if not observation.object_mask.any():
+    if not len(observation.object_points):
         return None
     return FeasibleSampler.of(observation, config.sampler, config.constraints)
 

@@ -343,11 +343,12 @@ def test_every_third_party_import_is_declared(folders, extras):
     declared = {distribution(r) for r in PROJECT["dependencies"]}
     declared |= {distribution(r) for extra in extras for r in PROJECT["optional-dependencies"][extra]}
     installed = packages_distributions()
+    ours = {"graspnet", "tests", *OPTIONAL, *(path.stem for path in (ROOT / "examples").glob("*.py"))}
     undeclared = {
         f"{path.relative_to(ROOT)} imports {module}"
         for folder in folders
         for path in (ROOT / folder).rglob("*.py")
-        for module in imported_modules(path) - set(sys.stdlib_module_names) - {"graspnet", "tests", *OPTIONAL}
+        for module in imported_modules(path) - set(sys.stdlib_module_names) - ours
         if not {distribution(name) for name in installed.get(module, [module])} & declared
     }
     assert not undeclared

@@ -143,9 +143,6 @@ def _view(
     height_map: HeightMap, reference: Float[Tensor, "N 3"], axes: Float[Tensor, "N 3 3"]
 ) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "N"]]:
     """Slopes of the camera's rays in the grasp frame, and what a pixel spans at each reference point, in metres."""
-    if height_map.frame_from_camera is None:
-        nothing = torch.zeros_like(reference[:, 0])
-        return nothing[:, None].expand(-1, 2), nothing + height_map.pitch
     camera = torch.from_numpy(height_map.frame_from_camera).to(reference)
     ray = reference - camera[:3, 3]
     along = (ray[:, :, None] * axes).sum(1)

@@ -27,6 +27,7 @@ STEEPEST_VIEW = np.deg2rad(75)  # a camera that looks across the approach at mor
 STEEPEST_SURFACE = 4.0  # pixels of depth for one pixel sideways (76°): a steeper triangle is a curtain
 FINEST_SOURCE = 1.5  # map pitch over pixel pitch above which the image is halved: finer detail would alias
 NOTHING = np.float32(-1e30)  # a height that stands for no cell; finite, so that compiled code needs no exceptions
+SAME_SURFACE = 4.0  # cells: heights of two views no further apart are of one surface, and their difference is noise
 MOST_CELLS = 5000  # along a side: a larger map is a mistake in the pitch or in the bounds
 
 
@@ -58,8 +59,7 @@ class HeightMap:
 
     height: of the surface, or where `measured` is False of the curtain: something may hide below it; −inf where no view
     has seen anything. on_object: where the surface is part of what may be grasped.
-    frame_from_camera: the camera's pose; None where several views were merged. pixel_angle: what a pixel spans at unit
-    depth.
+    frame_from_camera, pixel_angle: the camera's pose, and what a pixel spans at unit depth; of the first view.
     """
 
     frame_from_map: Float64[np.ndarray, "3 3"]
@@ -69,7 +69,7 @@ class HeightMap:
     height: Float32[np.ndarray, "h w"]
     measured: Bool[np.ndarray, "h w"]
     on_object: Bool[np.ndarray, "h w"]
-    frame_from_camera: Float64[np.ndarray, "4 4"] | None
+    frame_from_camera: Float64[np.ndarray, "4 4"]
     pixel_angle: float
 
     @staticmethod
@@ -81,9 +81,10 @@ class HeightMap:
     ) -> "HeightMap":
         """The map of one or several views along an approach of their common frame.
 
-        Several views merge by the highest measured surface and, where none was measured, by the lowest curtain: what
-        one of them has seen to be free is free. bounds: the lowest and highest (x, y) that the map must hold; without
-        them it holds whatever was measured.
+        Several views merge by the mean of measured surfaces that agree to a few cells' width, so that noise averages
+        out, else by the highest; where none was measured, by the lowest curtain: what one of them has seen to be free
+        is free. bounds: the lowest and highest (x, y) that the map must hold; without them it holds whatever was
+        measured.
         InputError: no view; a pitch that is not positive; an approach further than 75° from every camera's axis;
         bounds that ask for more than 5,000 cells along a side.
         """
@@ -94,7 +95,7 @@ class HeightMap:
             _check_view(view, axes[:, 2])
         low, high = _cell_bounds(views, axes, pitch, bounds)
         maps = [_map_of_view(view, axes, pitch, low, high) for view in views]
-        height, measured, on_object = _merged(maps)
+        height, measured, on_object = _merged(maps, SAME_SURFACE * pitch)
         first = views[0]
         return HeightMap(
             frame_from_map=axes,
@@ -104,7 +105,7 @@ class HeightMap:
             height=height,
             measured=measured,
             on_object=on_object,
-            frame_from_camera=_pose(first) if len(views) == 1 else None,
+            frame_from_camera=_pose(first),
             pixel_angle=2 / (first.camera.fx + first.camera.fy),
         )
 
@@ -271,11 +272,18 @@ def _halvings(view: DepthView, pitch: float) -> int:
 
 def _merged(
     maps: Sequence[tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]],
+    tolerance: float,
 ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     surface, curtain, on_object = maps[0]
+    views = np.ones_like(surface)  # of which the surface is the mean
     for other_surface, other_curtain, other_on_object in maps[1:]:
-        on_object = np.where(other_surface > surface, other_on_object, on_object)
-        surface = np.maximum(surface, other_surface)
+        with np.errstate(invalid="ignore"):  # −inf − −inf: neither has measured anything
+            agree = np.abs(other_surface - surface) <= tolerance
+        higher = ~agree & (other_surface > surface)
+        on_object = np.where(agree, on_object | other_on_object, np.where(higher, other_on_object, on_object))
+        step = (np.where(agree, other_surface, 0) - np.where(agree, surface, 0)) / (views + 1)
+        surface = np.where(higher, other_surface, surface + step)
+        views = np.where(agree, views + 1, np.where(higher, np.float32(1), views))
         lower = np.minimum(curtain, other_curtain)
         curtain = np.where(np.isinf(curtain), other_curtain, np.where(np.isinf(other_curtain), curtain, lower))
     measured = surface > -np.inf

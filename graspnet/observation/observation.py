@@ -1,7 +1,7 @@
 """What a policy may see: a depth image, its camera, the gripper; optionally an object mask and the camera's pose."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +17,9 @@ from graspnet.inputs.depth_image import FARTHEST, in_metres
 from graspnet.inputs.mask_image import marked_pixels
 from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
-from graspnet.transforms import invert, unit
+from graspnet.transforms import invert, transform_points, unit
 
-__all__ = ["REACH", "Feasible", "Observation", "Plane", "fit_plane"]
+__all__ = ["REACH", "Feasible", "Observation", "Plane", "fit_plane", "seen_together"]
 
 # Poses of the grasp frame, (N, 4, 4), to a mask (N,): whether the arm reaches each. Any: users type no arrays.
 Feasible = Callable[[Float64[np.ndarray, "N 4 4"]], Any]
@@ -71,6 +71,8 @@ class Observation:
     world where the camera's pose is known, else in the camera's frame.
     failed: where grasps have failed just now, (K, 3), the origins of their frames in the camera's; policies that rank
     grasps by a quality rather try elsewhere.
+    others: further looks at the same scene, whose cameras' poses are known as this one's is: what this look does not
+    see, they may (`seen_together`).
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
@@ -93,6 +95,7 @@ class Observation:
     failed: Float64[np.ndarray, "K 3"] | None = None
     region: Bool[np.ndarray, "H W"] | None = None
     feasible: Feasible | None = None
+    others: tuple["Observation", ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", _checked_depth(self.depth, self.camera))
@@ -221,9 +224,22 @@ class Observation:
         """
         key = (*map_axes(approach)[:, 2].tolist(), pitch)
         if key not in self._maps:
-            view = DepthView(self.depth, self.camera, self.object_mask)
-            self._maps[key] = HeightMap.of([view], approach, pitch, self._surroundings(approach))
+            views = [DepthView(self.depth, self.camera, self.object_mask)]
+            views += [DepthView(o.depth, o.camera, o.object_mask, self.camera_from(o)) for o in self.others]
+            self._maps[key] = HeightMap.of(views, approach, pitch, self._surroundings(approach))
         return self._maps[key]
+
+    def camera_from(self, other: "Observation") -> Float64[np.ndarray, "4 4"]:
+        """The pose of another look's camera in this one's frame; both have poses in the world."""
+        assert self.world_from_camera is not None
+        assert other.world_from_camera is not None
+        return np.asarray(invert(self.world_from_camera) @ other.world_from_camera, dtype=np.float64)
+
+    @cached_property
+    def object_points(self) -> Float64[np.ndarray, "P 3"]:
+        """Measured points of what may be grasped, of all looks, in this camera's frame."""
+        of_others = [transform_points(self.camera_from(o), o.points[o.object_mask]) for o in self.others]
+        return np.concatenate([self.points[self.object_mask], *of_others])
 
     @cached_property
     def _maps(self) -> dict[tuple[float, ...], HeightMap]:
@@ -231,10 +247,33 @@ class Observation:
 
     def _surroundings(self, approach: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "2 2"]:
         """The lowest and the highest (x, y) of the map."""
-        points = self.points[self.object_mask if self.object_mask.any() else np.isfinite(self.depth)]
+        points = self.object_points if len(self.object_points) else self.points[np.isfinite(self.depth)]
         xy = points @ map_axes(approach)[:, :2]
         reach = self.reach * self.gripper.span
         return np.array([xy.min(axis=0) - reach, xy.max(axis=0) + reach])
+
+
+def seen_together(observations: Sequence[Observation]) -> Observation:
+    """One observation of a scene that several cameras saw, or one camera from several places: the first look, in whose
+    frame grasps are, with the others beside it.
+
+    InputError: none; a look without world_from_camera; looks with different grippers.
+    """
+    if not observations:
+        raise InputError("no observation: expected one or more looks at the scene")
+    first = observations[0]
+    if len(observations) == 1:
+        return first
+    for k, observation in enumerate(observations):
+        if observation.world_from_camera is None:
+            raise InputError(
+                f"observation {k} has no world_from_camera; looks are merged by their cameras' poses (4x4, metres)"
+            )
+        if observation.gripper != first.gripper:
+            raise InputError(
+                f"observation {k} is of the gripper {observation.gripper.name}, the first of {first.gripper.name}"
+            )
+    return replace(first, others=tuple(observations[1:]))
 
 
 def fit_plane(points_in_camera: Float64[np.ndarray, "P 3"]) -> Plane | None:

@@ -18,7 +18,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
-from graspnet.policies.failures import AfterFailures
+from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
@@ -87,7 +87,7 @@ class CrossEntropyPolicy(Policy):
         start = perf_counter()
         quality = _Timed(AfterFailures(self.quality))
         best, refusals = RankedGrasps.none(), Refusals()
-        if observation.object_mask.any():
+        if len(observation.object_points):
             sampler = feasible_sampler(observation, self.config)
             best = search(observation, quality, sampler, self.config, rng)
             refusals = sampler.constraints.refusals

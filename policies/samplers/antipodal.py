@@ -61,7 +61,7 @@ def sample_antipodal(
     table. Where the image has no such pair, centre and angle are drawn uniformly over the object mask. They may touch
     something, and may be fewer than `count` where the object is too low for some of them.
     """
-    if not observation.object_mask.any():
+    if not len(observation.object_points):
         return Grasps.none()
     return AntipodalSampler.of(GraspSpace.of(observation), config).sample(count, rng)
 
@@ -83,7 +83,7 @@ class AntipodalSampler:
     @staticmethod
     def of(space: GraspSpace, config: AntipodalSamplerConfig, opening_margin: float = np.inf) -> "AntipodalSampler":
         """InputError: nothing measured on the object mask."""
-        if not space.observation.object_mask.any():
+        if not len(space.observation.object_points):
             raise InputError("nothing to sample: no measured pixel belongs to an object")
         relief = _relief(space, config)
         return AntipodalSampler(space, config, relief, _edges(relief, config.edge_slope), opening_margin)

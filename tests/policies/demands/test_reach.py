@@ -9,7 +9,7 @@ import graspnet as gn
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.policies.constraints import REASONS
-from graspnet.policies.reach import load_feasible, within_reach
+from graspnet.policies.demands.reach import load_feasible, within_reach
 from graspnet.transforms import frame_from_axes, rigid
 
 BAR = ((0.12, 0.03, 0.04), (0.0, 0.0), 0.0)

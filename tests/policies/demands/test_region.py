@@ -6,7 +6,7 @@ from PIL import Image
 
 import graspnet as gn
 from graspnet.errors import InputError
-from graspnet.policies.region import read_region, thing_numbers, within_region
+from graspnet.policies.demands.region import read_region, thing_numbers, within_region
 
 # 0.7 m below a camera of f = 525 px: centres at pixels (245, 240) and (395, 225), nearly
 LEFT, RIGHT = ((0.06, 0.03, 0.03), (-0.1, 0.0), 0.0), ((0.04, 0.04, 0.03), (0.1, 0.02), 0.3)

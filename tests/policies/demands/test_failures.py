@@ -7,7 +7,7 @@ import graspnet as gn
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
-from graspnet.policies.failures import DISCOUNT, RADIUS, AfterFailures, share_left
+from graspnet.policies.demands.failures import DISCOUNT, RADIUS, AfterFailures, share_left
 from graspnet.policies.ranking import RankingConfig, RankingPolicy
 
 SPAN = 0.05
