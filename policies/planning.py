@@ -14,6 +14,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import Gripper, load_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.models.checkpoint import load_checkpoint
+from graspnet.observation.depth_scale import scaled_to_table
 from graspnet.observation.observation import Feasible, Observation, seen_together
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
@@ -30,6 +31,11 @@ __all__ = ["load_policy", "plan", "plan_each", "plan_observation"]
 
 DEFAULT_POLICY, DEFAULT_MODEL = "cross_entropy", "parallel_jaw"
 MIN_QUALITY = 0.05  # grasps of less are no plan; docs/experiments/policies.md has how many of those held
+LARGE_SCALE = 0.02  # of the depth: more than cameras err by
+SCALED = (
+    "depth was multiplied by {:.3f}, so that the table in the image lies at z = 0, where the camera's pose has it: "
+    "calibrate the camera, or correct the pose"
+)
 
 
 def plan(
@@ -58,10 +64,11 @@ def plan(
     mask: True on what may be grasped; without one, what stands on the table and neither goes on beyond the image nor is
     longer than eight openings of the gripper.
     world_from_camera: the camera's pose (metres, OpenCV axes); grasps then have poses in the world, too, and the table
-    is the world's plane z = 0. workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the
-    camera's pose is known, else in the camera's frame; what is outside may not be grasped. max_height: nor what is
-    higher above the table, metres. failed: where grasps have failed just now, as origins in the camera's frame
-    (`camera_from_grasp[:3, 3]` of the grasps, if the camera stands still): the plan rather tries elsewhere.
+    is the world's plane z = 0, to which the depth is scaled (by 10 % at most; it is said if by more than 2 %).
+    workspace: the lowest and the highest corner (x, y, z) of a box, in the world where the camera's pose is known, else
+    in the camera's frame; what is outside may not be grasped. max_height: nor what is higher above the table, metres.
+    failed: where grasps have failed just now, as origins in the camera's frame (`camera_from_grasp[:3, 3]` of the
+    grasps, if the camera stands still): the plan rather tries elsewhere.
     region: which of the things to grasp: a point (u, v) on one of them, a box (left, top, right, bottom), both in
     pixels, or a mask (H, W). feasible: a function of poses, (N, 4, 4), to a mask, (N,): whether the arm can bring the
     grasp frame there, in the world where the camera's pose is known, else in the camera's frame. It is asked for each
@@ -195,6 +202,8 @@ def plan_observation(
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k is {top_k}; it must be at least 1 (grasps)")
     doubtful = doubts(observation, sources or Sources())
+    observation, factor = scaled_to_table(observation)
+    scaled = [SCALED.format(factor)] if abs(factor - 1) > LARGE_SCALE else []
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
     if top_k is not None and len(planned) > top_k:
@@ -202,7 +211,7 @@ def plan_observation(
     named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
     quality = getattr(planner, "quality", None)  # heuristics have none
     outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
-    warnings = (*doubtful, *planned.warnings, *outside)
+    warnings = (*doubtful, *scaled, *planned.warnings, *outside)
     things = thing_numbers(observation, planned.grasps_in_camera.origin) if len(planned) else None
     return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings, things=things)
 

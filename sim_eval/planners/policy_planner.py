@@ -3,6 +3,7 @@
 import numpy as np
 
 from graspnet.grasp_plan import GraspPlan
+from graspnet.observation.depth_scale import scaled_to_table
 from graspnet.policies.policy import Policy
 from graspnet.sim_eval.planners.planner import Planner, Situation
 
@@ -16,5 +17,6 @@ class PolicyPlanner(Planner):
         self.policy = policy
 
     def plan(self, situation: Situation) -> GraspPlan:
-        """See Planner."""
-        return self.policy.plan(situation.observation, np.random.default_rng(situation.seed))
+        """See Planner. Depth is scaled to the table where that is known, as `gn.plan` does."""
+        observation, _ = scaled_to_table(situation.observation)
+        return self.policy.plan(observation, np.random.default_rng(situation.seed))
