@@ -22,6 +22,7 @@ from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
+from graspnet.inputs.point_cloud import CLOUDS, read_cloud_as_depth
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.demands.reach import load_feasible
@@ -40,7 +41,8 @@ __all__ = ["plan", "read_workspace"]
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="Depth image: .npy or .npz in metres, or a 16-bit PNG or TIFF with --depth-scale. 0 or NaN = missing.",
+    help="Depth image: .npy or .npz in metres, or a 16-bit PNG or TIFF with --depth-scale; 0 or NaN = missing. Or a"
+    " point cloud in the camera's frame: .ply or .pcd.",
 )
 @click.option("--depth-scale", type=float, metavar="METRES", help="Metres in one unit of the file; millimetres: 0.001.")
 @click.option(
@@ -175,7 +177,10 @@ def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path
     """What the files hold; each is blamed for what it says."""
     if depth_scale is not None and not 0 < depth_scale < np.inf:
         raise InputError(f"--depth-scale is {depth_scale}; it must be positive (metres in one unit of the file)")
-    depth = read_depth(depth_file, depth_scale)
+    if depth_file.suffix.lower() in CLOUDS:
+        depth = read_cloud_as_depth(depth_file, parts["camera"], depth_scale)
+    else:
+        depth = read_depth(depth_file, depth_scale)
     mask = None if segmask is None else read_mask(segmask)
     limits = {name: parts.pop(name) for name in ("workspace", "max_height", "feasible")}
     with _blaming(depth_file):
