@@ -22,8 +22,8 @@ from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
-from graspnet.inputs.point_cloud import CLOUDS, read_cloud_as_depth
 from graspnet.observation.observation import Observation
+from graspnet.observation.point_cloud import CLOUDS, read_cloud_as_depth
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.demands.reach import load_feasible
 from graspnet.policies.demands.region import read_region, within_region

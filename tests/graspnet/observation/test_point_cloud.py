@@ -6,7 +6,7 @@ import pytest
 
 from graspnet.camera import Camera
 from graspnet.errors import InputError
-from graspnet.inputs.point_cloud import depth_of_points, read_cloud_as_depth
+from graspnet.observation.point_cloud import depth_of_points, read_cloud_as_depth
 from tests.box_scenes import CAMERA, looking_down, render
 
 BOX = ((0.06, 0.03, 0.04), (0.0, 0.0), 0.3)
