@@ -156,6 +156,20 @@ class Constraints:
             self.refusals.add(reason, grasps_in_camera.origin[left[~result[left]]])
         return result
 
+    def height_range(self, grasps_in_camera: Grasps) -> tuple[Float64[np.ndarray, "N"], Float64[np.ndarray, "N"]]:
+        """Between which heights of its origin each grasp touches nothing and has an object in its jaws, as far as
+        fingers, palm, table and object say; its own height does not matter. Lowest > highest: at none."""
+        gripper, margin = self.space.gripper, self.config.depth_margin
+        coordinates = self.space.coordinates(grasps_in_camera)
+        now, xy = coordinates[:, 2], coordinates[:, :2]
+        lowest = np.maximum.reduce([
+            now + self._rise(self._measured, grasps_in_camera, self._fingers) + gripper.pad_to_tip - margin,
+            now + self._rise(self._measured, grasps_in_camera, self._palm) + gripper.palm_face - margin,
+            self.space.tip_floor(xy, self.config.table_clearance) + gripper.pad_to_tip,
+        ])  # fmt: skip
+        top = now + self._rise(self._graspable, grasps_in_camera, self._between)
+        return lowest, top + gripper.pad_to_tip - self.config.overlap
+
     def pulled_back(self, grasps_in_camera: Grasps) -> Grasps:
         """The feasible grasps, and those that touch something, pulled back along their approach until they do not.
 

@@ -34,7 +34,7 @@ from graspnet.errors import InputError
 from graspnet.observation.height_map import NOTHING, HeightMap
 from graspnet.ops.affine import affine_grid
 
-__all__ = ["MetricCropConfig", "metric_crops"]
+__all__ = ["MetricCropConfig", "metric_crops", "metric_pose_numbers"]
 
 SEAM = 0.1  # in w: heights that differ by more than this between neighbouring cells are an edge, not a surface
 NO_WEIGHT = 1e-3  # a neighbour this close to none is none: rounding moves a sample by 1e-4 cells
@@ -119,8 +119,22 @@ def metric_crops(
             *height_map.padded, np.array([height_map.first_column, height_map.first_row]),
             cells_from_crop.double().numpy(), height.double().numpy(), w.double().numpy(), images.numpy(),
         )  # fmt: skip
+    return images, metric_pose_numbers(height_map, frame_from_grasp, sizes, config, delta)
+
+
+def metric_pose_numbers(
+    height_map: HeightMap,
+    frame_from_grasp: Float[Tensor, "N 4 4"],
+    sizes: Float[Tensor, "N 8"],
+    config: MetricCropConfig,
+    standoff: Float[Tensor, "N"],
+) -> Float[Tensor, "N 11"]:
+    """The pose numbers of crops alone, without their images: as in `metric_crops`."""
+    x, y, approach, origin = frame_from_grasp[:, :3].unbind(-1)
+    reference = origin - standoff[:, None] * approach
     slopes, source_pitch = _view(height_map, reference, torch.stack([x, y, approach], dim=2))
-    return images, pose_numbers(sizes.to(frame_from_grasp), delta, slopes, source_pitch, crop_pitch)
+    own = sizes.to(frame_from_grasp)
+    return pose_numbers(own, standoff, slopes, source_pitch, config.window / config.size * own[:, 0])
 
 
 def _cells_from_crop(

@@ -117,7 +117,7 @@ class CompactNetwork(GraspNetwork):
 
     def forward(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> Float32[Tensor, "N 2"]:
         """Logits; class 1 = the grasp holds."""
-        planes = (self._planes(images) - self.image_mean) / self.image_deviation
+        planes = (self.planes(images) - self.image_mean) / self.image_deviation
         if self.pose_correction is not None:
             planes = self.pose_correction(planes)
         numbers = (pose - self.pose_mean) / self.pose_deviation * self.seen_numbers
@@ -128,13 +128,13 @@ class CompactNetwork(GraspNetwork):
 
     def fit_normalisation(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> None:
         """Mean and deviation of each channel and of each pose number; deviations are at least 0.1."""
-        pixels = self._planes(images).double().transpose(0, 1).flatten(1)
+        pixels = self.planes(images).double().transpose(0, 1).flatten(1)
         self.image_mean.copy_(pixels.mean(1)[:, None, None])
         self.image_deviation.copy_(pixels.std(1).clamp(min=SMALLEST_DEVIATION)[:, None, None])
         self.pose_mean.copy_(pose.double().mean(0))
         self.pose_deviation.copy_(pose.double().std(0).clamp(min=SMALLEST_DEVIATION))
 
-    def _planes(self, images: Float32[Tensor, "N C S S"]) -> Tensor:
+    def planes(self, images: Float32[Tensor, "N C H W"]) -> Tensor:
         """Each window's channels; with a curtain channel (height where measured, measured, height where it was not)."""
         if not self.config.curtain_channel:
             return images

@@ -1,0 +1,123 @@
+"""Facts about the dense pass: it says what the crops say, finds what a search finds, refuses what does not slide."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import graspnet as gn
+from graspnet.errors import InputError
+from graspnet.inputs.depth_image import read_depth
+from graspnet.inputs.mask_image import read_mask
+from graspnet.models import CompactConfig, PublishedConfig, new_network
+from graspnet.models.dense import DenseForm
+from graspnet.policies.constraints import ConstraintConfig, Constraints
+from graspnet.policies.dense import DenseConfig, DensePolicy, dense_qualities, grid_of
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.quality import NetworkQuality
+from tests.places import SHARED
+
+BLOCKS = (((0.06, 0.03, 0.04), (0.0, 0.0), 0.4), ((0.04, 0.04, 0.06), (0.09, 0.03), 0.1))
+
+
+WHOLE = DenseConfig()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> NetworkQuality:
+    return NetworkQuality(gn.load_model("parallel_jaw"))
+
+
+def dense_and_crops(observation, quality, config=WHOLE):
+    """Qualities of the whole grid by one pass, and of its grasps by their crops."""
+    space = GraspSpace.of(observation)
+    form = DenseForm(quality.checkpoint.network)
+    grid = grid_of(Constraints(space, ConstraintConfig()), form, config)
+    chosen = grid.only(
+        np.isin(np.arange(len(grid.grasps)), np.random.default_rng(0).permutation(len(grid.grasps))[:1200])
+    )
+    return dense_qualities(space, quality, form, chosen), quality(observation, chosen.grasps)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.6])
+def test_each_cell_says_what_its_crop_says(box_scene, shipped, tilt):
+    observation = box_scene(*BLOCKS, tilt=tilt, noise=0.001)
+    holes = np.random.default_rng(1).random(observation.depth.shape) < 0.01
+    observation = replace(observation, depth=np.where(holes, np.float32(np.nan), observation.depth))
+    dense, crops = dense_and_crops(observation, shipped)
+    assert len(dense) > 500
+    assert np.quantile(np.abs(dense - crops), 0.97) < 1e-4
+    # a cell of the map whose share is at a threshold may count in one and not in the other, and that cell is seen
+    assert np.abs(dense - crops).max() < 0.02
+    assert np.ptp(dense) > 0.5
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the shared depth images")
+def test_each_cell_of_a_real_heap_says_what_its_crop_says(shipped):
+    folder = SHARED / "real_depth" / "clutter_phoxi"
+    depth, mask = read_depth(Path(folder / "depth_0.npy")), read_mask(Path(folder / "segmask_0.png"))
+    observation = gn.Observation(depth, gn.load_camera("phoxi"), gn.load_gripper("yumi"), mask)
+    dense, crops = dense_and_crops(observation, shipped, DenseConfig(angles=5, heights=4))
+    assert len(dense) > 300
+    assert np.quantile(np.abs(dense - crops), 0.97) < 1e-4
+
+
+def test_all_windows_are_those_that_are_asked_for_one_by_one():
+    network = new_network(CompactConfig(residual=True, blocks=2), torch.Generator().manual_seed(0)).eval()
+    form, generator = DenseForm(network), torch.Generator().manual_seed(1)
+    images = torch.randn(2, 2, 76, 84, generator=generator)
+    rows, columns = form.windows(76, 84)
+    assert (rows, columns) == (4, 6)
+    pose = torch.randn(2, rows, columns, 11, generator=generator)
+    with torch.inference_mode():
+        everywhere = form.logits(images, pose)
+        features = form.features(images)
+        for image, row, column in ((0, 0, 0), (1, 3, 5), (1, 2, 4)):
+            window = torch.tensor([[image, row, column]])
+            at = form.logits_at(features, window, pose[image, row, column][None])
+            crop = images[image : image + 1, :, 4 * row : 4 * row + 64, 4 * column : 4 * column + 64]
+            expected = network(crop, pose[image, row, column][None])
+            torch.testing.assert_close(at, expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(everywhere[image, row, column][None], expected, atol=1e-5, rtol=1e-5)
+    with pytest.raises(InputError, match="an image of 60 x 84 holds no window of 64 x 64"):
+        form.windows(60, 84)
+
+
+def test_a_dense_plan_is_as_good_as_a_search(box_scene, shipped):
+    observation = box_scene(*BLOCKS, noise=0.001)
+    dense = DensePolicy(DenseConfig(), shipped).plan(observation, np.random.default_rng(0))
+    searched = gn.load_policy("cross_entropy", model=shipped).plan(observation, np.random.default_rng(0))
+    assert dense.best.quality > searched.best.quality - 0.03
+    assert set(dense.seconds) == {"dense", "total"}
+    assert Constraints(GraspSpace.of(observation), ConstraintConfig()).feasible(dense.grasps_in_camera).all()
+    again = DensePolicy(DenseConfig(), shipped).plan(observation, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.grasps_in_camera.poses, dense.grasps_in_camera.poses)
+
+
+def test_nothing_to_grasp_is_said(box_scene, shipped):
+    flat = replace(box_scene(BLOCKS[0], masked=False), depth=np.full((480, 640), 0.7, np.float32))
+    plan = DensePolicy(DenseConfig(), shipped).plan(flat, np.random.default_rng(0))
+    assert plan.reason.startswith("no object")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (PublishedConfig(kind="gqcnn_2.0"), "its convolutions are padded"),
+        (PublishedConfig(kind="fcgqcnn_4.0_pj"), "dense as it is"),
+        (CompactConfig(pose_correction=True), "moves each crop by itself"),
+        (CompactConfig(crop=replace(CompactConfig().crop, fine_window=1.2)), "another pitch"),
+    ],
+)
+def test_a_network_that_does_not_slide_is_refused(config, message):
+    with pytest.raises(InputError, match=message):
+        DenseForm(new_network(config, torch.Generator().manual_seed(0)))
+
+
+def test_a_function_cannot_be_slid():
+    with pytest.raises(InputError, match="it needs a network, not a function"):
+        gn.load_policy("dense", model=lambda observation, grasps: np.zeros(len(grasps)))
+    with pytest.raises(InputError, match="heights 0"):
+        DenseConfig(heights=0)
