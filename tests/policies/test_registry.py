@@ -4,17 +4,24 @@ import numpy as np
 import pytest
 
 from graspnet.errors import InputError
+from graspnet.models.checkpoint import load_checkpoint
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import POLICIES, make_policy, policy_class
+from graspnet.quality import NetworkQuality
 
 
 def ranks_nothing(observation, grasps_in_camera):
     return np.zeros(len(grasps_in_camera))
 
 
+@pytest.fixture(scope="module")
+def network():
+    return NetworkQuality(load_checkpoint("parallel_jaw"))
+
+
 @pytest.mark.parametrize("name", sorted(POLICIES))
-def test_every_policy_has_its_preset_and_its_name(name):
-    policy = make_policy(name, quality=ranks_nothing)
+def test_every_policy_has_its_preset_and_its_name(name, network):
+    policy = make_policy(name, quality=network)
     assert isinstance(policy, Policy)
     assert policy.name == name
 
