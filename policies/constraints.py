@@ -17,6 +17,7 @@ from scipy.ndimage import binary_dilation
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.observation.footprint import highest_under
 from graspnet.observation.observation import Observation
 from graspnet.policies.demands.reach import within_reach
 from graspnet.policies.grasp_space import GraspSpace
@@ -318,10 +319,9 @@ class Constraints:
 
         −inf where fewer cells of the footprint have a surface.
         """
-        heights = self._under(surface, grasps_in_camera, footprint)
-        kth = len(footprint) - min(self.config.cells, len(footprint))
-        highest = np.partition(heights, kth, axis=1)[:, kth].astype(np.float64)
-        return highest - self.space.coordinates(grasps_in_camera)[:, 2]
+        start, turn, half_opening = self._placed(grasps_in_camera)
+        highest = highest_under(surface, start, turn, half_opening, self._in_cells(footprint), self.config.cells)
+        return highest.astype(np.float64) - self.space.coordinates(grasps_in_camera)[:, 2]
 
     def _hidden_share(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """The share of the two fingers' cross-section in which the tip goes below a curtain, of the worse finger."""
@@ -338,18 +338,29 @@ class Constraints:
 
         A footprint's point is (x, y in metres, y in halves of the opening): fingers stand beside it, whatever it is.
         """
-        height_map = self.space.height_map
-        angle = self.space.angles(grasps_in_camera).astype(np.float32)
-        cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-        x, y, halves = (footprint / [height_map.pitch, height_map.pitch, 1.0]).astype(np.float32).T
-        along = y + halves * (grasps_in_camera.width[:, None] / 2 / height_map.pitch).astype(np.float32)
-        start = height_map.cells(self.space.coordinates(grasps_in_camera)[:, :2]).astype(np.float32)
+        start, turn, half_opening = self._placed(grasps_in_camera)
+        cosine, sine = turn[:, :1], turn[:, 1:]
+        x, y, halves = self._in_cells(footprint).T
+        along = y + halves * half_opening[:, None]
         # the grasp's x axis is y × z: (sin, −cos) for a closing axis (cos, sin) and an approach into the map
         column = np.rint(start[:, :1] + along * cosine + x * sine).astype(np.int32)
         row = np.rint(start[:, 1:] + along * sine - x * cosine).astype(np.int32)
         height, width = surface.shape
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return np.where(inside, surface.ravel()[np.where(inside, row * width + column, 0)], np.float32(-np.inf))
+
+    def _placed(
+        self, grasps_in_camera: Grasps
+    ) -> tuple[Float32[np.ndarray, "N 2"], Float32[np.ndarray, "N 2"], Float32[np.ndarray, "N"]]:
+        """Of each grasp the cell (column, row), (cos, sin) of the closing axis, and half of the opening in cells."""
+        height_map, angle = self.space.height_map, self.space.angles(grasps_in_camera).astype(np.float32)
+        start = height_map.cells(self.space.coordinates(grasps_in_camera)[:, :2]).astype(np.float32)
+        turn = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        return start, turn, (grasps_in_camera.width / 2 / height_map.pitch).astype(np.float32)
+
+    def _in_cells(self, footprint: Float64[np.ndarray, "P 3"]) -> Float32[np.ndarray, "P 3"]:
+        pitch = self.space.height_map.pitch
+        return (footprint / [pitch, pitch, 1.0]).astype(np.float32)
 
     def _in_view(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         return fingers_in_view(self.space.observation, grasps_in_camera)
