@@ -22,9 +22,9 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.dense import DenseForm
 from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import Constraints, FeasibleSampler
+from graspnet.policies.constraints import Constraints, FeasibleSampler, RatherWhereSeen
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, feasible_sampler, finished, improved
-from graspnet.policies.demands.failures import AfterFailures, share_left
+from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
@@ -41,16 +41,20 @@ BATCH = 2048  # windows whose fully connected layers are computed at a time
 class DenseConfig:
     """angles: over half a turn. heights: of grasps, at most, `height_step` (in the hand's max_width) apart or more.
 
-    opening: of the grid's grasps, a share of the hand's. search: what follows the dense pass.
+    opening: of the grid's grasps, a share of the hand's. pairs: antipodal grasps that join the grid's best, since what
+    is low, narrow or between neighbours has no place on the grid. search: what follows the dense pass.
     """
 
     angles: int = 12
     heights: int = 8
     height_step: float = 0.15
     opening: float = 1.0
+    pairs: int = 96
     search: CrossEntropyConfig = field(default_factory=lambda: CrossEntropyConfig(iterations=1))
 
     def __post_init__(self) -> None:
+        if self.pairs < 0:
+            raise InputError(f"pairs is {self.pairs}; it must not be negative")
         if self.angles < 1 or self.heights < 1 or not self.height_step > 0 or not 0 < self.opening <= 1:
             raise InputError(
                 f"angles is {self.angles}, heights {self.heights}, height_step {self.height_step}, opening "
@@ -79,7 +83,9 @@ class DensePolicy(Policy):
             best = self._grid(observation, sampler)
             seconds = {"dense": perf_counter() - start}
             refusals = sampler.constraints.refusals
-            quality = AfterFailures(self.quality)
+            quality = RatherWhereSeen(AfterFailures(self.quality), sampler.constraints)
+            pairs = sampler.sample(self.config.pairs, rng)
+            best = best.merged(pairs, quality(observation, pairs))
             best = improved(best, observation, quality, sampler, self.config.search, rng)
             best = finished(best, observation, quality, sampler, self.config.search, rng)
         seconds |= {"total": perf_counter() - start}
@@ -94,9 +100,9 @@ class DensePolicy(Policy):
         if not len(grid.grasps):
             return RankedGrasps.none()
         qualities = dense_qualities(space, self.quality, self._form, grid)
-        if observation.failed is not None:
-            qualities = qualities * share_left(grid.grasps.origin, observation.failed, observation.gripper.span)
-        return RankedGrasps.none().merged(grid.grasps, qualities).top(self.config.search.initial_samples)
+        known = RatherWhereSeen(AfterFailures(lambda *_: qualities), sampler.constraints)
+        ranked = RankedGrasps.none().merged(grid.grasps, known(observation, grid.grasps))
+        return ranked.top(self.config.search.initial_samples)
 
 
 @dataclass(frozen=True)
