@@ -23,7 +23,6 @@ from graspnet.policies.demands.reach import within_reach
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 from graspnet.policies.samplers.central import CentralSampler
-from graspnet.quality import Quality
 from graspnet.refusals import Refusals
 from graspnet.transforms import invert
 
@@ -32,7 +31,6 @@ __all__ = [
     "ConstraintConfig",
     "Constraints",
     "FeasibleSampler",
-    "RatherWhereSeen",
     "fingers_in_view",
     "something_between_jaws",
     "tips_above_table",
@@ -66,11 +64,9 @@ class ConstraintConfig:
     most_table_clearance: float = 0.005
     overlap: float = 0.001  # by how much an object must rise above the fingertips: a washer is no higher
     cells: int = 3  # more than a few measured cells, so that a stray pixel on an edge forbids nothing
-    # A grasp is refused if more than this share of a finger's cross-section goes deeper than the curtain of what the
-    # camera did not see. 1: the unseen counts as free. (docs/experiments/policies.md compares.)
+    # A grasp is refused if more than this share of its fingers' cross-section goes deeper than the curtain of what the
+    # camera did not see. 1: the unseen counts as free. docs/experiments/policies.md compares.
     hidden_share: float = 1.0
-    # The quality of a grasp is multiplied by 1 minus this times that share: fingers rather go where the camera sees.
-    hidden_cost: float = 0.3
     opening_margin: float = 0.010  # on either side of what stands between the jaws (docs/experiments/policies.md)
 
     def __post_init__(self) -> None:
@@ -86,9 +82,8 @@ class ConstraintConfig:
                 f"depth_margin is {self.depth_margin}, overlap {self.overlap}, cells {self.cells}; "
                 "expected >= 0, >= 0 and >= 1"
             )
-        for name in ("hidden_share", "hidden_cost"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it is a share, in [0, 1]")
+        if not 0 <= self.hidden_share <= 1:
+            raise InputError(f"hidden_share is {self.hidden_share}; it is a share, in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,7 @@ class Constraints:
             self._above_table,
             lambda grasps: self._rise(self._measured, grasps, self._fingers) <= margin - gripper.pad_to_tip,
             lambda grasps: self._rise(self._measured, grasps, self._palm) <= margin - gripper.palm_face,
-            lambda grasps: self.hidden_share(grasps) <= self.config.hidden_share,
+            lambda grasps: self._hidden_share(grasps) <= self.config.hidden_share,
             lambda grasps: self._rise(self._graspable, grasps, self._between) > over_tips,
         )
         reasons = (*REASONS[:3], REASONS[2], *REASONS[3:5])
@@ -195,7 +190,7 @@ class Constraints:
         kept = self._kept(REASONS[1], free, self._above_table(free))
         free, touching = free[kept], touching[kept]
         if self.config.hidden_share < 1:
-            kept = self._kept(REASONS[3], free, self.hidden_share(free) <= self.config.hidden_share)
+            kept = self._kept(REASONS[3], free, self._hidden_share(free) <= self.config.hidden_share)
             free, touching = free[kept], touching[kept]
         held = self._rise(self._graspable, free, self._between)
         kept = held > np.where(touching > 0, 0.0, over_tips)
@@ -328,7 +323,7 @@ class Constraints:
         highest = highest_under(surface, start, turn, half_opening, self._in_cells(footprint), self.config.cells)
         return highest.astype(np.float64) - self.space.coordinates(grasps_in_camera)[:, 2]
 
-    def hidden_share(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+    def _hidden_share(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """The share of the two fingers' cross-section in which the tip goes below a curtain, of the worse finger."""
         tips = self.space.coordinates(grasps_in_camera)[:, 2] - self.space.gripper.pad_to_tip
         curtains = self._under(self._unseen, grasps_in_camera, self._fingers)
@@ -372,22 +367,6 @@ class Constraints:
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
         return tips_above_table(self.space.observation, grasps_in_camera, self.config.table_clearance)
-
-
-@dataclass(frozen=True)
-class RatherWhereSeen:
-    """A quality that counts for less the more of a finger goes where the camera does not see (`hidden_cost`)."""
-
-    quality: Quality
-    constraints: Constraints
-
-    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
-        """The quality × (1 − hidden_cost × the hidden share of the worse finger)."""
-        cost = self.constraints.config.hidden_cost
-        qualities = self.quality(observation, grasps_in_camera)
-        if cost == 0 or not len(grasps_in_camera):
-            return qualities
-        return qualities * (1.0 - cost * self.constraints.hidden_share(grasps_in_camera))
 
 
 def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:

@@ -22,7 +22,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.dense import DenseForm
 from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import Constraints, FeasibleSampler, RatherWhereSeen
+from graspnet.policies.constraints import Constraints, FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, feasible_sampler, finished, improved
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
@@ -83,7 +83,7 @@ class DensePolicy(Policy):
             best = self._grid(observation, sampler)
             seconds = {"dense": perf_counter() - start}
             refusals = sampler.constraints.refusals
-            quality = RatherWhereSeen(AfterFailures(self.quality), sampler.constraints)
+            quality = AfterFailures(self.quality)
             pairs = sampler.sample(self.config.pairs, rng)
             best = best.merged(pairs, quality(observation, pairs))
             best = improved(best, observation, quality, sampler, self.config.search, rng)
@@ -100,7 +100,7 @@ class DensePolicy(Policy):
         if not len(grid.grasps):
             return RankedGrasps.none()
         qualities = dense_qualities(space, self.quality, self._form, grid)
-        known = RatherWhereSeen(AfterFailures(lambda *_: qualities), sampler.constraints)
+        known = AfterFailures(lambda *_: qualities)
         ranked = RankedGrasps.none().merged(grid.grasps, known(observation, grid.grasps))
         return ranked.top(self.config.search.initial_samples)
 

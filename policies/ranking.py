@@ -11,7 +11,7 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler, RatherWhereSeen
+from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.policy import Policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
@@ -103,8 +103,7 @@ class RankingPolicy(Policy):
         if sampler is None or not len(candidates):
             refusals = sampler.constraints.refusals if sampler else None
             return GraspPlan.nothing(self.name, observation, _seconds(start, sampled, sampled), refusals)
-        quality = RatherWhereSeen(AfterFailures(self.quality), sampler.constraints)
-        qualities = quality(observation, candidates)
+        qualities = AfterFailures(self.quality)(observation, candidates)
         ranked = RankedGrasps.none().merged(candidates, qualities)
         ranked = ranked.only(ranked.distinct(self.config.grasps, observation.gripper.span))
         grasps = sampler.constraints.opened(ranked.grasps_in_camera)

@@ -16,7 +16,7 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler, RatherWhereSeen
+from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
@@ -85,16 +85,15 @@ class CrossEntropyPolicy(Policy):
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Search, then rank the finalists again; of those that are alike the plan holds the best."""
         start = perf_counter()
-        network = _Timed(self.quality)
+        quality = _Timed(AfterFailures(self.quality))
         best, refusals = RankedGrasps.none(), Refusals()
         if len(observation.object_points):
             sampler = feasible_sampler(observation, self.config)
-            quality = RatherWhereSeen(AfterFailures(network), sampler.constraints)
             best = search(observation, quality, sampler, self.config, rng)
             refusals = sampler.constraints.refusals
             best = finished(best, observation, quality, sampler, self.config, rng)
         total = perf_counter() - start
-        seconds = {"sample": total - network.seconds, "evaluate": network.seconds, "total": total}
+        seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refusals)
         return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals)

@@ -13,7 +13,6 @@ from graspnet.policies.constraints import (
     ConstraintConfig,
     Constraints,
     FeasibleSampler,
-    RatherWhereSeen,
     fingers_in_view,
     tips_above_table,
 )
@@ -339,24 +338,3 @@ def test_tips_stay_above_a_fitted_table_by_its_doubt_and_above_a_known_one_exact
     table = -float(fitted.table.height(np.array([0.0, 0.0, HEIGHT])))  # the fitted one over the true one
     grasps = from_above(0.0, 0.0, 0.010 + table + doubt * np.array([0.5, 1.5]))
     np.testing.assert_array_equal(tips_above_table(fitted, grasps), [False, True])
-
-
-def test_a_quality_counts_for_less_the_more_of_a_finger_is_not_seen(box_scene):
-    """From far to the side, behind the block lies its shadow: a grasp along the view has one finger in it."""
-    observation = box_scene(((0.03, 0.03, 0.06), (0.0, 0.0), 0.0), tilt=0.8, known_pose=True)
-    constraints = Constraints(GraspSpace.of(observation), ConstraintConfig(hidden_cost=0.5))
-    grasps = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig()).sample(
-        200, np.random.default_rng(0)
-    )
-    share = constraints.hidden_share(grasps)
-    assert share.max() > 0.5
-    assert share.min() == 0.0
-
-    def all_alike(observation, grasps):
-        return np.full(len(grasps), 0.8)
-
-    np.testing.assert_allclose(RatherWhereSeen(all_alike, constraints)(observation, grasps), 0.8 * (1 - 0.5 * share))
-    free = replace(constraints, config=ConstraintConfig(hidden_cost=0.0))
-    np.testing.assert_array_equal(RatherWhereSeen(all_alike, free)(observation, grasps), 0.8)
-    with pytest.raises(InputError, match="hidden_cost is 2"):
-        ConstraintConfig(hidden_cost=2.0)

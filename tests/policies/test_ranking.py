@@ -29,7 +29,7 @@ def test_the_plan_holds_the_best_of_all_candidates_sorted(box_scene):
         seen.append(to_the_right(observation, grasps))
         return seen[-1]
 
-    plan = make_policy("ranking", overrides=("samples=200", "constraints.hidden_cost=0"), quality=quality).plan(
+    plan = make_policy("ranking", overrides=("samples=200",), quality=quality).plan(
         box_scene(BLOCK), np.random.default_rng(0)
     )
     assert len(seen) == 1
