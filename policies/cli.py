@@ -133,6 +133,8 @@ def plan(
     \b
     graspnet plan --depth depth.npy --camera primesense --gripper yumi --output plan.json --image plan.png
     graspnet plan --depth depth.png --depth-scale 0.001 --camera c.yaml --output - iterations=5
+    graspnet plan --depth cloud.ply --camera c.yaml --region 312,240 --explain --output plan.json --image plan.png
+    graspnet plan --depth depth.npy --camera c.yaml --camera-pose pose.json --feasible my_arm:reaches --output plan.json
 
     KEY=VALUE changes the policy's settings. Exit status: 0 done, 2 bad input, 3 no grasp found (the plan says why).
     """
