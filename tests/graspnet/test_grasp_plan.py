@@ -62,7 +62,7 @@ def test_a_plan_without_a_grasp_says_why(box_scene):
     assert "under the segmask" in GraspPlan.nothing("ranking", hidden, {}).reason
     data = GraspPlan.nothing("ranking", masked, {}).to_json()
     assert data["grasps"] == []
-    assert "would touch" in data["reason"]
+    assert "rises too little above the table" in data["reason"]
 
 
 def test_a_plan_without_qualities_says_null_in_json_and_reads_back(two_grasps):
