@@ -24,18 +24,23 @@ def scaled_to_table(observation: Observation) -> tuple[Observation, float]:
 
     As it was, and 1: where no pose is known or no table is fitted; where the two tables are tilted against each other
     by more than 2°; where the factor is beyond 1 ± 0.1; where things lie below the plane in the image, which then is
-    something else, such as the tops of boxes. Of several looks only the first is scaled.
+    something else, such as the tops of boxes. Each of several looks has a factor of its own; the first one's is told.
     """
+    factor, others = _factor(observation), tuple(scaled_to_table(other)[0] for other in observation.others)
+    if factor == 1.0 and all(new is old for new, old in zip(others, observation.others, strict=True)):
+        return observation, 1.0
+    return replace(observation, depth=observation.depth * np.float32(factor), others=others), factor
+
+
+def _factor(observation: Observation) -> float:
     fitted, known = observation.fitted_table, observation.table
     if observation.world_from_camera is None or fitted is None or known is None:
-        return observation, 1.0
+        return 1.0
     points = observation.points[np.isfinite(observation.depth)]
     points = points[:: max(1, len(points) // MOST_POINTS)]
     height = fitted.height(points)
     if fitted.normal @ known.normal < np.cos(LARGEST_ANGLE) or np.mean(height < -BELOW) > MOST_BELOW:
-        return observation, 1.0
+        return 1.0
     distance = float(np.mean(points[np.abs(height) < NEAR_PLANE] @ known.normal))
     factor = known.offset / distance if distance > 0 else np.inf
-    if not abs(factor - 1) <= MOST:
-        return observation, 1.0
-    return replace(observation, depth=observation.depth * np.float32(factor)), float(factor)
+    return float(factor) if abs(factor - 1) <= MOST else 1.0

@@ -7,6 +7,7 @@ import pytest
 
 import graspnet as gn
 from graspnet.observation.depth_scale import scaled_to_table
+from graspnet.observation.observation import seen_together
 
 BLOCK = ((0.06, 0.03, 0.04), (0.0, 0.0), 0.0)
 
@@ -34,6 +35,16 @@ def test_a_plan_is_at_the_right_height_and_says_what_was_done(box_scene):
         False, True, False,
     ]  # fmt: skip
     assert any("multiplied by 1.042, so that the table" in warning for warning in plans[1].warnings)
+
+
+def test_each_of_several_looks_has_its_own_scale(box_scene):
+    looks = [box_scene(BLOCK, tilt=tilt, known_pose=True) for tilt in (0.0, 0.5)]
+    wrong = [
+        replace(look, depth=look.depth * np.float32(factor)) for look, factor in zip(looks, (1.0, 1.05), strict=True)
+    ]
+    found, _ = scaled_to_table(seen_together(wrong))
+    np.testing.assert_allclose(found.depth, looks[0].depth, atol=3e-4)
+    np.testing.assert_allclose(found.others[0].depth, looks[1].depth, atol=3e-4)
 
 
 def same(observation) -> bool:
