@@ -91,12 +91,12 @@ def _draw_refused(
 ) -> None:
     """A dot for each, at the middle between the jaws; rare reasons lie on top of frequent ones."""
     draw_depth(axes, relief, limits=limits, title=_of_the_refused(refusals))
-    counts = refusals.counts.most_common()
-    left, right, top, bottom = _region(observation, np.concatenate([np.zeros((0, 3)), *refusals.places.values()]))
+    counts, places = refusals.counts.most_common(), refusals.places
+    left, right, top, bottom = _region(observation, np.concatenate([np.zeros((0, 3)), *places.values()]))
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     for (reason, count), color in zip(counts, REFUSAL_COLORS, strict=False):
-        u, v = observation.camera.project(refusals.places[reason]).T
+        u, v = observation.camera.project(places[reason]).T
         axes.scatter(u, v, s=6, color=color, linewidths=0, label=f"{reason} ({count})")
     if counts:
         axes.legend(loc="lower center", fontsize=7, framealpha=0.9, markerscale=2.5)

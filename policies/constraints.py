@@ -112,7 +112,8 @@ class FeasibleSampler:
 
         A finger that would land on a neighbour stops above it: in a heap the floor is not the table.
         """
-        central = self._allowed(self._central, round(self.central_fraction * count), rng)
+        wanted = round(self.central_fraction * count)
+        central = self._allowed(self._central, wanted, rng) if wanted else Grasps.none()
         return Grasps.concatenate([central, self._allowed(self.antipodal, count - len(central), rng)])
 
     @cached_property

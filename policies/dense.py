@@ -143,9 +143,7 @@ def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> G
     middle = form.stride * np.arange(rows) + (form.size - 1) / 2 - (size - 1) / 2
     angles = np.arange(config.angles) * np.pi / config.angles
     turn, i, j = (each.ravel() for each in np.meshgrid(range(len(angles)), range(rows), range(rows), indexing="ij"))
-    along, up, cosine, sine = middle[j] * cell, middle[i] * cell, np.cos(angles[turn]), np.sin(angles[turn])
-    # columns run along the closing axis (cos, sin), rows against the grasp's x axis (sin, −cos)
-    xy = center + np.column_stack([along * cosine - up * sine, along * sine + up * cosine])
+    xy = _places(center, middle[j] * cell, middle[i] * cell, angles[turn])
     near = _on_things(space, xy)
     turn, i, j, xy = turn[near], i[near], j[near], xy[near]
     width = np.full(len(xy), max(config.opening * space.w, space.gripper.min_width))
@@ -160,6 +158,20 @@ def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> G
     crops = np.repeat(angles, len(heights)), np.tile(heights, len(angles))
     grid = Grid(size, center, *crops, window, grasps)
     return grid.only(constraints.feasible(grasps))
+
+
+def _places(
+    center: Float64[np.ndarray, "2"],
+    along: Float64[np.ndarray, "N"],
+    down: Float64[np.ndarray, "N"],
+    angle: Float64[np.ndarray, "N"],
+) -> Float64[np.ndarray, "N 2"]:
+    """(x, y) of places in large crops, metres along their columns' and their rows' direction from the middle.
+
+    Columns run along the closing axis (cos, sin), rows against the grasp's x axis (sin, −cos).
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.asarray(center + np.column_stack([along * cosine - down * sine, along * sine + down * cosine]))
 
 
 def _heights(
@@ -214,14 +226,13 @@ def _large_crop(
 ) -> Float32[Tensor, "1 2 {grid.size} {grid.size}"]:
     """One large crop, of crops that are cut side by side: so its cells lie where those of a grasp's crop do, to the
     same rounding."""
-    count, cell, angle = grid.size // crop.size, crop.window / crop.size * space.w, grid.angle[number]
+    count, cell = grid.size // crop.size, crop.window / crop.size * space.w
     middle = (np.arange(count) - (count - 1) / 2) * crop.size * cell
     up, along = (each.ravel() for each in np.meshgrid(middle, middle, indexing="ij"))
-    xy = grid.center + np.column_stack(
-        [along * np.cos(angle) - up * np.sin(angle), along * np.sin(angle) + up * np.cos(angle)]
-    )
+    angles = np.full(len(up), grid.angle[number])
+    xy = _places(grid.center, along, up, angles)
     coordinates = np.column_stack([xy, np.full(len(xy), grid.height[number])])
-    poses = space.grasps(coordinates, np.full(len(xy), angle), np.full(len(xy), space.w)).poses
+    poses = space.grasps(coordinates, angles, np.full(len(xy), space.w)).poses
     sizes = np.repeat(space.observation.gripper.sizes()[None], len(xy), axis=0)
     tiles, _ = metric_crops(space.height_map, torch.from_numpy(poses), torch.from_numpy(sizes), crop)
     rows = tiles.unflatten(0, (count, count)).permute(2, 0, 3, 1, 4)  # (channel, tile row, row, tile column, column)

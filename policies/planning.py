@@ -127,14 +127,14 @@ def plan_each(
     [True, True]
     """
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
-    named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
+    name = _model_name(policy, planner, model)
     plans = []
     for k, observation in enumerate(observations):
         try:
             planned = plan_observation(observation, planner, min_quality=min_quality, seed=seed, top_k=top_k)
         except InputError as error:
             raise InputError(f"observation {k}: {error}") from None
-        plans.append(replace(planned, model=str(model)) if named else planned)
+        plans.append(replace(planned, model=name))
     return plans
 
 
@@ -208,12 +208,17 @@ def plan_observation(
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
     if top_k is not None and len(planned) > top_k:
         planned = planned.only(np.arange(len(planned)) < top_k)
-    named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str)
     quality = getattr(planner, "quality", None)  # heuristics have none
     outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
     warnings = (*doubtful, *scaled, *planned.warnings, *outside)
     things = thing_numbers(observation, planned.grasps_in_camera.origin) if len(planned) else None
-    return replace(planned, model=str(model) if named else "", seed=seed, warnings=warnings, things=things)
+    name = _model_name(policy, planner, model)
+    return replace(planned, model=name, seed=seed, warnings=warnings, things=things)
+
+
+def _model_name(policy: str | Policy, planner: Policy, model: str | Quality) -> str:
+    """The model that a plan is made with; nothing where it has no name, or nobody named the policy that uses it."""
+    return model if isinstance(policy, str) and planner.needs_quality and isinstance(model, str) else ""
 
 
 def _possible(planned: GraspPlan) -> GraspPlan:

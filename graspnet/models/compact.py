@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from graspnet.crops.metric import MetricCropConfig
@@ -117,24 +117,30 @@ class CompactNetwork(GraspNetwork):
 
     def forward(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> Float32[Tensor, "N 2"]:
         """Logits; class 1 = the grasp holds."""
-        planes = (self.planes(images) - self.image_mean) / self.image_deviation
+        planes = self.normalised(images)
         if self.pose_correction is not None:
             planes = self.pose_correction(planes)
+        return self.merged(self.image_features(self._features(planes)), pose)
+
+    def normalised(self, images: Float32[Tensor, "N C H W"]) -> Float[Tensor, "N P H W"]:
+        """What the convolutions see of crops, or of images of any size."""
+        return (self._planes(images) - self.image_mean) / self.image_deviation
+
+    def merged(self, image_features: Float[Tensor, "*N D"], pose: Float32[Tensor, "*N F"]) -> Float32[Tensor, "*N 2"]:
+        """Logits from what the first fully connected layer says of each crop, before its rectifier."""
         numbers = (pose - self.pose_mean) / self.pose_deviation * self.seen_numbers
-        image_features = torch.relu(self.image_features(self._features(planes)))
-        pose_features = torch.relu(self.pose_features(numbers))
-        merged = torch.relu(self.merged_features(torch.cat([image_features, pose_features], dim=1)))
-        return self.output(merged).float()
+        both = torch.cat([torch.relu(image_features), torch.relu(self.pose_features(numbers))], dim=-1)
+        return self.output(torch.relu(self.merged_features(both))).float()
 
     def fit_normalisation(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> None:
         """Mean and deviation of each channel and of each pose number; deviations are at least 0.1."""
-        pixels = self.planes(images).double().transpose(0, 1).flatten(1)
+        pixels = self._planes(images).double().transpose(0, 1).flatten(1)
         self.image_mean.copy_(pixels.mean(1)[:, None, None])
         self.image_deviation.copy_(pixels.std(1).clamp(min=SMALLEST_DEVIATION)[:, None, None])
         self.pose_mean.copy_(pose.double().mean(0))
         self.pose_deviation.copy_(pose.double().std(0).clamp(min=SMALLEST_DEVIATION))
 
-    def planes(self, images: Float32[Tensor, "N C H W"]) -> Tensor:
+    def _planes(self, images: Float32[Tensor, "N C H W"]) -> Tensor:
         """Each window's channels; with a curtain channel (height where measured, measured, height where it was not)."""
         if not self.config.curtain_channel:
             return images

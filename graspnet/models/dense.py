@@ -7,7 +7,7 @@ neighbours is computed once. Beside the rounding of sums, cell (i, j) says what 
 """
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from graspnet.errors import InputError
@@ -44,8 +44,7 @@ class DenseForm:
 
     def features(self, images: Float32[Tensor, "B C H W"]) -> Float32[Tensor, "B D h w"]:
         """What the convolutions say of large images, before any window is cut."""
-        network = self.network
-        return network.image_stream((network.planes(images) - network.image_mean) / network.image_deviation)
+        return self.network.image_stream(self.network.normalised(images))
 
     def windows(self, height: int, width: int) -> tuple[int, int]:
         """How many windows an image has, (rows, columns). InputError: it is smaller than one."""
@@ -59,7 +58,7 @@ class DenseForm:
         """Logits of some windows alone: (image, row, column) of each, and its pose numbers."""
         every = patches(features, (self._side, self._side))
         image, row, column = window.T
-        return self._merged(self.network.image_features(every[image, :, row, column].flatten(1)), pose)
+        return self.network.merged(self.network.image_features(every[image, :, row, column].flatten(1)), pose)
 
     def logits(
         self, images: Float32[Tensor, "B C H W"], pose: Float32[Tensor, "B rows columns F"]
@@ -68,10 +67,4 @@ class DenseForm:
         layer = self.network.image_features
         kernel = layer.weight.unflatten(1, (-1, self._side, self._side))
         seen = torch.nn.functional.conv2d(self.features(images), kernel, layer.bias)
-        return self._merged(seen.movedim(1, -1), pose)
-
-    def _merged(self, image_features: Float[Tensor, "*N D"], pose: Float[Tensor, "*N F"]) -> Float32[Tensor, "*N 2"]:
-        network = self.network
-        numbers = (pose - network.pose_mean) / network.pose_deviation * network.seen_numbers
-        both = torch.cat([torch.relu(image_features), torch.relu(network.pose_features(numbers))], dim=-1)
-        return network.output(torch.relu(network.merged_features(both))).float()
+        return self.network.merged(seen.movedim(1, -1), pose)

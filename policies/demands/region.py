@@ -81,7 +81,6 @@ def _thing_at(observation: Observation, place: Float64[np.ndarray, "2"]) -> Bool
             f"region {place.tolist()}: nothing that may be grasped is seen at this pixel (u, v); "
             + (observation.why_nothing if not mask.any() else "name a pixel on a thing, or a box around it")
         )
-    numbers = thing_numbers(observation, observation.points[mask])
-    chosen = np.zeros_like(mask)
-    chosen[mask] = numbers == thing_numbers(observation, observation.points[row, column][None])
-    return chosen
+    number = np.zeros(mask.shape, dtype=np.int64)
+    number[mask] = thing_numbers(observation, observation.points[mask])
+    return np.asarray(mask & (number == number[row, column]))
