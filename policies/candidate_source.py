@@ -17,7 +17,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import REACH, Observation
 from graspnet.policies.constraints import FeasibleSampler
-from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, feasible_sampler, search
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, feasible_sampler
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.heuristics import PrincipalAxisConfig, PrincipalAxisPolicy
 from graspnet.policies.ranking import RankedGrasps
@@ -77,7 +77,7 @@ class OnPolicy:
         noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
         if not noisy.object_mask.any():
             return Grasps.none()
-        ranked = search(noisy, self._quality, feasible_sampler(noisy, config), config, rng)
+        ranked = Search(self._quality, feasible_sampler(noisy, config), config, rng).ranked()
         elites = ranked.top(max(count, int(np.ceil(config.elite_fraction * config.samples)))).grasps_in_camera
         return elites[rng.permutation(len(elites))[:count]]
 

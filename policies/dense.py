@@ -23,7 +23,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.models.dense import DenseForm
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import Constraints, FeasibleSampler
-from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, feasible_sampler, finished, improved
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, feasible_sampler
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
@@ -86,8 +86,8 @@ class DensePolicy(Policy):
             quality = AfterFailures(self.quality)
             pairs = sampler.sample(self.config.pairs, rng)
             best = best.merged(pairs, quality(observation, pairs))
-            best = improved(best, observation, quality, sampler, self.config.search, rng)
-            best = finished(best, observation, quality, sampler, self.config.search, rng)
+            run = Search(quality, sampler, self.config.search, rng)
+            best = run.finished(run.improved(best))
         seconds |= {"total": perf_counter() - start}
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refusals)

@@ -26,7 +26,7 @@ from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
 from graspnet.refusals import Refusals
 
-__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "feasible_sampler", "finished", "improved", "search"]
+__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler"]
 
 NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 
@@ -89,9 +89,8 @@ class CrossEntropyPolicy(Policy):
         best, refusals = RankedGrasps.none(), Refusals()
         if len(observation.object_points):
             sampler = feasible_sampler(observation, self.config)
-            best = search(observation, quality, sampler, self.config, rng)
-            refusals = sampler.constraints.refusals
-            best = finished(best, observation, quality, sampler, self.config, rng)
+            run = Search(quality, sampler, self.config, rng)
+            best, refusals = run.finished(run.ranked()), sampler.constraints.refusals
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
@@ -102,24 +101,6 @@ class CrossEntropyPolicy(Policy):
 def feasible_sampler(observation: Observation, config: CrossEntropyConfig) -> FeasibleSampler:
     """Where a search begins. InputError: nothing measured on the object mask."""
     return FeasibleSampler.of(observation, config.sampler, config.constraints, config.central_fraction)
-
-
-def finished(
-    ranked: RankedGrasps,
-    observation: Observation,
-    quality: Quality,
-    sampler: FeasibleSampler,
-    config: CrossEntropyConfig,
-    rng: np.random.Generator,
-) -> RankedGrasps:
-    """The best, and the best of other places, scored again (`rescored`); of those that are alike the best one, opened
-    as far as there is room."""
-    span = observation.gripper.span
-    others = ranked.distinct(config.alternatives + 1, span)
-    finalists = np.union1d(np.arange(min(config.finalists, len(ranked))), others)
-    best = rescored(ranked.only(finalists), observation, quality, config, rng)
-    best = best.only(best.distinct(len(best), span))
-    return replace(best, grasps_in_camera=sampler.constraints.opened(best.grasps_in_camera))
 
 
 class _Timed:
@@ -135,38 +116,49 @@ class _Timed:
         return qualities
 
 
-def search(
-    observation: Observation,
-    quality: Quality,
-    sampler: FeasibleSampler,
-    config: CrossEntropyConfig,
-    rng: np.random.Generator,
-) -> RankedGrasps:
-    """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
-    candidates = sampler.sample(config.initial_samples, rng)
-    ranked = RankedGrasps.none().merged(candidates, quality(observation, candidates))
-    return improved(ranked, observation, quality, sampler, config, rng)
+@dataclass(frozen=True)
+class Search:
+    """One search: how grasps are scored, where they may be, and the random numbers that it draws."""
 
+    quality: Quality
+    sampler: FeasibleSampler
+    config: CrossEntropyConfig
+    rng: np.random.Generator
 
-def improved(
-    ranked: RankedGrasps,
-    observation: Observation,
-    quality: Quality,
-    sampler: FeasibleSampler,
-    config: CrossEntropyConfig,
-    rng: np.random.Generator,
-) -> RankedGrasps:
-    """A first generation that was scored, and those after it, best first: each is drawn around the best so far."""
-    generation = min(len(ranked), config.initial_samples)
-    for _ in range(config.iterations):
-        if not len(ranked):
-            break
-        elites = ranked.top(max(2, int(np.ceil(config.elite_fraction * generation))))
-        mixture = _fit(elites.grasps_in_camera, sampler.constraints.space, config, rng)
-        candidates = _resample(mixture, sampler, config, rng)
-        generation = len(candidates)
-        ranked = ranked.merged(candidates, quality(observation, candidates))  # the last generation may be worse
-    return ranked
+    @property
+    def observation(self) -> Observation:
+        """What is seen."""
+        return self.sampler.constraints.space.observation
+
+    def ranked(self) -> RankedGrasps:
+        """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
+        candidates = self.sampler.sample(self.config.initial_samples, self.rng)
+        return self.improved(RankedGrasps.none().merged(candidates, self.quality(self.observation, candidates)))
+
+    def improved(self, ranked: RankedGrasps) -> RankedGrasps:
+        """A first generation that was scored, and those after it, best first: each is drawn around the best so far."""
+        config = self.config
+        generation = min(len(ranked), config.initial_samples)
+        for _ in range(config.iterations):
+            if not len(ranked):
+                break
+            elites = ranked.top(max(2, int(np.ceil(config.elite_fraction * generation))))
+            mixture = _fit(elites.grasps_in_camera, self.sampler.constraints.space, config, self.rng)
+            candidates = _resample(mixture, self.sampler, config, self.rng)
+            generation = len(candidates)
+            qualities = self.quality(self.observation, candidates)
+            ranked = ranked.merged(candidates, qualities)  # the last generation may be worse
+        return ranked
+
+    def finished(self, ranked: RankedGrasps) -> RankedGrasps:
+        """The best, and the best of other places, scored again (`rescored`); of those that are alike the best one,
+        opened as far as there is room."""
+        config, span = self.config, self.observation.gripper.span
+        others = ranked.distinct(config.alternatives + 1, span)
+        finalists = np.union1d(np.arange(min(config.finalists, len(ranked))), others)
+        best = rescored(ranked.only(finalists), self.observation, self.quality, config, self.rng)
+        best = best.only(best.distinct(len(best), span))
+        return replace(best, grasps_in_camera=self.sampler.constraints.opened(best.grasps_in_camera))
 
 
 def rescored(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
-from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored, search
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, rescored
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.policies.registry import make_policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
@@ -34,7 +34,7 @@ class Quadratic:
 
 def searched(observation, quality, config=CONFIG, seed=0):
     sampler = FeasibleSampler.of(observation, AntipodalSamplerConfig(), ConstraintConfig())
-    return search(observation, quality, sampler, config, np.random.default_rng(seed))
+    return Search(quality, sampler, config, np.random.default_rng(seed)).ranked()
 
 
 @pytest.mark.parametrize("angle", [-1.4, 0.0, 0.7, 1.5])
