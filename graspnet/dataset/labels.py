@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.special import ndtr
 
-__all__ = ["Clearance", "MetricEstimate", "soft_label"]
+__all__ = ["Clearance", "MetricEstimate", "chance_free", "soft_label"]
 
 Index = Int64[np.ndarray, "M"] | Bool[np.ndarray, "N"]
 
@@ -78,11 +78,18 @@ class Clearance:
 def soft_label(
     mean: Float64[np.ndarray, "N"], clearance: Float64[np.ndarray, "N"], sigma: float
 ) -> Float64[np.ndarray, "N"]:
-    """Robustness: a metric's mean × the probability that the approach is free of collisions.
+    """Robustness: a metric's mean × the probability that the approach is free of collisions, `chance_free`.
 
-    That is 1 or 0 by the sign of the smallest clearance c, or with `sigma` > 0 (metres) the Φ(c/σ) of a gripper whose
-    pose is known up to N(0, σ²): grasps that barely touch often lift all the same. Where it is 0 the label is 0,
-    whatever the metric says, even NaN.
+    Where that is 0 the label is 0, whatever the metric says, even NaN.
     """
-    free = ndtr(clearance / sigma) if sigma > 0 else (clearance >= 0).astype(np.float64)
+    free = chance_free(clearance, sigma)
     return np.where(free > 0, mean * free, 0.0)
+
+
+def chance_free(clearance: Float64[np.ndarray, "N"], sigma: float) -> Float64[np.ndarray, "N"]:
+    """The probability that nothing is touched on the way, from the smallest clearance c, metres.
+
+    It is 1 or 0 by the sign of c, or with `sigma` > 0 (metres) the Φ(c/σ) of a gripper whose pose is known up to
+    N(0, σ²): grasps that barely touch often lift all the same.
+    """
+    return ndtr(clearance / sigma) if sigma > 0 else (clearance >= 0).astype(np.float64)

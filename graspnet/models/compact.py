@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
+from torch.nn import functional
 
 from graspnet.crops.metric import MetricCropConfig
 from graspnet.crops.pose_layout import COUNT, HAND
@@ -21,8 +22,9 @@ from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork, he_initialise
 from graspnet.models.sliding import GatedBlock, PoseCorrection, plain_block
 
-__all__ = ["CompactConfig", "CompactNetwork"]
+__all__ = ["CompactConfig", "CompactNetwork", "WithFactors"]
 
+SMALLEST_DOUBT = 1e-6  # of a quality that is a product: ln(1 − quality) must stay finite
 SMALLEST_DEVIATION = 0.1  # a number that never varies in training, such as the one hand's sizes, must not explode later
 
 
@@ -37,6 +39,8 @@ class CompactConfig:
     3x3 kernels. curtain_channel: heights of what was not measured have a channel of their own. hand_numbers: whether
     the network sees the sizes of the hand. pose_correction: a spatial transformer moves the crop first (Jaderberg et
     al., NeurIPS 2015); such a network does not slide. A crop with a `fine_window` has convolutions of its own for it.
+    factors: whether the network learns what its label is the product of, closure and clearance. `auxiliary`: beside the
+    quality, from the same features. `product`: the quality is their product.
     """
 
     kind: Literal["compact"] = "compact"
@@ -50,6 +54,7 @@ class CompactConfig:
     curtain_channel: bool = False
     hand_numbers: bool = True
     pose_correction: bool = False
+    factors: Literal["none", "auxiliary", "product"] = "none"
     image_features: int = 128
     pose_features: int = 32
     merged_features: int = 128
@@ -110,6 +115,7 @@ class CompactNetwork(GraspNetwork):
         self.pose_features = nn.Linear(COUNT, pose_features)
         self.merged_features = nn.Linear(image_features + pose_features, merged_features)
         self.output = nn.Linear(merged_features, 2)
+        self.factors = nn.Linear(merged_features, 2) if config.factors == "auxiliary" else None
         self.pose_correction = PoseCorrection(config.planes, config.crop) if config.pose_correction else None
         he_initialise(self, generator)
         if self.pose_correction is not None:
@@ -117,10 +123,15 @@ class CompactNetwork(GraspNetwork):
 
     def forward(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> Float32[Tensor, "N 2"]:
         """Logits; class 1 = the grasp holds."""
-        planes = self.normalised(images)
-        if self.pose_correction is not None:
-            planes = self.pose_correction(planes)
-        return self.merged(self.image_features(self._features(planes)), pose)
+        return self.merged(self._image_features(images), pose)
+
+    def with_factors(
+        self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]
+    ) -> tuple[Float32[Tensor, "N 2"], Float32[Tensor, "N 2"]]:
+        """Logits, and the log odds of the label's factors. The network was made with `factors`."""
+        features = self._merged_features(self._image_features(images), pose)
+        log_odds = (self.output if self.factors is None else self.factors)(features).float()
+        return self._logits(features), log_odds
 
     def normalised(self, images: Float32[Tensor, "N C H W"]) -> Float[Tensor, "N P H W"]:
         """What the convolutions see of crops, or of images of any size."""
@@ -128,9 +139,27 @@ class CompactNetwork(GraspNetwork):
 
     def merged(self, image_features: Float[Tensor, "*N D"], pose: Float32[Tensor, "*N F"]) -> Float32[Tensor, "*N 2"]:
         """Logits from what the first fully connected layer says of each crop, before its rectifier."""
+        return self._logits(self._merged_features(image_features, pose))
+
+    def _image_features(self, images: Float32[Tensor, "N C S S"]) -> Tensor:
+        """What the first fully connected layer says of each crop, (N, D)."""
+        planes = self.normalised(images)
+        if self.pose_correction is not None:
+            planes = self.pose_correction(planes)
+        return self.image_features(self._features(planes))
+
+    def _merged_features(self, image_features: Float[Tensor, "*N D"], pose: Float32[Tensor, "*N F"]) -> Tensor:
+        """What the last hidden layer says of each crop and its pose numbers."""
         numbers = (pose - self.pose_mean) / self.pose_deviation * self.seen_numbers
         both = torch.cat([torch.relu(image_features), torch.relu(self.pose_features(numbers))], dim=-1)
-        return self.output(torch.relu(self.merged_features(both))).float()
+        return torch.relu(self.merged_features(both))
+
+    def _logits(self, merged_features: Float[Tensor, "*N D"]) -> Float32[Tensor, "*N 2"]:
+        said = self.output(merged_features).float()
+        if self.config.factors != "product":
+            return said
+        both_hold = functional.logsigmoid(said).sum(dim=-1)  # ln of the product of the factors' probabilities
+        return torch.stack([torch.log(-torch.expm1(both_hold.clamp(max=-SMALLEST_DOUBT))), both_hold], dim=-1)
 
     def fit_normalisation(self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]) -> None:
         """Mean and deviation of each channel and of each pose number; deviations are at least 0.1."""
@@ -156,6 +185,20 @@ class CompactNetwork(GraspNetwork):
             return self.image_stream(planes).flatten(1)
         whole, fine = planes.split(self.config.planes, dim=1)
         return torch.cat([self.image_stream(whole).flatten(1), self.fine_stream(fine).flatten(1)], dim=1)
+
+
+class WithFactors(nn.Module):
+    """A network that answers with its logits and with the log odds of the label's factors, as a training asks."""
+
+    def __init__(self, network: CompactNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, images: Float32[Tensor, "N C S S"], pose: Float32[Tensor, "N F"]
+    ) -> tuple[Float32[Tensor, "N 2"], Float32[Tensor, "N 2"]]:
+        """Logits, and log odds as `graspnet.training.examples.label.FACTORS` orders them."""
+        return self.network.with_factors(images, pose)
 
 
 def _convolutions(config: CompactConfig) -> list[nn.Module]:

@@ -81,12 +81,16 @@ class BatchConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """N examples: what the network sees, the target in [0, 1], and the number of the image that each one is from."""
+    """N examples: what the network sees, the target in [0, 1], and the number of the image that each one is from.
+
+    factors: what the target is the product of (`LabelConfig.factors`); −1 where one is not known.
+    """
 
     images: Float32[Tensor, "N C S S"]
     pose: Float32[Tensor, "N F"]
     target: Float32[Tensor, "N"]
     image: Int64[Tensor, "N"]
+    factors: Float32[Tensor, "N 2"]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -94,7 +98,7 @@ class Batch:
     def take(self, rows: Int64[np.ndarray, "M"]) -> "Batch":
         """Copies of some examples."""
         index = torch.from_numpy(rows)
-        return Batch(self.images[index], self.pose[index], self.target[index], self.image[index])
+        return Batch(self.images[index], self.pose[index], self.target[index], self.image[index], self.factors[index])
 
     def followed_by(self, other: "Batch") -> "Batch":
         """Both batches as one."""
@@ -220,7 +224,8 @@ class Batches:
         rows, crop = self.config.pool + int(self.examples.grasps.max()), self.crop
         images = torch.empty(rows, crop.channels, crop.size, crop.size)
         numbers = torch.empty(rows, dtype=torch.int64)
-        return Batch(images, torch.empty(rows, crop.pose_features), torch.empty(rows), numbers)
+        pose, target, factors = torch.empty(rows, crop.pose_features), torch.empty(rows), torch.empty(rows, 2)
+        return Batch(images, pose, target, numbers, factors)
 
     def _filled(self, pool: Batch, block: "_Block", images: list[ImageExamples]) -> Batch:
         sensor = load_sensor(self.config.sensor)
@@ -241,7 +246,8 @@ class Batches:
         crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
         crops = flipped(crops, draw_flips(len(rows), augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness[rows])).float()
-        return Batch(crops.images, crops.pose, target, torch.full((len(rows),), image.number))
+        factors = torch.from_numpy(image.factors[rows]).float().nan_to_num(nan=-1.0)
+        return Batch(crops.images, crops.pose, target, torch.full((len(rows),), image.number), factors)
 
 
 def evaluation_crops(

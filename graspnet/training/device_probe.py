@@ -17,7 +17,7 @@ from graspnet.errors import InputError
 from graspnet.models.network import GraspNetwork
 from graspnet.run.threads import thread_counts, using_threads
 from graspnet.training.batches import Batch
-from graspnet.training.losses import LossConfig, training_loss
+from graspnet.training.losses import LossConfig, factored, training_loss
 
 __all__ = ["WAYS", "Computing", "find_fastest", "loss_of", "placed"]
 
@@ -67,13 +67,19 @@ def placed(network: GraspNetwork, computing: Computing) -> GraspNetwork:
 def loss_of(
     network: nn.Module, batch: Batch, computing: Computing, loss: LossConfig = SOFT_CROSS_ENTROPY
 ) -> Float32[Tensor, ""]:
-    """The loss of a batch, with the network's layers computed as `computing` says."""
+    """The loss of a batch, with the network's layers computed as `computing` says.
+
+    Where the label's factors count in the loss, `network` is the `WithFactors` of one.
+    """
     device = torch.device(computing.device)
-    columns = (batch.images, batch.pose, batch.target, batch.image)
-    images, pose, target, image = (column.to(device, non_blocking=True) for column in columns)
+    columns = (batch.images, batch.pose, batch.target, batch.image, batch.factors)
+    images, pose, target, image, factors = (column.to(device, non_blocking=True) for column in columns)
     with torch.autocast(device.type, torch.bfloat16, enabled=computing.precision == "bfloat16"):
-        logits = network(images, pose)
-    return training_loss(logits, target, image, loss)
+        said = network(images, pose)
+    if loss.factor_weight == 0:
+        return training_loss(said, target, image, loss)
+    logits, log_odds = said
+    return training_loss(logits, target, image, loss) + loss.factor_weight * factored(log_odds, factors)
 
 
 def _seconds_per_step(network: GraspNetwork, batch: Batch, computing: Computing) -> float:

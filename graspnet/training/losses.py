@@ -16,12 +16,14 @@ from torch.nn import functional
 
 from graspnet.errors import InputError
 
-__all__ = ["LossConfig", "listwise_ranking", "pairwise_ranking", "pointwise", "training_loss"]
+__all__ = ["LossConfig", "factored", "listwise_ranking", "pairwise_ranking", "pointwise", "training_loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """The loss is `pointwise` + ranking_weight · the ranking loss of that name. The defaults are soft cross-entropy.
+
+    factor_weight: of the cross-entropy of the label's factors, for a network that says these, too (`factored`).
 
     smoothing: ε; a target t becomes (1 − ε) t + ε / 2. focus: γ; an example's cross-entropy is weighted by |t − p|^γ,
     so that those count most which the network has furthest wrong. It is 0 or at least 1: between these, the gradient
@@ -32,6 +34,7 @@ class LossConfig:
     focus: float = 0.0
     ranking: Literal["none", "pairwise", "listwise"] = "none"
     ranking_weight: float = 1.0
+    factor_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing < 1:
@@ -40,6 +43,8 @@ class LossConfig:
             raise InputError(f"focus is {self.focus}; it must be 0 (none) or at least 1")
         if not self.ranking_weight > 0:
             raise InputError(f"ranking_weight is {self.ranking_weight}; it must be positive: ranking=none for none")
+        if self.factor_weight < 0:
+            raise InputError(f"factor_weight is {self.factor_weight}; it must not be negative")
 
 
 def training_loss(
@@ -66,6 +71,16 @@ def pointwise(logits: Float32[Tensor, "N 2"], target: Float32[Tensor, "N"], conf
     return (
         (smoothed - quality).abs() ** config.focus * functional.cross_entropy(logits, both, reduction="none")
     ).mean()
+
+
+def factored(log_odds: Float32[Tensor, "N 2"], factors: Float32[Tensor, "N 2"]) -> Float32[Tensor, ""]:
+    """Mean cross-entropy of the label's factors, of those that are known; a negative one is not. 0 where none is.
+
+    log_odds: of each factor, as `graspnet.training.examples.label.FACTORS` orders them.
+    """
+    known = factors >= 0
+    losses = functional.binary_cross_entropy_with_logits(log_odds, factors.clamp(min=0), reduction="none")
+    return (losses * known).sum() / known.sum().clamp(min=1)
 
 
 def pairwise_ranking(

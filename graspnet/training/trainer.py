@@ -10,6 +10,7 @@ from typing import Any, Literal
 import click
 import numpy as np
 import torch
+from torch import nn
 
 from graspnet.config import config_to_dict
 from graspnet.dataset import Dataset
@@ -17,6 +18,7 @@ from graspnet.dataset.ranges import focal_range_px, gripper_names, gripper_range
 from graspnet.errors import InputError
 from graspnet.models import CompactConfig, NetworkConfig, PublishedConfig, new_network
 from graspnet.models.checkpoint import Checkpoint, save_checkpoint
+from graspnet.models.compact import CompactNetwork, WithFactors
 from graspnet.models.network import GraspNetwork, check_pose_inputs
 from graspnet.models.parent import Parent, load_parent
 from graspnet.run.processes import ALONE, Processes
@@ -78,6 +80,11 @@ class TrainConfig:
                 raise InputError(f"{name} is {value}; it must be at least 1")
         if self.threads < 0 or self.seed < 0:
             raise InputError("threads and seed must not be negative")
+        factors = "none" if isinstance(self.network, PublishedConfig) else self.network.factors
+        if factors == "auxiliary" and self.loss.factor_weight == 0:
+            raise InputError("network.factors=auxiliary learns nothing of them: loss.factor_weight=0.5, for one")
+        if factors == "none" and self.loss.factor_weight > 0:
+            raise InputError("loss.factor_weight needs a network that says its factors: network.factors=product")
 
     def budget(self, epoch: int, processes: int = 1) -> Budget:
         """What a training on a dataset of `epoch` examples sees, with a batch of its own for each process."""
@@ -148,7 +155,7 @@ def train(
         after_look=after_look,
     )
     state, stream = _resumed(network, run) if resume else _begun(network, begins_from, run)
-    state.called = processes.parallel(state.network)
+    state.called = processes.parallel(_as_trained(state.network, config.loss))
     with using_threads(state.computing.threads):
         if not _ends_early(state, run):  # as a run may have that was killed after its last look
             _optimise(state, stream, run)
@@ -182,6 +189,14 @@ def _first_network(config: TrainConfig, parent: Parent | None) -> GraspNetwork:
     if parent is not None:
         return parent.network()
     return new_network(config.network, torch.Generator().manual_seed(config.seed))
+
+
+def _as_trained(network: GraspNetwork, loss: LossConfig) -> nn.Module:
+    """What a step calls: the network, or the form of it that says the label's factors, too."""
+    if loss.factor_weight > 0:
+        assert isinstance(network, CompactNetwork), type(network)
+        return WithFactors(network)
+    return network
 
 
 def _check_labels(training: ExampleSet, validation: ExampleSet, label: LabelConfig, names: Sequence[str]) -> None:

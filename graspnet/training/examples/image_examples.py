@@ -32,6 +32,7 @@ class ImageExamples:
     sizes: Float64[np.ndarray, "N 8"]  # of each grasp's gripper
     robustness: Float64[np.ndarray, "N"]
     feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
+    factors: Float64[np.ndarray, "N 2"]  # `LabelConfig.factors`
     dataset: int = 0
     measured: bool = False
 
@@ -41,7 +42,7 @@ class ImageExamples:
     @property
     def nbytes(self) -> int:
         """The memory that it takes, in bytes."""
-        arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible)
+        arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible, self.factors)
         return sum(array.nbytes for array in arrays)
 
 
@@ -56,7 +57,7 @@ def shard_examples(
 ) -> list[ImageExamples]:
     """The images of a shard that have a labelled grasp, numbered from `first_number` on. sizes: of hands by name."""
     grasps = shard.grasps
-    robustness = label.robustness(grasps)
+    robustness, factors = label.robustness(grasps), label.factors(grasps)
     feasible = grasps.closes & grasps.clearance.collision_free
     of_grasps = np.stack([sizes[name] for name in grasps.gripper]) if len(grasps) else np.zeros((0, 8))
     examples: list[ImageExamples] = []
@@ -75,6 +76,7 @@ def shard_examples(
                 sizes=of_grasps[rows],
                 robustness=robustness[rows],
                 feasible=feasible[rows],
+                factors=factors[rows],
                 dataset=dataset,
                 measured=measured,
             )

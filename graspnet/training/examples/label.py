@@ -7,14 +7,16 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from graspnet.dataset import GraspTable
-from graspnet.dataset.labels import soft_label
+from graspnet.dataset.labels import chance_free, soft_label
 from graspnet.errors import InputError
 
-__all__ = ["PROBABILITIES", "LabelConfig"]
+__all__ = ["FACTORS", "PROBABILITIES", "LabelConfig"]
 
 PROBABILITIES = (  # metrics that may be a soft target
     "robust_force_closure", "robust_pad_closure", "robust_centered_closure", "physics_hold", "success",
 )  # fmt: skip
+
+FACTORS = ("closure", "clearance")  # what a label is the product of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +62,24 @@ class LabelConfig:
 
     def robustness(self, grasps: GraspTable) -> Float64[np.ndarray, "N"]:
         """The label of every grasp before the threshold; NaN where every metric is NaN, and its pose is free."""
+        return soft_label(self._mean_metric(grasps), grasps.clearance.smallest, self.clearance_sigma)
+
+    def factors(self, grasps: GraspTable) -> Float64[np.ndarray, "N 2"]:
+        """What the label of every grasp is the product of, by `FACTORS`: the metric, and the chance to touch nothing.
+
+        The metric is NaN where every metric is NaN, as that of a grasp that was never judged since it collides.
+        """
+        clearance = chance_free(grasps.clearance.smallest, self.clearance_sigma)
+        return np.stack([self._mean_metric(grasps), clearance], axis=1)
+
+    def _mean_metric(self, grasps: GraspTable) -> Float64[np.ndarray, "N"]:
+        """The mean of the metrics that each grasp has; NaN where it has none."""
         values = np.full((len(self.metrics), len(grasps)), np.nan)
         for value, metric in zip(values, self.metrics, strict=True):
             if metric in grasps.metrics:
                 value[:] = grasps.metrics[metric].mean
         known = np.isfinite(values).sum(axis=0)
-        mean = np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), np.nan)
-        return soft_label(mean, grasps.clearance.smallest, self.clearance_sigma)
+        return np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), np.nan)
 
     def positive(self, robustness: Float64[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
         """Which grasps hold."""

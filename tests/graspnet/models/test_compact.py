@@ -11,13 +11,13 @@ from graspnet.crops.metric import MetricCropConfig
 from graspnet.errors import InputError
 from graspnet.models import NETWORKS, network_words
 from graspnet.models.checkpoint import load_checkpoint
-from graspnet.models.compact import CompactConfig
+from graspnet.models.compact import CompactConfig, WithFactors
 from graspnet.models.parent import load_parent
 from graspnet.models.sliding import GatedBlock
 
 VARIANTS = [
     {}, {"width": 0.5}, {"residual": True}, {"squeeze_excite": True}, {"blocks": 2, "residual": True}, {"dilation": 2},
-    {"dilation": 2, "residual": True, "squeeze_excite": True}, {"curtain_channel": True},
+    {"dilation": 2, "residual": True, "squeeze_excite": True}, {"curtain_channel": True}, {"factors": "product"},
 ]  # fmt: skip
 
 
@@ -52,6 +52,33 @@ def test_the_features_of_a_window_are_those_of_the_whole_image_there(options):
         window = network.image_stream(image[:, :, 4 * i : 4 * i + 64, 4 * j : 4 * j + 64])
         assert window.shape[2:] == (config.side, config.side)
         torch.testing.assert_close(dense[:, :, i : i + config.side, j : j + config.side], window, rtol=0, atol=1e-12)
+
+
+def test_a_product_is_the_product_of_its_factors_probabilities():
+    """Far from 0 and 1 to rounding, and finite where a factor is as good as certain."""
+    network = NETWORKS["compact"](torch.Generator().manual_seed(0), CompactConfig(factors="product"))
+    crops = torch.rand(6, 2, 64, 64), torch.rand(6, 11)
+    logits, log_odds = WithFactors(network)(*crops)
+    torch.testing.assert_close(torch.softmax(logits, 1)[:, 1], torch.sigmoid(log_odds).prod(dim=1))
+    assert torch.equal(network(*crops), logits)
+    with torch.no_grad():
+        network.output.bias.fill_(100.0)
+    sure = network(*crops)
+    assert sure.isfinite().all()
+    sure.sum().backward()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in network.parameters())
+
+
+def test_auxiliary_factors_leave_the_quality_to_its_own_head():
+    """The two networks differ by one layer; with the same weights elsewhere they say the same qualities."""
+    alone = NETWORKS["compact"](torch.Generator().manual_seed(0))
+    beside = NETWORKS["compact"](torch.Generator().manual_seed(1), CompactConfig(factors="auxiliary"))
+    beside.load_state_dict(alone.state_dict(), strict=False)
+    crops = torch.rand(3, 2, 64, 64), torch.rand(3, 11)
+    logits, log_odds = WithFactors(beside)(*crops)
+    assert torch.equal(alone(*crops), logits)
+    assert log_odds.shape == (3, 2)
+    assert beside.parameter_count() == alone.parameter_count() + 2 * (128 + 1)
 
 
 @pytest.mark.parametrize(

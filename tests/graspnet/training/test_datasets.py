@@ -150,6 +150,19 @@ def test_a_metric_that_a_dataset_lacks_is_said_and_the_others_count_alone(bars, 
     assert "no metric 'physics_hold'; its label is of robust_centered_closure alone" in capsys.readouterr().err
 
 
+def test_a_label_is_the_product_of_its_factors_and_an_unknown_one_is_minus_one_in_a_batch(tmp_path):
+    dataset = write_named_bars(tmp_path / "a", ["a.stl"], [], images=1, executed=0.25)
+    label = LabelConfig(mean_with=("physics_hold",))
+    examples = load_examples(dataset, "train", CROP, label)
+    (image,) = examples
+    np.testing.assert_allclose(image.factors.prod(axis=1), image.robustness)
+    unknown = replace(image, factors=np.where(np.arange(2) == 0, np.nan, image.factors))
+    plain = BatchConfig(size=8, pool=8, sensor="ideal")
+    (batch,) = Batches(ExampleSet.of([unknown]), CROP, label, plain, seed=0).stream(0, 1)
+    assert (batch.factors[:, 0] == -1).all()
+    assert ((batch.factors[:, 1] > 0) & (batch.factors[:, 1] <= 1)).all()
+
+
 def test_a_metric_named_twice_is_refused():
     with pytest.raises(InputError, match="name each metric once"):
         LabelConfig(mean_with=("robust_centered_closure",))

@@ -27,7 +27,7 @@ def begun(optimiser: OptimiserConfig) -> tuple[TrainingState, TrainConfig, Batch
     network = NETWORKS["compact"](torch.Generator().manual_seed(0))
     rng = torch.Generator().manual_seed(1)
     images, pose, target = (torch.rand(8, *shape, generator=rng) for shape in ((2, 64, 64), (11,), ()))
-    batch = Batch(images, pose, target, torch.arange(8))
+    batch = Batch(images, pose, target, torch.arange(8), torch.full((8, 2), -1.0))
     return TrainingState(network, make_optimiser(network, optimiser), CPU), TrainConfig(optimiser=optimiser), batch
 
 
@@ -40,7 +40,7 @@ def test_the_weights_and_batch_in_the_file_give_the_loss_that_stopped_the_traini
     held = load_file(tmp_path / "diverged.safetensors")
     network = NETWORKS["compact"]()
     network.load_state_dict({k.removeprefix("network."): v for k, v in held.items() if k.startswith("network.")})
-    again = Batch(*(held[f"batch.{name}"] for name in ("images", "pose", "target", "image")))
+    again = Batch(*(held[f"batch.{name}"] for name in ("images", "pose", "target", "image", "factors")))
     assert torch.equal(again.images, batch.images)
     assert math.isnan(loss_of(network, again, CPU).item())
     assert any(name.startswith("optimiser.0.") for name in held)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from graspnet.errors import InputError
-from graspnet.training.losses import LossConfig, listwise_ranking, pairwise_ranking, pointwise, training_loss
+from graspnet.training.losses import LossConfig, factored, listwise_ranking, pairwise_ranking, pointwise, training_loss
 from graspnet.training.trainer import train
 from tests.graspnet.training.test_trainer import QUICK
 
@@ -69,6 +69,17 @@ def test_the_listwise_loss_is_a_loop_over_the_images():
     assert float(listwise_ranking(log_odds, target, IMAGE)) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
+def test_the_loss_of_factors_is_cross_entropy_of_those_that_are_known():
+    log_odds = torch.tensor([[0.5, -1.0], [2.0, 0.0]])
+    factors = torch.tensor([[0.3, -1.0], [1.0, 0.5]])
+    expected = [
+        -t * math.log(p) - (1 - t) * math.log(1 - p)
+        for t, p in ((0.3, 1 / (1 + math.exp(-0.5))), (1.0, 1 / (1 + math.exp(-2.0))), (0.5, 0.5))
+    ]
+    assert float(factored(log_odds, factors)) == pytest.approx(np.mean(expected), rel=1e-6)
+    assert float(factored(log_odds, -torch.ones(2, 2))) == 0.0
+
+
 @pytest.mark.parametrize("ranking", [pairwise_ranking, listwise_ranking])
 def test_a_ranking_loss_says_nothing_where_an_image_has_one_grasp_or_no_good_one(ranking):
     log_odds = torch.tensor([0.3, -2.0, 5.0], requires_grad=True)
@@ -107,6 +118,7 @@ def test_gradients_are_those_of_finite_differences(config):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ({"factor_weight": -1.0}, "factor_weight is -1.0; it must not be negative"),
         ({"smoothing": 1.0}, r"smoothing is 1.0; it must lie in \[0, 1\)"),
         ({"focus": 0.5}, "focus is 0.5; it must be 0 .none. or at least 1"),
         ({"ranking_weight": 0.0}, "ranking_weight is 0.0; it must be positive: ranking=none for none"),

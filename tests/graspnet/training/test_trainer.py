@@ -23,6 +23,7 @@ from graspnet.training.device_probe import Computing, find_fastest, loss_of, pla
 from graspnet.training.divergence import LossWatch
 from graspnet.training.examples.datasets import load_examples
 from graspnet.training.examples.label import LabelConfig
+from graspnet.training.losses import LossConfig
 from graspnet.training.optimiser import OptimiserConfig, make_optimiser, take_step
 from graspnet.training.resume import TrainingState, load_state, save_state
 from graspnet.training.trainer import TrainConfig, train
@@ -48,6 +49,20 @@ def test_it_learns_to_close_across_a_bar_it_has_not_seen(trained):
     assert result.evaluation.feasible_average_precision > 0.98
 
 
+def test_a_network_that_learns_its_labels_factors_ranks_as_well(bars, tmp_path):
+    config = replace(QUICK, network=CompactConfig(factors="product"), loss=LossConfig(factor_weight=0.5))
+    result = train(config, bars, tmp_path / "model")
+    assert result.evaluation.roc_auc > 0.98
+    assert load_checkpoint(tmp_path / "model").network.config.factors == "product"
+
+
+def test_factors_that_nobody_learns_or_nobody_says_are_refused():
+    with pytest.raises(InputError, match=r"learns nothing of them: loss\.factor_weight=0\.5"):
+        TrainConfig(network=CompactConfig(factors="auxiliary"))
+    with pytest.raises(InputError, match=r"needs a network that says its factors: network\.factors=product"):
+        TrainConfig(loss=LossConfig(factor_weight=0.5))
+
+
 def test_shuffled_labels_do_not_generalise(tmp_path):
     """AUC of a guess on 256 validation grasps: ½ ± 0.036; the bound is three of these away."""
     dataset = write_bars(tmp_path / "shuffled", train=6, validation=8, shuffled=True)
@@ -63,6 +78,7 @@ def test_compact_overfits_256_examples():
         torch.rand(256, 11, generator=rng),
         (torch.rand(256, generator=rng) < 0.5).float(),
         torch.arange(256),
+        torch.full((256, 2), -1.0),
     )
     network.fit_normalisation(batch.images, batch.pose)
     optimiser = make_optimiser(network, OptimiserConfig(rate=1e-3))
@@ -192,7 +208,9 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
         def fit_normalisation(self, images, pose):
             """None."""
 
-    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]), torch.arange(2))
+    batch = Batch(
+        torch.zeros(2, 1, 1, 1), torch.zeros(2, 1), torch.tensor([0.3, 0.9]), torch.arange(2), -torch.ones(2, 2)
+    )
     expected = (np.log(2) - 0.9 * np.log(0.75) - 0.1 * np.log(0.25)) / 2
     assert float(loss_of(Fixed(None, MetricCropConfig(), 1, 1), batch, CPU)) == pytest.approx(expected)
 
@@ -200,7 +218,7 @@ def test_the_cross_entropy_of_soft_targets_is_the_textbooks():
 def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone():
     network = NETWORKS["compact"]()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4))
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4), -torch.ones(4, 2))
     found = find_fastest(network, batch, "cpu", "auto", 1)
     assert (found.device, found.threads) == ("cpu", 1)
     assert found.precision in ("float32", "bfloat16")
@@ -212,7 +230,7 @@ def test_the_probe_chooses_among_what_was_left_open_and_leaves_the_network_alone
 
 def test_a_layout_changes_where_numbers_lie_and_not_what_they_are():
     network = NETWORKS["compact"]()
-    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4))
+    batch = Batch(torch.rand(4, 2, 64, 64), torch.rand(4, 11), torch.rand(4), torch.arange(4), -torch.ones(4, 2))
     losses = []
     for layout in ("contiguous", "channels_last"):
         computing = Computing("cpu", "float32", 1, layout)
@@ -228,7 +246,7 @@ def test_cuda_where_there_is_none_is_refused():
     with pytest.raises(InputError, match="no CUDA device here"):
         find_fastest(
             NETWORKS["compact"](),
-            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1), torch.arange(1)),
+            Batch(torch.rand(1, 2, 64, 64), torch.rand(1, 11), torch.rand(1), torch.arange(1), -torch.ones(1, 2)),
             "cuda",
             "float32",
             1,
