@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float64
 
 from graspnet.data_gen.objects.decomposition import convex_parts
 from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.guide import Guide
 from graspnet.data_gen.physics.hand import (
     CARRIAGE,
     JAWS,
@@ -119,10 +120,14 @@ class HandWorld(World):
                 self.place(k, pose)
             else:
                 self.remove(k)
-        self.mujoco.mju_mat2Quat(self.model.body_quat[self._palm], world_from_hand[:3, :3].ravel())
+        self.turn_hand(world_from_hand[:3, :3])
         half = (self.gripper.max_width if width is None else width) / 2
         self.data.qpos[7 * len(self.solids) :] = self.data.ctrl[:] = [*world_from_hand[:3, 3], half, half]
         self.mujoco.mj_forward(self.model, self.data)
+
+    def turn_hand(self, rotation: Float64[np.ndarray, "3 3"]) -> None:
+        """Turn the hand: its carriage only slides, so a turn is none of the physics, and has no speed."""
+        self.mujoco.mju_mat2Quat(self.model.body_quat[self._palm], rotation.ravel())
 
     def settled(
         self, world_from_objects: Float64[np.ndarray, "M 4 4"], seconds: float = SETTLE_TIME
@@ -149,7 +154,10 @@ class HandWorld(World):
         if lowest < -self.config.table_tolerance:
             self.reset(world_from_objects)
             return PickResult("below_table")
-        run = _Run(self, world_from_objects, world_from_grasp, width, max(0.0, -lowest), frame_interval, watch)
+        goal = world_from_grasp[:3, 3] - _stopped_short(world_from_grasp, lowest) * world_from_grasp[:3, 2]
+        start = world_from_grasp.copy()
+        start[:3, 3] -= self.config.approach_distance * world_from_grasp[:3, 2]
+        run = _Run(self, world_from_objects, start, goal, width, frame_interval, watch)
         outcome = run.approach() or run.close() or run.lift() or run.shake() or "success"
         return run.result(outcome)
 
@@ -216,6 +224,16 @@ class PickWorld(HandWorld):
     ) -> PickResult:
         """Execute one grasp on the object at rest at that pose; as `attempt`."""
         return self.attempt(world_from_object[None], grasp_in_world, frame_interval, watch)
+
+    def guided(
+        self, world_from_object: Float64[np.ndarray, "4 4"], guide: Guide, frame_interval: float | None = None
+    ) -> PickResult:
+        """Let a guide lead the open hand, from step to step, until it has arrived or gives up; then as `pick`."""
+        first = guide.begin()
+        start = first.world_from_grasp
+        run = _Run(self, world_from_object[None], start, start[:3, 3], first.width, frame_interval, None)
+        outcome = run.follow(guide) or run.close() or run.lift() or run.shake() or "success"
+        return run.result(outcome)
 
     @property
     def world_from_object(self) -> Float64[np.ndarray, "4 4"]:
@@ -287,21 +305,18 @@ class _Run:
         self,
         world: HandWorld,
         world_from_objects: Float64[np.ndarray, "M 4 4"],
-        world_from_grasp: Float64[np.ndarray, "4 4"],
+        world_from_start: Float64[np.ndarray, "4 4"],
+        goal: Float64[np.ndarray, "3"],
         width: float,
-        below_table: float,
         frame_interval: float | None,
         watch: Callable[[Any], None] | None,
     ) -> None:
         self.world, self.config, self.data = world, world.config, world.data
         self.step_time = self.config.solver.time_step
-        self.rotation, self.width = world_from_grasp[:3, :3], width
-        approach = world_from_grasp[:3, 2]
-        short = below_table / -approach[2] if approach[2] < -0.1 else 0.0  # stop where the tips meet the table
-        self.goal = world_from_grasp[:3, 3] - short * approach
-        self.start = world_from_grasp[:3, 3] - self.config.approach_distance * approach
+        self.rotation, self.width = world_from_start[:3, :3], width
+        self.goal, self.start, self.drift = goal, world_from_start[:3, 3], np.zeros(3)
         self.starts = world_from_objects[:, :3, 3].copy()
-        world.reset(world_from_objects, rigid(self.rotation, self.start), width)
+        world.reset(world_from_objects, world_from_start, width)
         self.target, self.held = world.nearest(self.goal), -1
         self.steps, self.phase, self.lost = 0, "approach", 0
         self.peak_force, self.pushed, self.contact_distance = 0.0, 0.0, float("nan")
@@ -318,6 +333,34 @@ class _Run:
                 return failure
         return None
 
+    def follow(self, guide: Guide) -> Outcome | None:
+        """Go where the guide leads, the tips never into the table; any firm touch or push ends the pick.
+
+        Far from everything the hand turns as it is told, without inertia.
+        """
+        world = self.world
+        while True:
+            command = guide.next(self.steps * self.step_time)
+            if isinstance(command, str):
+                return command
+            if command is None:
+                break
+            pose = command.world_from_grasp
+            lowest = lowest_corner(world.gripper, pose, command.width)
+            self.goal, self.rotation, self.width = pose[:3, 3], pose[:3, :3], command.width
+            self.goal = self.goal - _stopped_short(pose, lowest) * pose[:3, 2]
+            world.turn_hand(self.rotation)
+            moved = guide.moved_object(self.steps * self.step_time)
+            if moved is not None:
+                world.place(self.target, moved)
+                self.starts[self.target] = moved[:3, 3]
+            self._step(self.goal, self.width / 2)
+            failure = self._disturbance()
+            if failure:
+                return failure
+        self.drift = guide.drift
+        return "below_table" if lowest < -self.config.table_tolerance else None
+
     def close(self) -> Outcome | None:
         """Close at constant speed until both pads touch and the jaws stand still; then with full force."""
         hand, gripper = self.config.hand, self.world.gripper
@@ -327,6 +370,7 @@ class _Run:
         half, still, gripped = self.width / 2, 0, False
         for _ in range(round((self.width / 2 / speed + 0.3) / self.step_time)):
             half = max(half - speed * self.step_time, end)
+            self.goal = self.goal + self.drift * self.step_time
             self._step(self.goal, half)
             squeezed = self.world.squeezed()
             gripped = gripped or bool(squeezed.max() > 0)
@@ -446,6 +490,12 @@ def _with_hand(
     objects = [f"object_{k}" for k in range(len(solids))]
     assert [joint.name for joint in spec.joints] == [*objects, *CARRIAGE, *JAWS]
     return spec
+
+
+def _stopped_short(world_from_grasp: Float64[np.ndarray, "4 4"], lowest: float) -> float:
+    """Say how far before a grasp a hand stops whose lowest corner would be that low there (metres): at the table."""
+    downwards = -float(world_from_grasp[2, 2])
+    return max(0.0, -lowest) / downwards if downwards > 0.1 else 0.0
 
 
 def _shares(duration: float, step: float, hold: float) -> Float64[np.ndarray, "T"]:

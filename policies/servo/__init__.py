@@ -1,0 +1,1 @@
+"""Closed loop: a grasp that is followed while the hand approaches it."""

@@ -1,0 +1,120 @@
+"""How a thing has moved on its table, from two pictures of how high it rises above it.
+
+Both pictures are small grids over the table. The motion (a shift and a turn about the vertical) is the one for which
+their heights differ least: Lucas & Kanade, IJCAI 1981, in the inverse compositional form of Baker & Matthews, IJCV
+2004, whose gradients are computed once. Silhouettes say most of it. A direction along which the thing looks the same
+(the turn of a disc, the length of a bar that leaves the picture) is held where it was expected.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+__all__ = ["PlanarMotion", "Relief", "motion_between"]
+
+CELLS = 56  # along a side of a relief
+BLUR = 1.5  # cells; so far a motion may be from what was expected for the gradients to point the right way
+ITERATIONS = 12
+STOP = 0.01  # cells: a step that is smaller is the last one
+PRIOR = 1e-3  # of the largest curvature: what holds a direction that the reliefs do not tell
+
+
+@dataclass(frozen=True)
+class PlanarMotion:
+    """A turn by `yaw` about the vertical through the place where the thing was first seen, then a shift: m, rad."""
+
+    x: float = 0.0
+    y: float = 0.0
+    yaw: float = 0.0
+
+    @property
+    def matrix(self) -> Float64[np.ndarray, "4 4"]:
+        """The motion as a rigid transform."""
+        cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
+        return np.array([[cosine, -sine, 0, self.x], [sine, cosine, 0, self.y], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+    @staticmethod
+    def of(matrix: Float64[np.ndarray, "4 4"]) -> "PlanarMotion":
+        """What a rigid transform that keeps the vertical does in the plane."""
+        return PlanarMotion(float(matrix[0, 3]), float(matrix[1, 3]), float(np.arctan2(matrix[1, 0], matrix[0, 0])))
+
+
+@dataclass(frozen=True)
+class Relief:
+    """Heights over a square of the table (metres), 0 where nothing was measured; `pitch` metres a cell.
+
+    Cell (i, j) is at center + pitch · ((j, i) − (CELLS − 1) / 2), counted from where the thing was first seen.
+    """
+
+    heights: Float64[np.ndarray, "n n"]
+    center: Float64[np.ndarray, "2"]
+    pitch: float
+
+    @staticmethod
+    def of(points: Float64[np.ndarray, "P 3"], center: Float64[np.ndarray, "2"], side: float) -> "Relief":
+        """The relief of points above the table (z = 0) in a square; the mean of those that share a cell."""
+        pitch = side / CELLS
+        cell = np.rint((points[:, :2] - center) / pitch + (CELLS - 1) / 2).astype(np.int64)
+        inside = ((cell >= 0) & (cell < CELLS)).all(axis=1)
+        flat = cell[inside, 1] * CELLS + cell[inside, 0]
+        count = np.bincount(flat, minlength=CELLS**2)
+        total = np.bincount(flat, weights=points[inside, 2], minlength=CELLS**2)
+        heights = (total / np.maximum(count, 1)).reshape(CELLS, CELLS)
+        return Relief(gaussian_filter(heights, BLUR), center, pitch)
+
+
+def motion_between(model: Relief, seen: Relief, expected: PlanarMotion) -> tuple[PlanarMotion, float]:
+    """The motion that takes what `model` shows to where `seen` shows it, and how alike the two then are.
+
+    model: as the thing was first seen, its center 0. expected: where the search begins, and what stays where the
+    reliefs do not tell. The likeness is the correlation of their heights, 1 at best.
+    """
+    offset = np.arange(CELLS) - (CELLS - 1) / 2
+    x, y = np.meshgrid(offset, offset)  # cells from the model's center
+    gradient_y, gradient_x = np.gradient(model.heights)
+    jacobian = np.stack([gradient_x, gradient_y, gradient_y * x - gradient_x * y], axis=-1).reshape(-1, 3)
+    scale = np.array([1.0, 1.0, 2.0 / CELLS])  # so that a unit of each moves the border by about a cell
+    curvature = (jacobian * scale).T @ (jacobian * scale)
+    if not curvature.any():
+        return expected, 0.0
+    curvature += PRIOR * np.abs(curvature).max() * np.eye(3)
+    motion = _in_cells(expected.matrix, model.pitch)
+    between = -seen.center / seen.pitch + (CELLS - 1) / 2
+    for _ in range(ITERATIONS):
+        difference = _moved(seen, motion, x, y, between, model.pitch) - model.heights
+        step = scale * np.linalg.solve(curvature, (jacobian * scale).T @ difference.ravel())
+        motion = motion @ np.linalg.inv(PlanarMotion(*step.tolist()).matrix)
+        if np.abs(step / scale).max() < STOP:
+            break
+    alike = _correlation(_moved(seen, motion, x, y, between, model.pitch), model.heights)
+    return PlanarMotion.of(_in_cells(motion, 1 / model.pitch)), alike
+
+
+def _moved(
+    seen: Relief,
+    motion: Float64[np.ndarray, "4 4"],
+    x: Float64[np.ndarray, "n n"],
+    y: Float64[np.ndarray, "n n"],
+    between: Float64[np.ndarray, "2"],
+    pitch: float,
+) -> Float64[np.ndarray, "n n"]:
+    """What is seen where the motion takes the model's cells. between: the thing's frame, in cells of `seen`."""
+    cells = pitch / seen.pitch
+    column = (motion[0, 0] * x + motion[0, 1] * y + motion[0, 3]) * cells + between[0]
+    row = (motion[1, 0] * x + motion[1, 1] * y + motion[1, 3]) * cells + between[1]
+    return np.asarray(map_coordinates(seen.heights, [row, column], order=1, mode="constant"), dtype=np.float64)
+
+
+def _in_cells(motion: Float64[np.ndarray, "4 4"], pitch: float) -> Float64[np.ndarray, "4 4"]:
+    """The same motion with its shift in units of `pitch`."""
+    scaled = motion.copy()
+    scaled[:2, 3] /= pitch
+    return scaled
+
+
+def _correlation(one: Float64[np.ndarray, "n n"], other: Float64[np.ndarray, "n n"]) -> float:
+    """Of heights about 0, which is the table: 1 where one is the other times a positive number."""
+    length = np.linalg.norm(one) * np.linalg.norm(other)
+    return float((one * other).sum() / length) if length > 0 else 0.0

@@ -1,0 +1,343 @@
+"""Closed loop: image after image, where the grasp is now, while the hand that carries the camera goes there.
+
+The first image is planned as a whole. From then on the thing is followed by how high it rises above its table
+(registration.py), its motion is smoothed (pose_filter.py), and the grasp is planned anew on a window around it: grasps
+nearby refine it, and one elsewhere takes its place only if it stays better for several images. Closer than the sensor's
+smallest range nothing is planned: the last grasp moves on at its last speed.
+
+The arm may be anywhere: all that counts is where the camera was, beside the hand, when each image was taken. An error
+of the cell's calibration, or a thing that was pushed, is seen and made good; an error between hand and camera is not.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from graspnet.config import load_config
+from graspnet.errors import InputError
+from graspnet.grasps.grasps import Grasps
+from graspnet.models.checkpoint import load_checkpoint
+from graspnet.observation.foreground import MIN_HEIGHT
+from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
+from graspnet.policies.constraints import FeasibleSampler
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
+from graspnet.policies.grasp_space import GraspSpace
+from graspnet.policies.planning import load_policy, plan_observation
+from graspnet.policies.policy import Policy
+from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
+from graspnet.policies.servo.registration import Relief, motion_between
+from graspnet.quality import NetworkQuality, Quality
+from graspnet.transforms import invert, perpendicular_to, rigid, transform_points
+
+__all__ = ["Servo", "ServoConfig", "Target", "load_servo"]
+
+Status = Literal["searching", "following", "blind", "lost"]
+SQUARE = 4.0  # spans of the hand: the side of what is followed
+ELITES = 0.25  # of the grasps nearby: the place that their mean has is the place of the best one, less its luck
+ELSEWHERE = 0.3  # spans; a grasp that is further away is another one
+GATE = 25.0  # squared deviations: what moved further than this did not move on, it was pushed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServoConfig:
+    """A preset of `configs/servo/`. Lengths are metres."""
+
+    smallest_range: float = 0.2  # from the camera, along its axis; nearer the sensor measures nothing
+    near: int = 48  # grasps drawn around the one that is followed, each image
+    near_position: float = 0.05  # their σ, in spans of the hand
+    near_angle: float = np.deg2rad(5.0)
+    fresh: int = 32  # grasps drawn anew on the window: one of them may be better
+    fresh_interval: int = 3  # they are drawn in every third image
+    gain: float = 0.4  # how far a grasp moves towards what an image says of its place, relative to the thing
+    better: float = 0.1  # so much more quality has a grasp that takes its place
+    patience: int = 2  # so many times in a row
+    likeness: float = 0.7  # of what is seen and what is followed, at least, 1 at best
+    misses: int = 5  # so many images in a row without it, and it is lost
+    min_quality: float = 0.05
+    search: CrossEntropyConfig = field(default_factory=CrossEntropyConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("near", "fresh", "fresh_interval", "patience", "misses"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 < self.gain <= 1 or not 0 < self.likeness < 1:
+            raise InputError(f"gain is {self.gain}, likeness {self.likeness}; expected shares, in (0, 1]")
+        if self.smallest_range < 0:
+            raise InputError(f"smallest_range is {self.smallest_range}; it must not be negative (metres)")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the hand is to go.
+
+    status: `following` it sees the thing; `blind` it is nearer than the sensor sees; `searching` nothing to grasp has
+    been found yet; `lost` it has not seen the thing for some images: stop, or go back and look. world_from_grasp: the
+    grasp at `time`, in the arm's world, None while searching. velocity: of the thing, metres a second. width: opening,
+    metres. quality: what the network thinks of it now.
+    """
+
+    status: Status
+    time: float
+    world_from_grasp: Float64[np.ndarray, "4 4"] | None = None
+    velocity: Float64[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
+    width: float = float("nan")
+    quality: float = float("nan")
+    reason: str = ""
+
+    def at(self, time: float) -> Float64[np.ndarray, "4 4"]:
+        """The grasp at another time, if the thing moves on as it does. There is one."""
+        assert self.world_from_grasp is not None, self.status
+        moved = self.world_from_grasp.copy()
+        moved[:3, 3] += self.velocity * (time - self.time)
+        return moved
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A grasp on a thing, both as they were in the image in which the thing was first seen, and its motion since.
+
+    They are in the thing's frame: the arm's world, moved to where the thing was.
+    """
+
+    world_from_thing: Float64[np.ndarray, "4 4"]
+    relief: Relief
+    grasp: Float64[np.ndarray, "4 4"]
+    width: float
+    quality: float
+    filter: PoseFilter
+    images: int = 1
+    missed: int = 0
+    rival_seen: int = 0  # how often a better grasp elsewhere was found, in a row
+
+    def moved(self, time: float) -> Float64[np.ndarray, "4 4"]:
+        """From the thing's frame to the arm's world at a time."""
+        return np.asarray(self.world_from_thing @ self.filter.at(time).matrix, dtype=np.float64)
+
+    def target(self, status: Status, time: float) -> Target:
+        """The grasp at a time."""
+        moved = self.moved(time) @ self.grasp
+        return Target(status, time, moved, np.append(self.filter.speed, 0.0), self.width, self.quality)
+
+
+class Servo:
+    """Follows one grasp from image to image. Made by `load_servo`; one for each pick, or `forget` between them."""
+
+    def __init__(self, policy: Policy, quality: Quality, config: ServoConfig | None = None, seed: int = 0) -> None:
+        """policy: plans the first image. quality: scores grasps in all others."""
+        self.policy, self.quality, self.config = policy, quality, config or ServoConfig()
+        self._rng = np.random.default_rng(seed)
+        self._seed = seed
+        self._followed: _Followed | None = None
+        self._time = -np.inf
+
+    def forget(self) -> None:
+        """The next image is the first of another pick."""
+        self._followed, self._time = None, -np.inf
+
+    def see(self, observation: Observation, time: float) -> Target:
+        """Take in an image, and say where the grasp was when it was taken (`Target.at` says where it will be).
+
+        observation: with `world_from_camera`, where the arm says that the camera was. The table is found in the image.
+        time: when the image was taken, seconds. InputError: no pose; an image that is not later than the last one.
+        """
+        if observation.world_from_camera is None:
+            raise InputError("an image of a servo needs world_from_camera: where the arm held the camera (4x4, metres)")
+        if not time > self._time:
+            raise InputError(f"an image of time {time:g} s came after one of {self._time:g} s; they must come in order")
+        self._time = time
+        if self._followed is None:
+            return self._search(observation, time)
+        return self._follow(self._followed, observation, time)
+
+    def _search(self, observation: Observation, time: float) -> Target:
+        """Plan the whole image, and begin to follow the best grasp."""
+        assert observation.world_from_camera is not None
+        seen = replace(observation, world_from_camera=None)
+        plan = plan_observation(seen, self.policy, min_quality=self.config.min_quality, seed=self._seed)
+        if not len(plan) or seen.table is None:
+            return Target("searching", time, reason=plan.reason or "no table was found in the image")
+        grasp = observation.world_from_camera @ plan.best.camera_from_grasp
+        here = rigid(np.eye(3), np.append(grasp[:2, 3], 0.0))
+        relief = _relief(observation, seen.table, here, np.zeros(2))
+        begun = PoseFilter.begun(time, self.config.filter)
+        in_thing = invert(here) @ grasp
+        self._followed = _Followed(here, relief, in_thing, plan.best.width, float(plan.qualities[0]), begun)
+        return self._followed.target("following", time)
+
+    def _follow(self, followed: _Followed, observation: Observation, time: float) -> Target:
+        assert observation.world_from_camera is not None
+        expected = followed.target("blind", time)
+        assert expected.world_from_grasp is not None
+        in_camera = transform_points(invert(observation.world_from_camera), expected.world_from_grasp[None, :3, 3])[0]
+        if in_camera[2] < self.config.smallest_range:
+            return expected
+        table = fit_plane(observation.points[np.isfinite(observation.depth)])
+        moved = None if table is None else self._moved(followed, observation, table, time)
+        if moved is None or table is None:
+            missed = followed.missed + 1
+            self._followed = replace(followed, missed=missed) if missed < self.config.misses else None
+            return replace(expected, status="following" if self._followed else "lost")
+        again = self._planned_again(moved, observation, table, time)
+        self._followed = again
+        if again is None:
+            return replace(expected, status="lost", reason="nothing can be grasped there any more")
+        return again.target("following", time)
+
+    def _moved(self, followed: _Followed, observation: Observation, table: Plane, time: float) -> _Followed | None:
+        """The thing where it is now; None where it is not seen."""
+        expected = followed.filter.at(time)
+        center = np.array([expected.x, expected.y])
+        seen = _relief(observation, table, followed.world_from_thing, center)
+        drift = _center_of(seen) - _center_of(followed.relief) - center
+        starts = (expected, replace(expected, x=expected.x + drift[0], y=expected.y + drift[1]))
+        motion, alike = max(
+            (motion_between(followed.relief, seen, start) for start in starts), key=lambda each: each[1]
+        )
+        if alike < self.config.likeness:
+            return None
+        moved, surprise = followed.filter.seen(motion, time)
+        if surprise > GATE:  # pushed: it is there now, and its speed is as unknown as at first
+            begun = PoseFilter.begun(time, self.config.filter)
+            moved = replace(begun, state=np.array([motion.x, motion.y, motion.yaw, 0.0, 0.0]))
+        return replace(followed, filter=moved, missed=0)
+
+    def _planned_again(
+        self, followed: _Followed, observation: Observation, table: Plane, time: float
+    ) -> _Followed | None:
+        """The grasp refined by those nearby, or another one that has been better for long enough; None: there has been
+        no grasp for some images."""
+        moved = followed.moved(time)
+        assert observation.world_from_camera is not None
+        window = _window(observation, table, (moved @ followed.grasp)[:3, 3])
+        if window is None or not window.object_mask.any():
+            return self._missed(followed)
+        config = self.config
+        sampler = FeasibleSampler.of(window, config.search.sampler, config.search.constraints)
+        thing_from_camera = invert(moved) @ observation.world_from_camera
+        now = Grasps.of_jaws((invert(thing_from_camera) @ followed.grasp)[None], np.array([followed.width]))
+        around = sampler.constraints.pulled_back(self._near(now, sampler.constraints.space))
+        if not len(around):
+            return self._missed(followed)
+        draws = followed.images % config.fresh_interval == 0
+        fresh = sampler.sample(config.fresh, self._rng) if draws else Grasps.none()
+        qualities = self.quality(window, Grasps.concatenate([around, fresh]))
+        elites = np.argsort(-qualities[: len(around)])[: max(4, round(ELITES * len(around)))]
+        quality = float(qualities[elites].mean())
+        refined = _refined(now, around[elites], sampler.constraints.space, config.gain)
+        of_fresh = qualities[len(around) :]
+        elsewhere = np.linalg.norm(fresh.origin - refined.origin, axis=1) > ELSEWHERE * window.gripper.span
+        better = np.flatnonzero(elsewhere & (of_fresh > quality + config.better))
+        rivals = followed.rival_seen + int(len(better) > 0) if len(better) or not draws else 0
+        if len(better) and rivals >= config.patience:
+            best = better[np.argmax(of_fresh[better])]
+            refined, quality, rivals = fresh[best : best + 1], float(of_fresh[best]), 0
+        width = float(sampler.constraints.opened(refined).width[0])
+        grasp = thing_from_camera @ refined.poses[0]
+        return replace(
+            followed, grasp=grasp, width=width, quality=quality, missed=0, images=followed.images + 1, rival_seen=rivals
+        )
+
+    def _missed(self, followed: _Followed) -> _Followed | None:
+        missed = followed.missed + 1
+        return replace(followed, missed=missed) if missed < self.config.misses else None
+
+    def _near(self, grasp_in_camera: Grasps, space: GraspSpace) -> Grasps:
+        """The grasp, and others around it."""
+        config, count = self.config, self.config.near
+        moves = space.w * config.near_position * self._rng.standard_normal((count, 3))
+        turns = config.near_angle * self._rng.standard_normal(count)
+        moves[0], turns[0] = 0.0, 0.0
+        angle = space.angles(grasp_in_camera) + turns
+        return space.grasps(space.coordinates(grasp_in_camera) + moves, angle, np.repeat(grasp_in_camera.width, count))
+
+
+def _refined(now: Grasps, elites: Grasps, space: GraspSpace, gain: float) -> Grasps:
+    """A grasp moved towards the mean of better ones around it."""
+    place, angle = space.coordinates(now)[0], space.angles(now)[0]
+    place = place + gain * (space.coordinates(elites).mean(axis=0) - place)
+    turns = (space.angles(elites) - angle + np.pi / 2) % np.pi - np.pi / 2  # jaws may be swapped
+    return space.grasps(place[None], np.array([angle + gain * turns.mean()]), now.width)
+
+
+def _relief(
+    observation: Observation,
+    table: Plane,
+    world_from_thing: Float64[np.ndarray, "4 4"],
+    center: Float64[np.ndarray, "2"],
+) -> Relief:
+    """How high what an image shows rises above its table, in a square of the thing's frame."""
+    assert observation.world_from_camera is not None
+    points = observation.points[_raised(observation, table)]
+    places = transform_points(invert(world_from_thing) @ observation.world_from_camera, points)
+    places = np.column_stack([places[:, :2], table.height(points)])
+    return Relief.of(places, center, SQUARE * observation.gripper.span)
+
+
+def _raised(observation: Observation, table: Plane) -> Bool[np.ndarray, "H W"]:
+    """Pixels above the table."""
+    return np.asarray(np.nan_to_num(table.height(observation.points), nan=-1.0) > MIN_HEIGHT)
+
+
+def _center_of(relief: Relief) -> Float64[np.ndarray, "2"]:
+    """The centre of what rises in a relief, in the world; the relief's own where nothing does."""
+    total = relief.heights.sum()
+    if not total > 0:
+        return relief.center
+    offset = np.arange(len(relief.heights)) - (len(relief.heights) - 1) / 2
+    place = np.array([(relief.heights.sum(axis=0) * offset).sum(), (relief.heights.sum(axis=1) * offset).sum()])
+    return np.asarray(relief.center + relief.pitch * place / total, dtype=np.float64)
+
+
+def _window(observation: Observation, table: Plane, place_in_world: Float64[np.ndarray, "3"]) -> Observation | None:
+    """The part of an image around a place that a hand and a crop there can reach; None where none of it is in view.
+
+    Its world is the table's own: z = 0 is the table that the image shows, so that nobody fits it again.
+    """
+    assert observation.world_from_camera is not None
+    camera, span = observation.camera, observation.gripper.span
+    center = transform_points(invert(observation.world_from_camera), place_in_world[None])[0]
+    if not center[2] > 0:
+        return None
+    half = REACH * span / center[2] * np.array([camera.fx, camera.fy])
+    size = np.array([camera.width, camera.height])
+    at = camera.project(center[None])[0]
+    low = np.clip(np.floor(at - half), 0, size).astype(int)
+    high = np.clip(np.ceil(at + half), 0, size).astype(int)
+    (u, v), (width, height) = low.tolist(), (high - low).tolist()
+    if min(width, height) < 16:
+        return None
+    here = replace(
+        observation, depth=observation.depth[v : v + height, u : u + width], camera=camera.window(u, v, width, height),
+        segmask=None, region=None, world_from_camera=_table_from_camera(table),
+    )  # fmt: skip
+    near = np.linalg.norm(np.nan_to_num(here.points, nan=np.inf) - center, axis=-1) < SQUARE / 2 * span
+    return replace(here, segmask=_raised(here, table) & near)
+
+
+def _table_from_camera(table: Plane) -> Float64[np.ndarray, "4 4"]:
+    """A frame whose z = 0 is the table, z up, below the camera."""
+    up = -table.normal
+    x = perpendicular_to(up[None])[0]
+    rotation = np.stack([x, np.cross(up, x), up])
+    return rigid(rotation, np.array([0.0, 0.0, table.offset]))
+
+
+def load_servo(
+    model: str | Quality = "parallel_jaw",
+    config: str = "default",
+    overrides: tuple[str, ...] = (),
+    seed: int = 0,
+    threads: int | None = None,
+) -> Servo:
+    """A servo, with the network that it ranks grasps by.
+
+    model: as for `load_policy`. config: a preset of `configs/servo/` or a file. overrides: `KEY=VALUE` settings.
+    threads: as for `NetworkQuality`.
+    InputError: an unknown preset or key, or a folder without a model.
+    """
+    loaded = load_config(ServoConfig, "servo", config, overrides)
+    quality = NetworkQuality(load_checkpoint(model), threads=threads) if isinstance(model, str) else model
+    return Servo(load_policy("cross_entropy", quality), quality, loaded, seed)

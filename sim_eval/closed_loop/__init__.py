@@ -1,0 +1,1 @@
+"""Picks in which the hand is led by what its own camera sees on the way."""

@@ -1,0 +1,158 @@
+"""The way to a grasp: at every step of the physics the hand moves on to where its leader wants it, as an arm would.
+
+Two worlds: the arm's, in which leaders think, and the object's, in which the physics happens. On a belt the arm's moves
+past the object's with the belt's speed; else they are the same.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import process_time
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from scipy.spatial.transform import Rotation
+
+from graspnet.data_gen.physics.guide import Command, Guide
+from graspnet.data_gen.physics.outcome import Outcome
+from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.observation.observation import Observation
+from graspnet.sim_eval.closed_loop.leaders import Leader
+from graspnet.sim_eval.closed_loop.rig import RigConfig
+from graspnet.transforms import rigid
+
+__all__ = ["Approach", "Motion"]
+
+GAIN = 8.0  # 1/s: so many times its distance is the hand's speed near its aim
+ALONG, ACROSS, TURNED, STILL = 0.0007, 0.0015, np.deg2rad(1.0), 0.01  # m, m, rad, m/s: then the hand has arrived
+FUNNEL_FREE, FUNNEL_TOP = 0.003, 0.1  # m: so far off sideways costs nothing; higher than this the hand need not wait
+
+Picture = Callable[[Float64[np.ndarray, "4 4"], float], Float32[np.ndarray, "H W"]]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the object moves while the hand comes: a belt's speed (m/s, in the arm's world), or a push to another pose.
+
+    delay: so many seconds pass between the first look and the hand's start. pushed_at: how far the hand still is from
+    its aim (metres) when the object is pushed.
+    """
+
+    belt: Float64[np.ndarray, "3"]
+    pushed_to: Float64[np.ndarray, "4 4"] | None
+    delay: float
+    pushed_at: float = 0.2
+
+    def arm_from_object_world(self, time: float) -> Float64[np.ndarray, "4 4"]:
+        """Where the object's world is in the arm's, at a time after the hand's start."""
+        return rigid(np.eye(3), self.belt * (time + self.delay))
+
+
+class Approach(Guide):
+    """Leads the hand, takes its camera's pictures, and hands them to the leader when they are ready."""
+
+    def __init__(
+        self, leader: Leader, rig: RigConfig, gripper: ParallelJaw, motion: Motion, picture: Picture, step: float
+    ) -> None:
+        """picture: what the camera on the hand sees from where the hand is in the object's world, at a time."""
+        self.leader, self.rig, self.gripper, self.motion, self._picture = leader, rig, gripper, motion, picture
+        self._step = step
+        aim = leader.target.at(0.0)
+        self._pose = aim.copy()
+        self._pose[:3, 3] -= rig.height * aim[:3, 2]
+        self._velocity = np.zeros(3)
+        self._underway: deque[tuple[float, float, Observation]] = deque()  # ready at, taken at, what is seen
+        self._next_picture, self._pushed = 0.0, False
+        self.pictures, self.seconds, self.duration = 0, 0.0, 0.0
+
+    def begin(self) -> Command:
+        """See Guide."""
+        return self._command(0.0)
+
+    def next(self, time: float) -> Command | Outcome | None:
+        """See Guide."""
+        self.duration = time
+        if time > self.rig.patience:
+            return "no_plan"
+        self._look(time)
+        if self.leader.holds:
+            self._move(np.zeros(3))
+            return self._command(time)
+        aim = self.leader.target.at(time)
+        along, across, turn = self._off(aim)
+        still = float(np.linalg.norm(self._velocity - self.leader.target.velocity)) < STILL
+        arrived = abs(along) < ALONG and np.linalg.norm(across) < ACROSS and turn < TURNED and still
+        if arrived and not self.leader.least_standoff:
+            return None
+        self._go(aim, along, across, turn)
+        return self._command(time)
+
+    def moved_object(self, time: float) -> Float64[np.ndarray, "4 4"] | None:
+        """See Guide."""
+        if self.motion.pushed_to is None or self._pushed or self._standoff(time) > self.motion.pushed_at:
+            return None
+        self._pushed = True
+        return self.motion.pushed_to
+
+    @property
+    def drift(self) -> Float64[np.ndarray, "3"]:
+        """See Guide: what the leader takes for the object's speed, less the belt's."""
+        return self.leader.target.velocity - self.motion.belt
+
+    def _look(self, time: float) -> None:
+        """Take a picture if it is time for one, and hand over those that are ready."""
+        still = float(np.linalg.norm(self._velocity)) < STILL
+        if time >= self._next_picture and self.leader.looks(self._standoff(time), still):
+            self._next_picture = time + self.rig.frame_interval
+            depth = self._picture(self._command(time).world_from_grasp, time)
+            believed = self._pose @ self.rig.hand_from_camera
+            seen = Observation(depth, self.rig.camera, self.gripper, world_from_camera=believed)
+            self._underway.append((time + self.rig.latency, time, seen))
+        while self._underway and self._underway[0][0] <= time:
+            _, taken, seen = self._underway.popleft()
+            start = process_time()
+            self.leader.take(seen, taken)
+            self.seconds += process_time() - start
+            self.pictures += 1
+
+    def _standoff(self, time: float) -> float:
+        if self.leader.target.world_from_grasp is None:
+            return np.inf
+        return self._off(self.leader.target.at(time))[0]
+
+    def _off(self, aim: Float64[np.ndarray, "4 4"]) -> tuple[float, Float64[np.ndarray, "3"], float]:
+        """How far the hand is from its aim: along the approach, across it, and turned. Jaws may be swapped."""
+        error = aim[:3, 3] - self._pose[:3, 3]
+        along = float(error @ aim[:3, 2])
+        return along, error - along * aim[:3, 2], float(np.linalg.norm(self._turn(aim)))
+
+    def _turn(self, aim: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "3"]:
+        """The shorter turn (a rotation vector in the hand's frame) to the aim, or to the aim with its jaws swapped."""
+        swapped = aim[:3, :3] * [-1.0, -1.0, 1.0]
+        turns = [Rotation.from_matrix(self._pose[:3, :3].T @ each).as_rotvec() for each in (aim[:3, :3], swapped)]
+        return np.asarray(min(turns, key=lambda each: float(np.linalg.norm(each))), dtype=np.float64)
+
+    def _go(self, aim: Float64[np.ndarray, "4 4"], along: float, across: Float64[np.ndarray, "3"], turn: float) -> None:
+        """Move on by one step: sideways first, and down as far as the funnel allows."""
+        rig = self.rig
+        off = max(float(np.linalg.norm(across)) - FUNNEL_FREE, 0.0) + 0.02 * max(turn - TURNED, 0.0)
+        nearest = max(self.leader.least_standoff, min(rig.funnel * off, FUNNEL_TOP))
+        forwards = np.clip(GAIN * (along - nearest), -rig.speed, rig.speed) * aim[:3, 2]
+        sideways = GAIN * across
+        sideways *= min(1.0, rig.sideways / max(float(np.linalg.norm(sideways)), 1e-9))
+        vector = self._turn(aim)
+        if turn > 0:
+            vector *= min(1.0, min(GAIN * turn, rig.turning) * self._step / turn)
+            self._pose[:3, :3] = self._pose[:3, :3] @ Rotation.from_rotvec(vector).as_matrix()
+        self._move(self.leader.target.velocity + forwards + sideways)
+
+    def _move(self, wanted: Float64[np.ndarray, "3"]) -> None:
+        """Change the speed towards what is wanted, as fast as the arm can, and move by it."""
+        change, most = wanted - self._velocity, self.rig.acceleration * self._step
+        self._velocity = self._velocity + change * min(1.0, most / max(float(np.linalg.norm(change)), 1e-12))
+        self._pose[:3, 3] += self._velocity * self._step
+
+    def _command(self, time: float) -> Command:
+        pose = self._pose.copy()
+        pose[:3, 3] -= self.motion.belt * (time + self.motion.delay)
+        return Command(pose, self.leader.target.width)
