@@ -7,6 +7,7 @@ their heights differ least: Lucas & Kanade, IJCAI 1981, in the inverse compositi
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,7 +19,7 @@ CELLS = 56  # along a side of a relief
 BLUR = 1.5  # cells; so far a motion may be from what was expected for the gradients to point the right way
 ITERATIONS = 12
 STOP = 0.01  # cells: a step that is smaller is the last one
-PRIOR = 1e-3  # of the largest curvature: what holds a direction that the reliefs do not tell
+PRIOR = 0.003  # of the largest curvature: what holds a direction that the reliefs do not tell
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,24 @@ class Relief:
 
     @staticmethod
     def of(points: Float64[np.ndarray, "P 3"], center: Float64[np.ndarray, "2"], side: float) -> "Relief":
-        """The relief of points above the table (z = 0) in a square; the mean of those that share a cell."""
+        """The relief of points above the table (z = 0) in a square, the mean of a cell's.
+
+        Each point is shared by the four cells around it. Cells with fewer points than most have are at an edge, and
+        count as lower: so an edge lies where it is, and not where the cell ends.
+        """
         pitch = side / CELLS
-        cell = np.rint((points[:, :2] - center) / pitch + (CELLS - 1) / 2).astype(np.int64)
-        inside = ((cell >= 0) & (cell < CELLS)).all(axis=1)
-        flat = cell[inside, 1] * CELLS + cell[inside, 0]
-        count = np.bincount(flat, minlength=CELLS**2)
-        total = np.bincount(flat, weights=points[inside, 2], minlength=CELLS**2)
-        heights = (total / np.maximum(count, 1)).reshape(CELLS, CELLS)
+        place = (points[:, :2] - center) / pitch + (CELLS - 1) / 2
+        cell = np.floor(place).astype(np.int64)
+        inside = ((cell >= 0) & (cell < CELLS - 1)).all(axis=1)
+        cell, part, height = cell[inside], (place - cell)[inside], points[inside, 2]
+        count, total = np.zeros(CELLS**2), np.zeros(CELLS**2)
+        for right, down in product((0, 1), repeat=2):
+            share = np.abs(1 - right - part[:, 0]) * np.abs(1 - down - part[:, 1])
+            flat = (cell[:, 1] + down) * CELLS + cell[:, 0] + right
+            count += np.bincount(flat, weights=share, minlength=CELLS**2)
+            total += np.bincount(flat, weights=share * height, minlength=CELLS**2)
+        usual = np.median(count[count > 0]) if count.any() else 1.0
+        heights = (total / np.maximum(count, usual)).reshape(CELLS, CELLS)
         return Relief(gaussian_filter(heights, BLUR), center, pitch)
 
 
@@ -75,16 +86,21 @@ def motion_between(model: Relief, seen: Relief, expected: PlanarMotion) -> tuple
     x, y = np.meshgrid(offset, offset)  # cells from the model's center
     gradient_y, gradient_x = np.gradient(model.heights)
     jacobian = np.stack([gradient_x, gradient_y, gradient_y * x - gradient_x * y], axis=-1).reshape(-1, 3)
-    scale = np.array([1.0, 1.0, 2.0 / CELLS])  # so that a unit of each moves the border by about a cell
+    scale = np.array([1.0, 1.0, 0.1])  # a unit of each moves the border of a thing as wide as a hand by about a cell
     curvature = (jacobian * scale).T @ (jacobian * scale)
     if not curvature.any():
         return expected, 0.0
-    curvature += PRIOR * np.abs(curvature).max() * np.eye(3)
+    held = PRIOR * np.abs(curvature).max()
     motion = _in_cells(expected.matrix, model.pitch)
     between = -seen.center / seen.pitch + (CELLS - 1) / 2
     for _ in range(ITERATIONS):
         difference = _moved(seen, motion, x, y, between, model.pitch) - model.heights
-        step = scale * np.linalg.solve(curvature, (jacobian * scale).T @ difference.ravel())
+        now = PlanarMotion.of(_in_cells(motion, 1 / model.pitch))
+        moved = np.array(
+            [(now.x - expected.x) / model.pitch, (now.y - expected.y) / model.pitch, now.yaw - expected.yaw]
+        )
+        slope = (jacobian * scale).T @ difference.ravel() + held * moved / scale
+        step = scale * np.linalg.solve(curvature + held * np.eye(3), slope)
         motion = motion @ np.linalg.inv(PlanarMotion(*step.tolist()).matrix)
         if np.abs(step / scale).max() < STOP:
             break

@@ -41,7 +41,7 @@ class Motion:
     belt: Float64[np.ndarray, "3"]
     pushed_to: Float64[np.ndarray, "4 4"] | None
     delay: float
-    pushed_at: float = 0.2
+    pushed_at: float
 
     def arm_from_object_world(self, time: float) -> Float64[np.ndarray, "4 4"]:
         """Where the object's world is in the arm's, at a time after the hand's start."""

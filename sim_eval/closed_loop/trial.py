@@ -31,14 +31,15 @@ UP = np.array([0.0, 0.0, 1.0])
 class ConditionConfig:
     """SI units. The first look's camera is off by exactly `translation` and `rotation`, in a random direction.
 
-    shift, turn: the object is pushed so far, in a random direction, while the hand comes. belt: it moves at that speed
-    from the first look on, in a random direction.
+    shift, turn: the object is pushed so far, in a random direction, while the hand comes, where the hand is `pushed_at`
+    from its aim. belt: the object moves at that speed from the first look on, in a random direction.
     """
 
     translation: float = 0.0
     rotation: float = 0.0
     shift: float = 0.0
     turn: float = 0.0
+    pushed_at: float = 0.15
     belt: float = 0.0
 
     def __post_init__(self) -> None:
@@ -117,7 +118,7 @@ def _motion(episode: Episode, condition: ConditionConfig, rig: RigConfig, rng: n
         pushed = episode.world_from_objects[0].copy()
         pushed[:3, :3] = rotation_about(UP, np.array(turn)) @ pushed[:3, :3]
         pushed[:3, 3] += shift
-    return Motion(belt, pushed, rig.delay)
+    return Motion(belt, pushed, rig.delay, condition.pushed_at)
 
 
 def _direction(rng: np.random.Generator) -> Float64[np.ndarray, "3"]:
