@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from graspnet.observation.observation import Observation
     from graspnet.policies.planning import load_policy, plan, plan_each
     from graspnet.policies.policy import Policy
+    from graspnet.policies.servo.servo import Servo, load_servo
     from graspnet.quality import Quality
 
     open_dataset = Dataset.open
@@ -44,6 +45,7 @@ __all__ = [
     "ParallelJaw",
     "Policy",
     "Quality",
+    "Servo",
     "__version__",
     "crop",
     "heightmap",
@@ -51,6 +53,7 @@ __all__ = [
     "load_gripper",
     "load_model",
     "load_policy",
+    "load_servo",
     "open_dataset",
     "plan",
     "plan_each",
@@ -69,12 +72,14 @@ _HOMES = {
     "ParallelJaw": "graspnet.grippers.parallel_jaw:ParallelJaw",
     "Policy": "graspnet.policies.policy:Policy",
     "Quality": "graspnet.quality:Quality",
+    "Servo": "graspnet.policies.servo.servo:Servo",
     "crop": "graspnet.crops.of_observation:crop",
     "heightmap": "graspnet.crops.of_observation:heightmap",
     "load_camera": "graspnet.camera:load_camera",
     "load_gripper": "graspnet.grippers.gripper:load_gripper",
     "load_model": "graspnet.models.checkpoint:load_checkpoint",
     "load_policy": "graspnet.policies.planning:load_policy",
+    "load_servo": "graspnet.policies.servo.servo:load_servo",
     "open_dataset": "graspnet.dataset.reader:Dataset.open",
     "plan": "graspnet.policies.planning:plan",
     "plan_each": "graspnet.policies.planning:plan_each",

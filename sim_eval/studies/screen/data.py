@@ -46,7 +46,7 @@ def _part(dataset: Dataset, train: float, validation: float, without: Collection
     }
     if not splits["train"]:
         raise InputError(f"{dataset.folder}: no object is left to train on that is not judged; generate more of them")
-    return Dataset(dataset.folder, replace(dataset.header, splits=splits))
+    return replace(dataset, header=replace(dataset.header, splits=splits))
 
 
 def _objects(header: DatasetHeader, split: list[str], examples: float, without: Collection[str]) -> list[str]:

@@ -13,6 +13,7 @@ from scipy import stats
 from graspnet.config import load_config, preset_names
 from graspnet.data_gen.objects.object_source import object_names
 from graspnet.dataset import Dataset
+from graspnet.dataset.physics_labels import PhysicsHeader
 from graspnet.errors import InputError
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.run.engines import Engine
@@ -93,6 +94,13 @@ def test_a_training_gets_the_objects_of_its_budget_and_none_that_is_judged(datas
     assert len(small["validation"]) == 2
     with pytest.raises(InputError, match="no object is left to train on that is not judged"):
         limited([dataset], 50, 40, without=header.splits["train"])
+
+
+def test_a_part_of_a_dataset_keeps_its_physics_labels(dataset):
+    """Without them a variant that learns outcomes learnt the analytic label instead, and nobody saw."""
+    labelled = replace(dataset, physics=PhysicsHeader(seed=0, config={}, complete=True))
+    (part,) = limited([labelled], 50, 40)
+    assert part.physics is labelled.physics
 
 
 def test_several_datasets_share_a_budget_in_proportion_to_their_size(dataset, tmp_path):
