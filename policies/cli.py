@@ -13,7 +13,7 @@ import click
 import numpy as np
 from jaxtyping import Float64
 
-from graspnet.camera import load_camera
+from graspnet.camera import Camera, load_camera
 from graspnet.cli import NOTHING_FOUND
 from graspnet.config import NO_YAML, parse_yaml
 from graspnet.drawing import picture_format
@@ -24,6 +24,7 @@ from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.observation.point_cloud import CLOUDS, read_cloud_as_depth
+from graspnet.observation.recordings import Recording, recording_of
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.demands.reach import load_feasible
 from graspnet.policies.demands.region import read_region, within_region
@@ -41,15 +42,14 @@ __all__ = ["plan", "read_workspace"]
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="Depth image: .npy or .npz in metres, or a 16-bit PNG or TIFF with --depth-scale; 0 or NaN = missing. Or a"
-    " point cloud in the camera's frame: .ply or .pcd.",
+    help="Depth image: .npy, .npz or .exr in metres, or a 16-bit PNG or TIFF with --depth-scale; 0 or NaN = missing. Or"
+    " a point cloud in the camera's frame: .ply or .pcd. Folders of BOP and of TUM say the scale themselves.",
 )
 @click.option("--depth-scale", type=float, metavar="METRES", help="Metres in one unit of the file; millimetres: 0.001.")
 @click.option(
     "--camera",
-    required=True,
     metavar="NAME|FILE",
-    help="Intrinsics: a preset, or a file (ours, ROS, OpenCV, RealSense, Open3D, autolab).",
+    help="Intrinsics: a preset, or a file (ours, ROS, OpenCV, RealSense, Open3D, autolab). BOP's folders have theirs.",
 )
 @click.option("--segmask", type=click.Path(path_type=Path), metavar="FILE", help="Image: nonzero = may be grasped.")
 @click.option(
@@ -109,7 +109,7 @@ __all__ = ["plan", "read_workspace"]
 def plan(
     depth_file: Path,
     depth_scale: float | None,
-    camera: str,
+    camera: str | None,
     segmask: Path | None,
     camera_pose: Path | None,
     workspace: str | None,
@@ -133,6 +133,7 @@ def plan(
     \b
     graspnet plan --depth depth.npy --camera primesense --gripper yumi --output plan.json --image plan.png
     graspnet plan --depth depth.png --depth-scale 0.001 --camera c.yaml --output - iterations=5
+    graspnet plan --depth scene/depth/000003.png --output plan.json      # a BOP scene says its camera and its unit
     graspnet plan --depth cloud.ply --camera c.yaml --region 312,240 --explain --output plan.json --image plan.png
     graspnet plan --depth depth.npy --camera c.yaml --camera-pose pose.json --feasible my_arm:reaches --output plan.json
 
@@ -143,11 +144,12 @@ def plan(
     if image_file is not None:
         _check_writable([image_file])
         picture_format(image_file)
+    recording = recording_of(depth_file)
     observation = _read_observation(
         depth_file,
-        depth_scale,
+        _depth_scale(depth_scale, recording),
         segmask,
-        camera=load_camera(camera),
+        camera=_camera(camera, recording),
         gripper=load_gripper(gripper),
         world_from_camera=None if camera_pose is None else read_camera_pose(camera_pose),
         workspace=None if workspace is None else read_workspace(workspace),
@@ -159,7 +161,7 @@ def plan(
     policy = load_policy(policy_name, model, config, overrides)
     loaded = perf_counter() - start
 
-    sources = Sources(str(depth_file), camera, gripper, str(segmask), str(camera_pose))
+    sources = Sources(str(depth_file), camera or "the recording's camera", gripper, str(segmask), str(camera_pose))
     planned = plan_observation(observation, policy, min_quality=min_quality, seed=seed, sources=sources, top_k=top_k)
     seconds = {"load": loaded} | planned.seconds | {"total": perf_counter() - start}
     planned = replace(planned, model=model if policy.needs_quality else "", seconds=seconds)
@@ -173,6 +175,23 @@ def plan(
         click.echo(f"candidates that were refused:\n{planned.refusals}" if planned.refusals else NONE_REFUSED, err=True)
     if not len(planned):
         sys.exit(NOTHING_FOUND)
+
+
+def _depth_scale(given: float | None, recording: Recording | None) -> float | None:
+    """Metres in one unit of the file: what was given, else what the folder says, said aloud."""
+    if given is not None or recording is None:
+        return given
+    click.echo(recording.source, err=True)
+    return recording.depth_scale
+
+
+def _camera(given: str | None, recording: Recording | None) -> Camera:
+    """InputError: neither was a camera given, nor does the folder say one."""
+    if given is not None:
+        return load_camera(given)
+    if recording is None or recording.camera is None:
+        raise InputError("--camera is missing: a preset (primesense, realsense_d435, phoxi) or a file of intrinsics")
+    return recording.camera
 
 
 def _read_observation(depth_file: Path, depth_scale: float | None, segmask: Path | None, **parts: Any) -> Observation:

@@ -1,4 +1,5 @@
-"""Images and arrays in files: `.npy`, `.npz` with one array, and what Pillow opens. What numbers mean is not said.
+"""Images and arrays in files: `.npy`, `.npz` with one array, OpenEXR, and what Pillow opens. What numbers mean is not
+said.
 
 The first bytes tell what a file is, not its name: a `.npz` is often called otherwise.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from graspnet.errors import InputError
+from graspnet.inputs.exr_file import EXR, read_exr
 from graspnet.inputs.other_file import what_it_is_instead
 
 __all__ = ["read_array_or_image", "shape_text", "size_text"]
@@ -44,6 +46,8 @@ def read_array_or_image(path: Path) -> np.ndarray | Image.Image:
                 return _whole_array(file, path)
             if start.startswith((NPZ, EMPTY_NPZ)):
                 return _only_array(file, path)
+            if start.startswith(EXR):
+                return read_exr(path)
             if instead := what_it_is_instead(start):
                 raise InputError(f"{path}: cannot be read as an image: {instead}")
             if start.startswith(PGM) and (greys := _deep_greys(file.read())) is not None:

@@ -28,7 +28,7 @@ UNITS = {  # metres in one unit of a file, the likeliest first
 
 
 def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H W"]:
-    """A depth image in metres from `.npy` or `.npz` (float) or a 16-bit PNG or TIFF.
+    """A depth image in metres from `.npy`, `.npz` or OpenEXR (float) or a 16-bit PNG or TIFF.
 
     `scale` turns the file's unit into metres (0.001 for millimetres); integers need it, since their unit is unknown.
     The largest number that an integer type can hold is "not measured".
