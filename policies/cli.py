@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -18,6 +18,7 @@ from graspnet.cli import NOTHING_FOUND
 from graspnet.config import NO_YAML, parse_yaml
 from graspnet.drawing import picture_format
 from graspnet.errors import InputError
+from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.depth_image import read_depth
@@ -104,6 +105,8 @@ __all__ = ["plan", "read_workspace"]
 @click.option(
     "--image", "image_file", type=click.Path(path_type=Path), metavar="FILE", help="Draw the plan (.png, .jpg)."
 )
+@click.option("--view", is_flag=True, help="Show the plan in the browser, until Ctrl-C. Needs graspnet[view].")
+@click.option("--port", type=int, default=8080, show_default=True, help="Of --view.")
 @click.option("--explain", is_flag=True, help="Say how many candidates were refused, and why; --image shows where.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def plan(
@@ -125,6 +128,8 @@ def plan(
     seed: int,
     output: str,
     image_file: Path | None,
+    view: bool,
+    port: int,
     explain: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -173,8 +178,21 @@ def plan(
     click.echo(planned.summary, err=True)
     if explain:
         click.echo(f"candidates that were refused:\n{planned.refusals}" if planned.refusals else NONE_REFUSED, err=True)
+    if view:
+        _view(planned, port)
     if not len(planned):
         sys.exit(NOTHING_FOUND)
+
+
+def _view(planned: GraspPlan, port: int) -> None:
+    """Show the plan until somebody ends it."""
+    from graspnet.report.plan_view import serve_plan
+
+    server = serve_plan(planned, port)
+    click.echo(f"http://localhost:{server.get_port()} shows the plan; Ctrl-C ends it", err=True)
+    with suppress(KeyboardInterrupt):
+        server.sleep_forever()
+    server.stop()
 
 
 def _depth_scale(given: float | None, recording: Recording | None) -> float | None:

@@ -86,16 +86,19 @@ class CrossEntropyPolicy(Policy):
         """Search, then rank the finalists again; of those that are alike the plan holds the best."""
         start = perf_counter()
         quality = _Timed(AfterFailures(self.quality))
-        best, refusals = RankedGrasps.none(), Refusals()
+        best, refusals, scored = RankedGrasps.none(), Refusals(), list[tuple[Grasps, Float64[np.ndarray, "_"]]]()
         if len(observation.object_points):
             sampler = feasible_sampler(observation, self.config)
             run = Search(quality, sampler, self.config, rng)
-            best, refusals = run.finished(run.ranked()), sampler.constraints.refusals
+            best, refusals, scored = run.finished(run.ranked()), sampler.constraints.refusals, run.scored
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refusals)
-        return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals)
+        return GraspPlan(
+            observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals,
+            generations=tuple(scored),
+        )  # fmt: skip
 
 
 def feasible_sampler(observation: Observation, config: CrossEntropyConfig) -> FeasibleSampler:
@@ -124,6 +127,7 @@ class Search:
     sampler: FeasibleSampler
     config: CrossEntropyConfig
     rng: np.random.Generator
+    scored: list[tuple[Grasps, Float64[np.ndarray, "_"]]] = field(default_factory=list)  # each generation
 
     @property
     def observation(self) -> Observation:
@@ -133,7 +137,13 @@ class Search:
     def ranked(self) -> RankedGrasps:
         """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
         candidates = self.sampler.sample(self.config.initial_samples, self.rng)
-        return self.improved(RankedGrasps.none().merged(candidates, self.quality(self.observation, candidates)))
+        return self.improved(RankedGrasps.none().merged(candidates, self._scores(candidates)))
+
+    def _scores(self, candidates: Grasps) -> Float64[np.ndarray, "N"]:
+        """The qualities of a generation, which is kept."""
+        qualities = self.quality(self.observation, candidates)
+        self.scored.append((candidates, qualities))
+        return qualities
 
     def improved(self, ranked: RankedGrasps) -> RankedGrasps:
         """A first generation that was scored, and those after it, best first: each is drawn around the best so far."""
@@ -146,8 +156,7 @@ class Search:
             mixture = _fit(elites.grasps_in_camera, self.sampler.constraints.space, config, self.rng)
             candidates = _resample(mixture, self.sampler, config, self.rng)
             generation = len(candidates)
-            qualities = self.quality(self.observation, candidates)
-            ranked = ranked.merged(candidates, qualities)  # the last generation may be worse
+            ranked = ranked.merged(candidates, self._scores(candidates))  # the last generation may be worse
         return ranked
 
     def finished(self, ranked: RankedGrasps) -> RankedGrasps:
