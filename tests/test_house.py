@@ -33,7 +33,7 @@ from graspnet.sample.files import write_sample
 from tests.places import ROOT
 from tests.rooms import PACKAGES, crowded_folders, markdown_table, rooms_of
 
-OPTIONAL = {"optuna", "ray"}  # what a user adds for a search or a cluster; never needed
+OPTIONAL = {"OpenEXR", "optuna", "ray", "viser"}  # what a user adds for a kind of file, a search …; never needed
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 
@@ -94,6 +94,8 @@ CONFIGS = {
     "simulate": "graspnet.sim_eval.protocols.protocol:ProtocolConfig",
     "sensors": "graspnet.sensors:SensorConfig",
     "screen": "graspnet.sim_eval.studies.screen.matrix:ScreenConfig",
+    "servo": "graspnet.policies.servo.servo:ServoConfig",
+    "closed_loop": "graspnet.sim_eval.closed_loop.study:ClosedLoopConfig",
 }
 
 
@@ -128,7 +130,7 @@ def test_every_preset_loads_and_any_key_with_one_letter_wrong_is_refused(path, t
 
 def key_paths(data: dict, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, value in data.items():
-        if prefix != ("variants",):  # whose names are free
+        if prefix not in (("variants",), ("conditions",)):  # whose names are free
             yield (*prefix, key)
         if isinstance(value, dict):
             yield from key_paths(value, (*prefix, key))
