@@ -20,7 +20,7 @@ from graspnet.grippers.gripper import load_gripper
 
 PUBLISHED = {
     "render", "labels", "grips", "epsilon", "collision", "generate", "crops", "loader", "networks", "plan", "simulate",
-    "dense",
+    "dense", "algebra", "servo",
 }  # fmt: skip
 
 
