@@ -158,6 +158,14 @@ class Constraints:
             self.refusals.add(reason, grasps_in_camera.origin[left[~result[left]]])
         return result
 
+    def feasible_and_reached(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
+        """Whether each grasp is feasible, and the arm reaches it; it is asked for those that are."""
+        allowed = self.feasible(grasps_in_camera)
+        left = grasps_in_camera[allowed]
+        _, reached = within_reach(self.space.observation, left)
+        allowed[allowed] = self._kept(REASONS[5], left, reached)
+        return allowed
+
     def height_range(self, grasps_in_camera: Grasps) -> tuple[Float64[np.ndarray, "N"], Float64[np.ndarray, "N"]]:
         """Between which heights of its origin each grasp touches nothing and has an object in its jaws, as far as
         fingers, palm, table and object say; its own height does not matter. Lowest > highest: at none."""

@@ -126,7 +126,8 @@ class Grid:
 
 
 def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> Grid:
-    """The feasible grasps of the grid over what may be grasped: at every fourth cell of each large crop."""
+    """The feasible grasps of the grid over what may be grasped that the arm reaches: at every fourth cell of each large
+    crop."""
     space, crop = constraints.space, form.network.crop
     assert isinstance(crop, MetricCropConfig)
     cell = crop.window / crop.size * space.w
@@ -157,7 +158,7 @@ def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> G
     window = np.column_stack([turn[place] * len(heights) + level, i[place], j[place]]).astype(np.int64)
     crops = np.repeat(angles, len(heights)), np.tile(heights, len(angles))
     grid = Grid(size, center, *crops, window, grasps)
-    return grid.only(constraints.feasible(grasps))
+    return grid.only(constraints.feasible_and_reached(grasps))
 
 
 def _places(

@@ -17,13 +17,14 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.cross_entropy.ascent import ascended
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
-from graspnet.quality import Quality
+from graspnet.quality import NetworkQuality, Quality
 from graspnet.refusals import Refusals
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler"]
@@ -46,6 +47,9 @@ class CrossEntropyConfig:
     central_fraction: float = 0.0  # of what is sampled: grasps through the middle of each thing; the rest is antipodal
     finalists: int = 16  # scored again, against the winner's curse
     alternatives: int = 8  # of other places, scored again with them, for an arm that cannot reach the best
+    ascent_steps: int = 0  # along the network's gradient, from the best finalists; both ends are then ranked
+    ascent_reach: float = 0.06  # so far in all
+    ascents: int = 4  # so many finalists
     jitters: int = 8  # poses around each finalist
     jitter_position: float = 0.04  # σ
     jitter_angle: float = math.radians(3.0)
@@ -57,7 +61,7 @@ class CrossEntropyConfig:
         for name in ("initial_samples", "samples", "components", "finalists", "jitters"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("iterations", "alternatives"):
+        for name in ("iterations", "alternatives", "ascent_steps", "ascents"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
         if not 0 < self.elite_fraction <= 1:
@@ -67,8 +71,8 @@ class CrossEntropyConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         if min(self.position_floor, self.angle_floor) <= 0:
             raise InputError("position_floor and angle_floor must be positive: without them a mixture collapses")
-        if min(self.jitter_position, self.jitter_angle, self.pessimism) < 0:
-            raise InputError("jitter_position, jitter_angle and pessimism must not be negative")
+        if min(self.jitter_position, self.jitter_angle, self.pessimism, self.ascent_reach) < 0:
+            raise InputError("jitter_position, jitter_angle, pessimism and ascent_reach must not be negative")
 
 
 class CrossEntropyPolicy(Policy):
@@ -89,7 +93,8 @@ class CrossEntropyPolicy(Policy):
         best, refusals, scored = RankedGrasps.none(), Refusals(), list[tuple[Grasps, Float64[np.ndarray, "_"]]]()
         if len(observation.object_points):
             sampler = feasible_sampler(observation, self.config)
-            run = Search(quality, sampler, self.config, rng)
+            network = self.quality if isinstance(self.quality, NetworkQuality) else None
+            run = Search(quality, sampler, self.config, rng, network)
             best, refusals, scored = run.finished(run.ranked()), sampler.constraints.refusals, run.scored
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
@@ -127,6 +132,7 @@ class Search:
     sampler: FeasibleSampler
     config: CrossEntropyConfig
     rng: np.random.Generator
+    network: NetworkQuality | None = None  # what the quality is, if it can be climbed
     scored: list[tuple[Grasps, Float64[np.ndarray, "_"]]] = field(default_factory=list)  # each generation
 
     @property
@@ -165,9 +171,20 @@ class Search:
         config, span = self.config, self.observation.gripper.span
         others = ranked.distinct(config.alternatives + 1, span)
         finalists = np.union1d(np.arange(min(config.finalists, len(ranked))), others)
-        best = rescored(ranked.only(finalists), self.observation, self.quality, config, self.rng)
+        best = rescored(self._ascended(ranked.only(finalists)), self.observation, self.quality, config, self.rng)
         best = best.only(best.distinct(len(best), span))
         return replace(best, grasps_in_camera=self.sampler.constraints.opened(best.grasps_in_camera))
+
+    def _ascended(self, finalists: RankedGrasps) -> RankedGrasps:
+        """The finalists, and those that a few steps uphill from the best of them lead to, if these are feasible."""
+        config, network = self.config, self.network
+        if not config.ascent_steps or network is None or not len(finalists):
+            return finalists
+        constraints = self.sampler.constraints
+        best = finalists.top(config.ascents).grasps_in_camera
+        moved = ascended(best, constraints.space, network, config.ascent_steps, config.ascent_reach)
+        moved = moved[constraints.feasible_and_reached(moved)]
+        return finalists.merged(moved, self.quality(self.observation, moved))
 
 
 def rescored(

@@ -96,6 +96,21 @@ def test_a_dense_plan_is_as_good_as_a_search(box_scene, shipped):
     np.testing.assert_array_equal(again.grasps_in_camera.poses, dense.grasps_in_camera.poses)
 
 
+def test_the_grid_holds_only_what_the_arm_reaches_and_counts_the_rest(box_scene, shipped):
+    """An arm that reaches the right half: no cell of the left is judged, so that none takes an elite's place."""
+    everywhere = box_scene(*BLOCKS)
+    reached = replace(everywhere, feasible=lambda poses: poses[:, 0, 3] > 0)
+    form, grids, refusals = DenseForm(shipped.checkpoint.network), [], []
+    for observation in (everywhere, reached):
+        constraints = Constraints(GraspSpace.of(observation), ConstraintConfig())
+        grids.append(grid_of(constraints, form, WHOLE))
+        refusals.append(constraints.refusals.counts["out of the arm's reach"])
+    right = grids[0].grasps.origin[:, 0] > 0
+    np.testing.assert_array_equal(grids[1].window, grids[0].window[right])
+    assert 0 < right.sum() < len(right)
+    assert refusals == [0, (~right).sum()]
+
+
 def test_nothing_to_grasp_is_said(box_scene, shipped):
     flat = replace(box_scene(BLOCKS[0], masked=False), depth=np.full((480, 640), 0.7, np.float32))
     plan = DensePolicy(DenseConfig(), shipped).plan(flat, np.random.default_rng(0))
