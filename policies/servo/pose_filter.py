@@ -19,7 +19,8 @@ class FilterConfig:
     position: float = 0.002  # of a measured place
     yaw: float = 0.05  # of a measured turn
     first_speed: float = 0.03  # of the speed that a thing may have when it is first seen
-    acceleration: float = 0.1  # of the changes of its speed, in a second
+    pushed_speed: float = 0.005  # of what a push adds to it: what was pushed comes to rest at once
+    acceleration: float = 0.03  # of the changes of its speed, in a second
     creep: float = 0.003  # of the changes of place and (in radians, ten times this) turn in a second beside the speed
 
 
@@ -65,6 +66,13 @@ class PoseFilter:
         kept = np.eye(5) - gain @ MEASURED
         joseph = kept @ covariance @ kept.T + gain @ noise @ gain.T  # stays symmetric and positive, whatever the gain
         return PoseFilter(state + gain @ error, joseph, time, self.config), surprise
+
+    def pushed(self, motion: PlanarMotion, time: float) -> "PoseFilter":
+        """The filter of a thing that was pushed to somewhere else: it moves on as before, nearly."""
+        speed = np.diag(self.covariance)[3:] + self.config.pushed_speed**2
+        places = np.array([self.config.position, self.config.position, self.config.yaw]) ** 2
+        state = np.array([motion.x, motion.y, motion.yaw, *self.speed])
+        return PoseFilter(state, np.diag([*places, *speed]), time, self.config)
 
     def _process(self, passed: float) -> Float64[np.ndarray, "5 5"]:
         """What may have changed meanwhile: a random acceleration, and a random walk beside it."""

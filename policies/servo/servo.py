@@ -37,7 +37,7 @@ Status = Literal["searching", "following", "blind", "lost"]
 SQUARE = 4.0  # spans of the hand: the side of what is followed
 ELITES = 0.25  # of the grasps nearby: the place that their mean has is the place of the best one, less its luck
 ELSEWHERE = 0.3  # spans; a grasp that is further away is another one
-GATE = 25.0  # squared deviations: what moved further than this did not move on, it was pushed
+GATE = 16.0  # squared deviations: what moved further than this did not move on, it was pushed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +54,14 @@ class ServoConfig:
     better: float = 0.1  # so much more quality has a grasp that takes its place
     patience: int = 2  # so many times in a row
     likeness: float = 0.7  # of what is seen and what is followed, at least, 1 at best
+    sure_images: int = 4  # so many since it was found or pushed, and the hand may come nearer than the sensor sees
     misses: int = 5  # so many images in a row without it, and it is lost
     min_quality: float = 0.05
     search: CrossEntropyConfig = field(default_factory=CrossEntropyConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
 
     def __post_init__(self) -> None:
-        for name in ("near", "fresh", "fresh_interval", "patience", "misses"):
+        for name in ("near", "fresh", "fresh_interval", "patience", "sure_images", "misses"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.gain <= 1 or not 0 < self.likeness < 1:
@@ -76,7 +77,8 @@ class Target:
     status: `following` it sees the thing; `blind` it is nearer than the sensor sees; `searching` nothing to grasp has
     been found yet; `lost` it has not seen the thing for some images: stop, or go back and look. world_from_grasp: the
     grasp at `time`, in the arm's world, None while searching. velocity: of the thing, metres a second. width: opening,
-    metres. quality: what the network thinks of it now.
+    metres. quality: what the network thinks of it now. sure: the thing was seen often enough since it was found or
+    pushed; until then the hand should stay where its camera sees.
     """
 
     status: Status
@@ -86,6 +88,7 @@ class Target:
     width: float = float("nan")
     quality: float = float("nan")
     reason: str = ""
+    sure: bool = False
 
     def at(self, time: float) -> Float64[np.ndarray, "4 4"]:
         """The grasp at another time, if the thing moves on as it does. There is one."""
@@ -109,6 +112,7 @@ class _Followed:
     quality: float
     filter: PoseFilter
     images: int = 1
+    since: int = 1  # images in which it was seen since it was found or pushed
     missed: int = 0
     rival_seen: int = 0  # how often a better grasp elsewhere was found, in a row
 
@@ -116,10 +120,10 @@ class _Followed:
         """From the thing's frame to the arm's world at a time."""
         return np.asarray(self.world_from_thing @ self.filter.at(time).matrix, dtype=np.float64)
 
-    def target(self, status: Status, time: float) -> Target:
+    def target(self, status: Status, time: float, sure_images: int) -> Target:
         """The grasp at a time."""
-        moved = self.moved(time) @ self.grasp
-        return Target(status, time, moved, np.append(self.filter.speed, 0.0), self.width, self.quality)
+        moved, sure = self.moved(time) @ self.grasp, self.since >= sure_images
+        return Target(status, time, moved, np.append(self.filter.speed, 0.0), self.width, self.quality, sure=sure)
 
 
 class Servo:
@@ -165,11 +169,11 @@ class Servo:
         begun = PoseFilter.begun(time, self.config.filter)
         in_thing = invert(here) @ grasp
         self._followed = _Followed(here, relief, in_thing, plan.best.width, float(plan.qualities[0]), begun)
-        return self._followed.target("following", time)
+        return self._followed.target("following", time, self.config.sure_images)
 
     def _follow(self, followed: _Followed, observation: Observation, time: float) -> Target:
         assert observation.world_from_camera is not None
-        expected = followed.target("blind", time)
+        expected = followed.target("blind", time, self.config.sure_images)
         assert expected.world_from_grasp is not None
         in_camera = transform_points(invert(observation.world_from_camera), expected.world_from_grasp[None, :3, 3])[0]
         if in_camera[2] < self.config.smallest_range:
@@ -184,7 +188,7 @@ class Servo:
         self._followed = again
         if again is None:
             return replace(expected, status="lost", reason="nothing can be grasped there any more")
-        return again.target("following", time)
+        return again.target("following", time, self.config.sure_images)
 
     def _moved(self, followed: _Followed, observation: Observation, table: Plane, time: float) -> _Followed | None:
         """The thing where it is now; None where it is not seen."""
@@ -199,10 +203,9 @@ class Servo:
         if alike < self.config.likeness:
             return None
         moved, surprise = followed.filter.seen(motion, time)
-        if surprise > GATE:  # pushed: it is there now, and its speed is as unknown as at first
-            begun = PoseFilter.begun(time, self.config.filter)
-            moved = replace(begun, state=np.array([motion.x, motion.y, motion.yaw, 0.0, 0.0]))
-        return replace(followed, filter=moved, missed=0)
+        if surprise > GATE:
+            return replace(followed, filter=followed.filter.pushed(motion, time), missed=0, since=1)
+        return replace(followed, filter=moved, missed=0, since=followed.since + 1)
 
     def _planned_again(
         self, followed: _Followed, observation: Observation, table: Plane, time: float

@@ -116,8 +116,8 @@ class Servoing(Leader):
 
     @property
     def least_standoff(self) -> float:
-        """See Leader: until it follows something, or has looked for long enough."""
-        follows = self.target.status in ("following", "blind")
+        """See Leader: until it is sure of what it follows, or has looked for long enough."""
+        follows = self.target.status == "blind" or (self.target.status == "following" and self.target.sure)
         return 0.0 if follows or self._unseen >= UNSEEN else self._waits
 
     @property

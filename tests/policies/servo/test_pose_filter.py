@@ -42,7 +42,7 @@ def test_a_push_is_a_surprise_and_a_turn_past_half_a_circle_is_none():
     begun = PoseFilter.begun(0.0, FilterConfig())
     _, pushed = begun.seen(PlanarMotion(0.03, 0.0, 0.0), 0.1)
     _, still = begun.seen(PlanarMotion(0.001, 0.0, 0.01), 0.1)
-    assert pushed > 25 > 3 > still
+    assert pushed > 16 > 3 > still
     _, wrapped = followed.seen(PlanarMotion(0.0, 0.0, -np.pi + 0.01), 2.0)
     assert wrapped < 3
 
