@@ -47,6 +47,18 @@ def test_a_push_is_a_surprise_and_a_turn_past_half_a_circle_is_none():
     assert wrapped < 3
 
 
+def test_a_push_moves_the_place_and_leaves_the_speed():
+    followed = PoseFilter.begun(0.0, FilterConfig())
+    for k in range(1, 16):
+        followed, _ = followed.seen(PlanarMotion(0.005 * k, 0.0, 0.0), 0.1 * k)
+    pushed = followed.pushed(PlanarMotion(0.2, 0.1, 1.0), 1.6)
+    np.testing.assert_allclose(pushed.speed, followed.speed)
+    assert (pushed.at(1.6).x, pushed.at(1.6).y, pushed.at(1.6).yaw) == (0.2, 0.1, 1.0)
+    again, surprise = pushed.seen(PlanarMotion(0.205, 0.1, 1.0), 1.7)
+    assert surprise < 3
+    assert again.at(1.7).x == pytest.approx(0.205, abs=1e-3)
+
+
 def test_its_covariance_stays_symmetric_and_positive():
     followed, rng = PoseFilter.begun(0.0, FilterConfig()), np.random.default_rng(0)
     for k in range(1, 60):

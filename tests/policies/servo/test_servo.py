@@ -63,13 +63,15 @@ def test_an_arm_that_errs_about_its_camera_errs_as_much_about_the_grasp_and_no_m
     assert np.linalg.norm(target.world_from_grasp[:2, 3] - [0.02, 0.0]) < 0.02
 
 
-def test_a_push_is_followed(servo):
-    for k in range(8):
-        target = servo.see(seen(0.4, 0.0 if k < 4 else 0.012, 0.0, 0.3 if k < 4 else 0.45), 0.1 * k)
-    assert target.status == "following"
-    assert abs(target.world_from_grasp[0, 3] - 0.012) < 0.015
+def test_a_push_is_followed_and_makes_it_unsure_until_four_images_have_seen_it_there(servo):
+    targets = [servo.see(seen(0.4, 0.0 if k < 5 else 0.014, 0.0, 0.3 if k < 5 else 0.45), 0.1 * k) for k in range(9)]
+    assert [target.sure for target in targets] == [False] * 3 + [True] * 2 + [False] * 3 + [True]
+    assert np.abs(targets[5].velocity).max() < 0.02  # a push is no speed
+    last = targets[-1]
+    assert last.status == "following"
+    assert abs(last.world_from_grasp[0, 3] - 0.014) < 0.015
     across = np.array([-np.sin(0.45), np.cos(0.45), 0.0])
-    assert abs(target.world_from_grasp[:3, 1] @ across) > np.cos(np.deg2rad(12))
+    assert abs(last.world_from_grasp[:3, 1] @ across) > np.cos(np.deg2rad(12))
 
 
 def test_nearer_than_the_sensor_sees_the_last_grasp_moves_on(servo):

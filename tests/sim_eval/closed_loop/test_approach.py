@@ -8,9 +8,10 @@ from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.physics.pick import PickWorld
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
-from graspnet.policies.servo.servo import Target
+from graspnet.observation.observation import Observation
+from graspnet.policies.servo.servo import Servo, Target
 from graspnet.sim_eval.closed_loop.approach import Approach, Motion
-from graspnet.sim_eval.closed_loop.leaders import Leader, OpenLoop
+from graspnet.sim_eval.closed_loop.leaders import Leader, OpenLoop, Servoing
 from graspnet.sim_eval.closed_loop.rig import RigConfig
 from graspnet.transforms import frame_from_axes, is_rigid, rigid
 
@@ -130,6 +131,41 @@ def test_tips_that_are_sent_into_the_table_stop_there():
     assert world().guided(AT, approached(open_loop(grasp(z=-0.02)))).outcome == "below_table"
     slightly = world().guided(AT, approached(open_loop(grasp(z=0.008))))  # tips 10 mm lower: 2 mm below the table
     assert slightly.outcome == "success"
+
+
+class Scripted(Servo):
+    """A servo that says what it was told to say."""
+
+    def __init__(self, *answers: Target) -> None:
+        self.answers = list(answers)
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+    def see(self, observation, time: float) -> Target:
+        return self.answers.pop(0)
+
+
+def test_a_servo_that_is_not_sure_keeps_the_hand_where_it_sees_and_one_that_finds_nothing_lets_it_go():
+    image = Observation(np.full((240, 320), 0.3, dtype=np.float32), RIG.camera, HAND)
+
+    def leader(*answers: Target) -> Servoing:
+        led = Servoing(Target("searching", 0.0, grasp(), width=0.05), Scripted(*answers), waits=0.2)
+        for k in range(len(answers)):
+            led.take(image, 0.1 * k)
+        return led
+
+    unsure, sure = (Target("following", 0.0, grasp(), width=0.04, sure=known) for known in (False, True))
+    nothing = Target("searching", 0.0)
+    assert leader(unsure).least_standoff == 0.2
+    assert leader(unsure, sure).least_standoff == 0.0
+    assert leader(Target("blind", 0.0, grasp(), width=0.04)).least_standoff == 0.0
+    assert leader(nothing, nothing).least_standoff == 0.2
+    blind_luck = leader(nothing, nothing, nothing)
+    assert blind_luck.least_standoff == 0.0
+    np.testing.assert_array_equal(blind_luck.target.world_from_grasp, grasp())
+    assert leader(Target("lost", 0.0, grasp(), width=0.04)).holds
+    assert not leader(unsure).holds
 
 
 def test_the_camera_sees_the_place_between_the_pads():
