@@ -116,4 +116,5 @@ def _noise(network: GraspNetwork) -> Batch:
     crop, generator = network.crop, torch.Generator().manual_seed(1)
     images = torch.rand((BATCH, crop.channels, crop.size, crop.size), generator=generator)
     pose = torch.rand((BATCH, crop.pose_features), generator=generator)
-    return Batch(images, pose, torch.full((BATCH,), 0.5), torch.arange(BATCH))
+    unknown = torch.full((BATCH, 2), -1.0)
+    return Batch(images, pose, torch.full((BATCH,), 0.5), torch.arange(BATCH), unknown)
