@@ -127,7 +127,21 @@ class _Followed:
 
 
 class Servo:
-    """Follows one grasp from image to image. Made by `load_servo`; one for each pick, or `forget` between them."""
+    """Follows one grasp from image to image. Made by `load_servo`; one for each pick, or `forget` between them.
+
+    >>> import numpy as np, graspnet as gn
+    >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...
+    >>> depth[100:140, 150:170] = 0.46  # ... and a block on it, 4 cm high
+    >>> held = np.diag([1.0, -1.0, -1.0, 1.0])  # where the arm held the camera: it looks straight down,
+    >>> held[2, 3] = 0.5  # from half a metre above the table
+    >>> camera, hand = gn.Camera(300.0, 300.0, 159.5, 119.5, 320, 240), gn.load_gripper("yumi")
+    >>> seen, servo = gn.Observation(depth, camera, hand, world_from_camera=held), gn.load_servo()
+    >>> targets = [servo.see(seen, time) for time in (0.0, 0.1, 0.2)]
+    >>> [target.status for target in targets]
+    ['following', 'following', 'following']
+    >>> bool(np.abs(targets[-1].world_from_grasp[:2, 3]).max() < 0.03)  # on the block, which lies near the origin
+    True
+    """
 
     def __init__(self, policy: Policy, quality: Quality, config: ServoConfig | None = None, seed: int = 0) -> None:
         """policy: plans the first image. quality: scores grasps in all others."""
@@ -340,6 +354,11 @@ def load_servo(
     model: as for `load_policy`. config: a preset of `configs/servo/` or a file. overrides: `KEY=VALUE` settings.
     threads: as for `NetworkQuality`.
     InputError: an unknown preset or key, or a folder without a model.
+
+    >>> import graspnet as gn
+    >>> servo = gn.load_servo(overrides=("smallest_range=0.07",))
+    >>> servo.config.smallest_range
+    0.07
     """
     loaded = load_config(ServoConfig, "servo", config, overrides)
     quality = NetworkQuality(load_checkpoint(model), threads=threads) if isinstance(model, str) else model
