@@ -27,7 +27,7 @@ from graspnet.policies.registry import make_policy, policy_class
 from graspnet.quality import NetworkQuality, Quality
 from graspnet.refusals import Refusals
 
-__all__ = ["load_policy", "plan", "plan_each", "plan_observation"]
+__all__ = ["load_policy", "load_quality", "plan", "plan_each", "plan_observation"]
 
 DEFAULT_POLICY, DEFAULT_MODEL = "cross_entropy", "parallel_jaw"
 MIN_QUALITY = 0.05  # grasps of less are no plan; docs/experiments/policies.md has how many of those held
@@ -264,5 +264,10 @@ def load_policy(
     """
     quality: Quality | None = None
     if policy_class(name).needs_quality:
-        quality = NetworkQuality(load_checkpoint(model), threads=None) if isinstance(model, str) else model
+        quality = load_quality(model)
     return make_policy(name, config, overrides, quality)
+
+
+def load_quality(model: str | Quality, threads: int | None = None) -> Quality:
+    """A network by its name or folder, as a Quality; a function that scores grasps as it is. threads: its CPU's."""
+    return NetworkQuality(load_checkpoint(model), threads=threads) if isinstance(model, str) else model

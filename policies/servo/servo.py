@@ -18,17 +18,16 @@ from jaxtyping import Bool, Float64
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.foreground import MIN_HEIGHT
 from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
 from graspnet.policies.constraints import FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
-from graspnet.policies.planning import load_policy, plan_observation
+from graspnet.policies.planning import MIN_QUALITY, load_policy, load_quality, plan_observation
 from graspnet.policies.policy import Policy
 from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
 from graspnet.policies.servo.registration import Relief, motion_between
-from graspnet.quality import NetworkQuality, Quality
+from graspnet.quality import Quality
 from graspnet.transforms import invert, perpendicular_to, rigid, transform_points
 
 __all__ = ["Servo", "ServoConfig", "Target", "load_servo"]
@@ -56,7 +55,7 @@ class ServoConfig:
     likeness: float = 0.7  # of what is seen and what is followed, at least, 1 at best
     sure_images: int = 4  # so many since it was found or pushed, and the hand may come nearer than the sensor sees
     misses: int = 5  # so many images in a row without it, and it is lost
-    min_quality: float = 0.05
+    min_quality: float = MIN_QUALITY
     search: CrossEntropyConfig = field(default_factory=CrossEntropyConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
 
@@ -195,8 +194,7 @@ class Servo:
         table = fit_plane(observation.points[np.isfinite(observation.depth)])
         moved = None if table is None else self._moved(followed, observation, table, time)
         if moved is None or table is None:
-            missed = followed.missed + 1
-            self._followed = replace(followed, missed=missed) if missed < self.config.misses else None
+            self._followed = self._missed(followed)
             return replace(expected, status="following" if self._followed else "lost")
         again = self._planned_again(moved, observation, table, time)
         self._followed = again
@@ -258,6 +256,7 @@ class Servo:
         )
 
     def _missed(self, followed: _Followed) -> _Followed | None:
+        """The same after one more image without it; None: it is lost."""
         missed = followed.missed + 1
         return replace(followed, missed=missed) if missed < self.config.misses else None
 
@@ -361,5 +360,5 @@ def load_servo(
     0.07
     """
     loaded = load_config(ServoConfig, "servo", config, overrides)
-    quality = NetworkQuality(load_checkpoint(model), threads=threads) if isinstance(model, str) else model
+    quality = load_quality(model, threads)
     return Servo(load_policy("cross_entropy", quality), quality, loaded, seed)

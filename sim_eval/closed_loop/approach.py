@@ -19,7 +19,6 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import Observation
 from graspnet.sim_eval.closed_loop.leaders import Leader
 from graspnet.sim_eval.closed_loop.rig import RigConfig
-from graspnet.transforms import rigid
 
 __all__ = ["Approach", "Motion"]
 
@@ -42,10 +41,6 @@ class Motion:
     pushed_to: Float64[np.ndarray, "4 4"] | None
     delay: float
     pushed_at: float
-
-    def arm_from_object_world(self, time: float) -> Float64[np.ndarray, "4 4"]:
-        """Where the object's world is in the arm's, at a time after the hand's start."""
-        return rigid(np.eye(3), self.belt * (time + self.delay))
 
 
 class Approach(Guide):
@@ -79,9 +74,10 @@ class Approach(Guide):
             self._move(np.zeros(3))
             return self._command(time)
         aim = self.leader.target.at(time)
-        along, across, turn = self._off(aim)
+        along, across = self._off(aim)
+        turn = self._turn(aim)
         still = float(np.linalg.norm(self._velocity - self.leader.target.velocity)) < STILL
-        arrived = abs(along) < ALONG and np.linalg.norm(across) < ACROSS and turn < TURNED and still
+        arrived = abs(along) < ALONG and np.linalg.norm(across) < ACROSS and np.linalg.norm(turn) < TURNED and still
         if arrived and not self.leader.least_standoff:
             return None
         self._go(aim, along, across, turn)
@@ -116,15 +112,13 @@ class Approach(Guide):
             self.pictures += 1
 
     def _standoff(self, time: float) -> float:
-        if self.leader.target.world_from_grasp is None:
-            return np.inf
         return self._off(self.leader.target.at(time))[0]
 
-    def _off(self, aim: Float64[np.ndarray, "4 4"]) -> tuple[float, Float64[np.ndarray, "3"], float]:
-        """How far the hand is from its aim: along the approach, across it, and turned. Jaws may be swapped."""
+    def _off(self, aim: Float64[np.ndarray, "4 4"]) -> tuple[float, Float64[np.ndarray, "3"]]:
+        """How far the hand is from its aim: along the approach, and across it."""
         error = aim[:3, 3] - self._pose[:3, 3]
         along = float(error @ aim[:3, 2])
-        return along, error - along * aim[:3, 2], float(np.linalg.norm(self._turn(aim)))
+        return along, error - along * aim[:3, 2]
 
     def _turn(self, aim: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "3"]:
         """The shorter turn (a rotation vector in the hand's frame) to the aim, or to the aim with its jaws swapped."""
@@ -132,18 +126,23 @@ class Approach(Guide):
         turns = [Rotation.from_matrix(self._pose[:3, :3].T @ each).as_rotvec() for each in (aim[:3, :3], swapped)]
         return np.asarray(min(turns, key=lambda each: float(np.linalg.norm(each))), dtype=np.float64)
 
-    def _go(self, aim: Float64[np.ndarray, "4 4"], along: float, across: Float64[np.ndarray, "3"], turn: float) -> None:
+    def _go(
+        self,
+        aim: Float64[np.ndarray, "4 4"],
+        along: float,
+        across: Float64[np.ndarray, "3"],
+        turn: Float64[np.ndarray, "3"],
+    ) -> None:
         """Move on by one step: sideways first, and down as far as the funnel allows."""
-        rig = self.rig
-        off = max(float(np.linalg.norm(across)) - FUNNEL_FREE, 0.0) + 0.02 * max(turn - TURNED, 0.0)
+        rig, angle = self.rig, float(np.linalg.norm(turn))
+        off = max(float(np.linalg.norm(across)) - FUNNEL_FREE, 0.0) + 0.02 * max(angle - TURNED, 0.0)
         nearest = max(self.leader.least_standoff, min(rig.funnel * off, FUNNEL_TOP))
         forwards = np.clip(GAIN * (along - nearest), -rig.speed, rig.speed) * aim[:3, 2]
         sideways = GAIN * across
         sideways *= min(1.0, rig.sideways / max(float(np.linalg.norm(sideways)), 1e-9))
-        vector = self._turn(aim)
-        if turn > 0:
-            vector *= min(1.0, min(GAIN * turn, rig.turning) * self._step / turn)
-            self._pose[:3, :3] = self._pose[:3, :3] @ Rotation.from_rotvec(vector).as_matrix()
+        if angle > 0:
+            step = turn * min(1.0, min(GAIN * angle, rig.turning) * self._step / angle)
+            self._pose[:3, :3] = self._pose[:3, :3] @ Rotation.from_rotvec(step).as_matrix()
         self._move(self.leader.target.velocity + forwards + sideways)
 
     def _move(self, wanted: Float64[np.ndarray, "3"]) -> None:

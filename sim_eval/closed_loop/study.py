@@ -223,8 +223,8 @@ def _report(output: Path, found: Sequence[Mapping[str, Any]], films: list[str]) 
     write_report(output / "report.html", "Closed loop", sections, opening)
 
 
-def _read(path: Path, identity: Mapping[str, Any], resume: bool) -> list[Pick]:
-    """Read the picks of a study that is resumed. InputError: there are some, and they are of another study."""
+def _read(path: Path, identity: Mapping[str, Any], resume: bool) -> list[list[Pick]]:
+    """Read the trials of a study that is resumed. InputError: there are some, and they are of another study."""
     if not path.is_file():
         return []
     if not resume:
@@ -234,7 +234,7 @@ def _read(path: Path, identity: Mapping[str, Any], resume: bool) -> list[Pick]:
         first, *rest = [json.loads(line) for line in lines] or [None]
     if first != identity:
         raise InputError(f"{path}: was begun with other settings; the same ones, or another --output")
-    return [Pick(**pick) for line in rest for pick in line]
+    return [[Pick(**pick) for pick in line] for line in rest]
 
 
 @click.command()
@@ -254,15 +254,15 @@ def main(
     settings = load_config(ClosedLoopConfig, "closed_loop", config, overrides)
     identity = {"config": config_to_dict(settings), "model": model, "seed": seed}
     records = output / "records.jsonl"
-    picks = _read(records, identity, resume)
+    before = _read(records, identity, resume)
+    picks = [pick for trial in before for pick in trial]
     output.mkdir(parents=True, exist_ok=True)
     done = {(pick.condition, pick.index) for pick in picks}
     units = [(name, k) for k in range(trials) for name in settings.conditions if (name, k) not in done]
-    lines = [json.dumps(identity)] + [json.dumps(each) for each in _by_trial(picks)]
-    records.write_text("".join(line + "\n" for line in lines))
+    records.write_text(json.dumps(identity) + "\n" + "".join(map(_line, before)))  # without what was cut off
     with records.open("a") as file:
         for trial in track(run_study(settings, model, seed, engine, units), len(units), "closed loop", "trials"):
-            file.write(json.dumps([asdict(pick) for pick in trial]) + "\n")
+            file.write(_line(trial))
             file.flush()
             picks += trial
     held = [pick for pick in picks if pick.outcome != "no_start"]
@@ -275,11 +275,9 @@ def main(
         click.echo(f"| {' | '.join(line)} |")
 
 
-def _by_trial(picks: Sequence[Pick]) -> list[list[dict[str, Any]]]:
-    trials: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for pick in picks:
-        trials.setdefault((pick.condition, pick.index), []).append(asdict(pick))
-    return list(trials.values())
+def _line(trial: Sequence[Pick]) -> str:
+    """A trial's line of records.jsonl."""
+    return json.dumps([asdict(pick) for pick in trial]) + "\n"
 
 
 if __name__ == "__main__":
