@@ -72,6 +72,12 @@ class Checkpoint:
         """The kind of gripper that it was trained for; models were of no other than the first before they told."""
         return str(self.details.get("gripper_kind", "parallel_jaw"))
 
+    @property
+    def standoff(self) -> float:
+        """How far from its grasp's origin, in the gripper's max_width, training cut a crop at most; 0: right there."""
+        told = self.details.get("standoff", 0.0)
+        return min(max(float(told), 0.0), 1.0) if isinstance(told, int | float) else 0.0
+
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write both files into the folder (made if need be), each under a temporary name first."""

@@ -1,4 +1,5 @@
-"""What leaves a grasp's label alone: interchanged jaws, mirrored scenes, and a little doubt about the grasp's depth.
+"""What leaves a grasp's label alone: interchanged jaws, mirrored scenes, a little doubt about the grasp's depth, and
+the height that its crop is cut at.
 
 `graspnet.crops.symmetry` says which reversals of a crop's rows and columns these are.
 """
@@ -12,17 +13,26 @@ from torch import Tensor
 
 from graspnet.errors import InputError
 
-__all__ = ["AugmentationConfig", "draw_flips", "shifted_along_approach"]
+__all__ = ["AugmentationConfig", "draw_flips", "draw_standoffs", "shifted_along_approach"]
+
+APART = 0.5  # of all crops are cut away from their grasps' origins, where any are: a search cuts them at the origins
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """flip: each reversal has probability ½. depth_offset: σ in metres of a shift of grasps along their approach."""
+    """flip: each reversal has probability ½. depth_offset: σ in metres of a shift of grasps along their approach.
+
+    standoff: the largest distance, in units of the gripper's max_width, between the height that a crop is cut at and
+    its grasp's origin. One crop then serves grasps of several heights, as a dense pass needs it.
+    """
 
     flip: bool = True
     depth_offset: float = 0.003  # quality must not hang on a millimetre that no robot holds
+    standoff: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.standoff <= 1:
+            raise InputError(f"standoff is {self.standoff}; it must be a share of the gripper's width in [0, 1]")
         if self.depth_offset < 0:
             raise InputError(f"depth_offset is {self.depth_offset}; it must not be negative (metres)")
 
@@ -41,3 +51,16 @@ def shifted_along_approach(
     shifted = camera_from_grasp.copy()
     shifted[:, :3, 3] += camera_from_grasp[:, :3, 2] * offset[:, None]
     return shifted
+
+
+def draw_standoffs(
+    max_width: Float64[np.ndarray, "N"], config: AugmentationConfig, rng: np.random.Generator
+) -> Float64[np.ndarray, "N"] | None:
+    """Metres from each crop's reference point to its grasp's origin, along the approach; none where all are 0.
+
+    A half of them is 0, the others are uniform in ±standoff · max_width (metres, of each grasp's gripper).
+    """
+    if config.standoff == 0:
+        return None
+    apart = rng.random(len(max_width)) < APART
+    return np.asarray(np.where(apart, rng.uniform(-config.standoff, config.standoff, len(max_width)) * max_width, 0.0))

@@ -27,7 +27,12 @@ from graspnet.crops.symmetry import flipped
 from graspnet.errors import InputError
 from graspnet.observation.height_map import DepthView
 from graspnet.sensors import Sensor, load_sensor
-from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
+from graspnet.training.augmentation import (
+    AugmentationConfig,
+    draw_flips,
+    draw_standoffs,
+    shifted_along_approach,
+)
 from graspnet.training.examples.example_set import ExampleSet
 from graspnet.training.examples.image_examples import ImageExamples
 from graspnet.training.examples.label import LabelConfig
@@ -243,7 +248,9 @@ class Batches:
         augmentation = self.config.augmentation
         depth = _seen(image, sensor, rng)
         poses = shifted_along_approach(image.camera_from_grasp[rows], augmentation, rng)
-        crops = grasp_crops(DepthView(depth, image.camera), poses, image.sizes[rows], self.crop)
+        sizes = image.sizes[rows]
+        standoff = draw_standoffs(np.asarray(sizes[:, 0], dtype=np.float64), augmentation, rng)
+        crops = grasp_crops(DepthView(depth, image.camera), poses, sizes, self.crop, standoff)
         crops = flipped(crops, draw_flips(len(rows), augmentation, rng), self.crop)
         target = torch.from_numpy(self.label.target(image.robustness[rows])).float()
         factors = torch.from_numpy(image.factors[rows]).float().nan_to_num(nan=-1.0)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from graspnet.config import config_to_dict
+from graspnet.crops.metric import MetricCropConfig
 from graspnet.dataset import Dataset
 from graspnet.dataset.ranges import focal_range_px, gripper_names, gripper_ranges, object_range
 from graspnet.errors import InputError
@@ -78,6 +79,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; it must be at least 1")
+        if self.batches.augmentation.standoff > 0 and not isinstance(self.network.crop, MetricCropConfig):
+            raise InputError(
+                f"batches.augmentation.standoff is {self.batches.augmentation.standoff}; a crop in pixels has no "
+                "reference height: it needs a network of metric crops, or 0"
+            )
         if self.threads < 0 or self.seed < 0:
             raise InputError("threads and seed must not be negative")
         factors = "none" if isinstance(self.network, PublishedConfig) else self.network.factors
@@ -161,7 +167,7 @@ def train(
             _optimise(state, stream, run)
         calibration = run.validation.calibrated(state.final, config.flip_average)
     provenance = _provenance(state, run, datasets.record(training, unseen), begins_from, calibration)
-    details = _ranges(datasets, training) | provenance
+    details = _ranges(datasets, training) | {"standoff": config.batches.augmentation.standoff} | provenance
     result = _result(state, config, gripper_names(datasets.headers), calibration, details)
     if processes.first:
         write_json(output / "metrics.json", _figures(result))

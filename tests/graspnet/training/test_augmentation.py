@@ -12,7 +12,7 @@ from graspnet.crops.symmetry import flipped
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import load_gripper
 from graspnet.observation.height_map import DepthView
-from graspnet.training.augmentation import AugmentationConfig, draw_flips, shifted_along_approach
+from graspnet.training.augmentation import AugmentationConfig, draw_flips, draw_standoffs, shifted_along_approach
 from graspnet.transforms import frame_from_axes, rigid
 
 CROPS = [MetricCropConfig(size=32), PixelCropConfig(window_px=40, size=20)]
@@ -115,3 +115,19 @@ def test_a_negative_shift_is_refused():
 def _cut(depth, camera, poses, crop):
     sizes = np.tile(load_gripper("yumi").sizes(), (len(poses), 1))
     return grasp_crops(DepthView(depth, camera), poses, sizes, crop)
+
+
+def test_half_of_the_crops_are_cut_at_the_origin_and_the_others_up_to_the_standoff_away():
+    width = np.repeat([0.05, 0.1], 20_000)
+    drawn = draw_standoffs(width, AugmentationConfig(standoff=0.25), np.random.default_rng(1)) / width
+    assert np.mean(drawn == 0) == pytest.approx(0.5, abs=0.02)
+    away = drawn[drawn != 0]
+    assert np.abs(away).max() <= 0.25
+    assert np.std(away) == pytest.approx(0.5 / np.sqrt(12), rel=0.02)  # of a uniform distribution over ±0.25
+    assert draw_standoffs(width, AugmentationConfig(), np.random.default_rng(1)) is None
+
+
+@pytest.mark.parametrize("standoff", [-0.1, 1.5, float("nan")])
+def test_a_standoff_that_no_crop_reaches_is_refused(standoff):
+    with pytest.raises(InputError, match=r"standoff is .*share of the gripper's width"):
+        AugmentationConfig(standoff=standoff)
