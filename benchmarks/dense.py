@@ -17,7 +17,8 @@ from graspnet.models import CompactConfig
 from graspnet.models.dense import DenseForm
 from graspnet.policies.constraints import ConstraintConfig, Constraints
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, CrossEntropyPolicy
-from graspnet.policies.dense import DenseConfig, DensePolicy, dense_qualities, grid_of
+from graspnet.policies.dense.dense import DensePolicy
+from graspnet.policies.dense.grid import DenseConfig, dense_qualities, grid_of
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.quality import NetworkQuality
 from graspnet.run.threads import using_threads

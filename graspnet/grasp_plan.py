@@ -231,12 +231,13 @@ class GraspPlan:
     def draw(self, path: str | Path, explain: bool = False) -> None:
         """Draw the plan on its depth image, as a picture file: what `graspnet plan --image` writes.
 
-        explain: a third picture shows where candidates were refused, in a colour for each reason.
+        explain: a third picture shows where candidates were refused, in a colour for each reason, and a fourth the
+        quality of those that a search or a dense pass has judged.
         """
         from graspnet.plan_picture import draw_plan
 
-        refusals = self.refusals if explain else None
-        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals)
+        refusals, judged = (self.refusals, self.generations) if explain else (None, ())
+        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals, judged)
 
 
 def _faults(refusals: Refusals) -> str:

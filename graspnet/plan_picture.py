@@ -1,5 +1,6 @@
 """The picture of a grasp plan: its grasps on the depth image that it was made from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -43,15 +44,19 @@ def draw_plan(
     summary: str,
     path: Path,
     refusals: Refusals | None = None,
+    judged: Sequence[tuple[Grasps, Float64[np.ndarray, "_"]]] = (),
 ) -> None:
     """The whole image with the best grasp, and the best five from near by, numbered and coloured by quality.
 
     Grasps come best first; qualities are NaN where the policy predicts none. refusals: the candidates that were
-    refused are shown in a third picture. The folder of `path` must exist; its name says which kind of picture is
-    written. InputError: neither PNG nor JPEG.
+    refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it. The folder of
+    `path` must exist; its name says which kind of picture is written. InputError: neither PNG nor JPEG.
     """
-    figure, axes = new_figure(1, 2 if refusals is None else 3, width=6.0)
-    whole, near = axes[0][:2]
+    pictures = 2 + (refusals is not None) + bool(judged)
+    rows = 2 if pictures == 4 else 1
+    figure, axes = new_figure(rows, pictures // rows, width=6.0)
+    places = list(axes.flat)
+    whole, near = places[:2]
     count = min(SHOWN, len(grasps_in_camera))
     best = grasps_in_camera[slice(count)]
     box = _region(observation, best.origin)
@@ -73,7 +78,9 @@ def draw_plan(
     if count and np.isfinite(qualities).all():
         draw_quality_bar(near)
     if refusals is not None:
-        _draw_refused(axes[0][2], observation, refusals, relief, limits)
+        _draw_refused(places[2], observation, refusals, relief, limits)
+    if judged:
+        _draw_judged(places[-1], observation, judged, relief, limits)
     save_picture(figure, path)
 
 
@@ -100,6 +107,26 @@ def _draw_refused(
         axes.scatter(u, v, s=6, color=color, linewidths=0, label=f"{reason} ({count})")
     if counts:
         axes.legend(loc="lower center", fontsize=7, framealpha=0.9, markerscale=2.5)
+
+
+def _draw_judged(
+    axes: "Axes",
+    observation: Observation,
+    judged: Sequence[tuple[Grasps, Float64[np.ndarray, "_"]]],
+    relief: Float32[np.ndarray, "H W"],
+    limits: tuple[float, float],
+) -> None:
+    """A dot for each, at the middle between the jaws; the best lie on top. Of a dense pass it is a heat map."""
+    grasps = Grasps.concatenate([each for each, _ in judged])
+    qualities = np.concatenate([each for _, each in judged])
+    draw_depth(axes, relief, limits=limits, title=f"The quality of {len(qualities)} candidates: the best lie on top.")
+    left, right, top, bottom = _region(observation, grasps.origin)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    order = np.argsort(qualities, kind="stable")
+    u, v = observation.camera.project(grasps.origin[order]).T
+    axes.scatter(u, v, s=9, c=quality_colors(qualities[order]), linewidths=0)
+    draw_quality_bar(axes)
 
 
 def _draw_hands(axes: "Axes", observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]) -> None:

@@ -107,7 +107,9 @@ __all__ = ["plan", "read_workspace"]
 )
 @click.option("--view", is_flag=True, help="Show the plan in the browser, until Ctrl-C. Needs graspnet[view].")
 @click.option("--port", type=int, default=8080, show_default=True, help="Of --view.")
-@click.option("--explain", is_flag=True, help="Say how many candidates were refused, and why; --image shows where.")
+@click.option(
+    "--explain", is_flag=True, help="Say what was refused, and why; --image shows where, and how the rest was judged."
+)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def plan(
     depth_file: Path,

@@ -108,7 +108,10 @@ class RankingPolicy(Policy):
         ranked = ranked.only(ranked.distinct(self.config.grasps, observation.gripper.span))
         grasps = sampler.constraints.opened(ranked.grasps_in_camera)
         seconds, refusals = _seconds(start, sampled, perf_counter()), sampler.constraints.refusals
-        return GraspPlan(observation, grasps, ranked.qualities, "", seconds, self.name, refusals=refusals)
+        return GraspPlan(
+            observation, grasps, ranked.qualities, "", seconds, self.name, refusals=refusals,
+            generations=((candidates, qualities),),
+        )  # fmt: skip
 
 
 class RandomAntipodalPolicy(Policy):

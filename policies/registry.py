@@ -15,7 +15,7 @@ POLICIES: dict[str, str] = {
     "antipodal": "graspnet.policies.ranking:RandomAntipodalPolicy",
     "ranking": "graspnet.policies.ranking:RankingPolicy",
     "cross_entropy": "graspnet.policies.cross_entropy.cross_entropy:CrossEntropyPolicy",
-    "dense": "graspnet.policies.dense:DensePolicy",
+    "dense": "graspnet.policies.dense.dense:DensePolicy",
     "principal_axis": "graspnet.policies.heuristics:PrincipalAxisPolicy",
     "central_antipodal": "graspnet.policies.heuristics:CentralAntipodalPolicy",
 }

@@ -52,13 +52,15 @@ class DenseForm:
             raise InputError(f"an image of {height} x {width} holds no window of {self.size} x {self.size}")
         return (height - self.size) // self.stride + 1, (width - self.size) // self.stride + 1
 
-    def logits_at(
-        self, features: Float32[Tensor, "B D h w"], window: Int64[Tensor, "N 3"], pose: Float32[Tensor, "N F"]
-    ) -> Float32[Tensor, "N 2"]:
-        """Logits of some windows alone: (image, row, column) of each, and its pose numbers."""
+    def image_features_at(
+        self, features: Float32[Tensor, "B D h w"], window: Int64[Tensor, "N 3"]
+    ) -> Float32[Tensor, "N F"]:
+        """What the first fully connected layer says of some windows alone, (image, row, column) of each, before its
+        rectifier. `CompactNetwork.merged` makes logits of it and of pose numbers, any number of them for a window."""
         every = patches(features, (self._side, self._side))
         image, row, column = window.T
-        return self.network.merged(self.network.image_features(every[image, :, row, column].flatten(1)), pose)
+        seen: Tensor = self.network.image_features(every[image, :, row, column].flatten(1))
+        return seen
 
     def logits(
         self, images: Float32[Tensor, "B C H W"], pose: Float32[Tensor, "B rows columns F"]

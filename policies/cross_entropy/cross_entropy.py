@@ -143,13 +143,12 @@ class Search:
     def ranked(self) -> RankedGrasps:
         """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
         candidates = self.sampler.sample(self.config.initial_samples, self.rng)
-        return self.improved(RankedGrasps.none().merged(candidates, self._scores(candidates)))
+        return self.improved(RankedGrasps.none().merged(*self.judged(candidates)))
 
-    def _scores(self, candidates: Grasps) -> Float64[np.ndarray, "N"]:
-        """The qualities of a generation, which is kept."""
-        qualities = self.quality(self.observation, candidates)
-        self.scored.append((candidates, qualities))
-        return qualities
+    def judged(self, candidates: Grasps) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
+        """A generation and its qualities, which are kept."""
+        self.scored.append((candidates, self.quality(self.observation, candidates)))
+        return self.scored[-1]
 
     def improved(self, ranked: RankedGrasps) -> RankedGrasps:
         """A first generation that was scored, and those after it, best first: each is drawn around the best so far."""
@@ -162,7 +161,7 @@ class Search:
             mixture = _fit(elites.grasps_in_camera, self.sampler.constraints.space, config, self.rng)
             candidates = _resample(mixture, self.sampler, config, self.rng)
             generation = len(candidates)
-            ranked = ranked.merged(candidates, self._scores(candidates))  # the last generation may be worse
+            ranked = ranked.merged(*self.judged(candidates))  # the last generation may be worse
         return ranked
 
     def finished(self, ranked: RankedGrasps) -> RankedGrasps:

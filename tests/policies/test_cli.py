@@ -75,6 +75,15 @@ def test_a_plan_explains_what_was_refused_and_draws_where(scene, tmp_path):
     assert Image.open(pictures["long"]).size[0] > 1.3 * Image.open(pictures["short"]).size[0]
 
 
+def test_what_a_search_judged_is_drawn_below(scene, tmp_path):
+    picture = tmp_path / "judged.png"
+    search = {"--policy": "cross_entropy", "--image": str(picture)}
+    result = plan(scene | search, "iterations=1", "--explain")
+    assert result.exit_code == 0, result.stderr
+    width, height = Image.open(picture).size
+    assert 0.7 < height / width < 0.9  # two rows of two pictures
+
+
 def test_a_region_and_an_arm_narrow_the_plan(scene, tmp_path):
     result = plan(scene | {"--region": "0,0,325,479", "--output": "-"})
     assert result.exit_code == 0

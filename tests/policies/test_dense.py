@@ -8,13 +8,16 @@ import pytest
 import torch
 
 import graspnet as gn
+from graspnet.crops.crops import grasp_crops
 from graspnet.errors import InputError
 from graspnet.inputs.depth_image import read_depth
 from graspnet.inputs.mask_image import read_mask
 from graspnet.models import CompactConfig, PublishedConfig, new_network
 from graspnet.models.dense import DenseForm
+from graspnet.models.network import predict
 from graspnet.policies.constraints import ConstraintConfig, Constraints
-from graspnet.policies.dense import DenseConfig, DensePolicy, dense_qualities, grid_of
+from graspnet.policies.dense.dense import DensePolicy
+from graspnet.policies.dense.grid import DenseConfig, dense_qualities, grid_of
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.quality import NetworkQuality
 from tests.places import SHARED
@@ -30,23 +33,28 @@ def shipped() -> NetworkQuality:
     return NetworkQuality(gn.load_model("parallel_jaw"))
 
 
-def dense_and_crops(observation, quality, config=WHOLE):
+def dense_and_crops(observation, quality, config=WHOLE, standoff=0.0):
     """Qualities of the whole grid by one pass, and of its grasps by their crops."""
-    space = GraspSpace.of(observation)
-    form = DenseForm(quality.checkpoint.network)
-    grid = grid_of(Constraints(space, ConstraintConfig()), form, config)
+    space, network = GraspSpace.of(observation), quality.checkpoint.network
+    form = DenseForm(network)
+    grid = grid_of(Constraints(space, ConstraintConfig()), form, config, standoff)
     chosen = grid.only(
         np.isin(np.arange(len(grid.grasps)), np.random.default_rng(0).permutation(len(grid.grasps))[:1200])
     )
-    return dense_qualities(space, quality, form, chosen), quality(observation, chosen.grasps)
+    assert np.abs(chosen.standoff).max() <= standoff * space.w + 1e-9
+    sizes = np.repeat(observation.gripper.sizes()[None], len(chosen.grasps), axis=0)
+    crops = grasp_crops(observation, chosen.grasps.poses, sizes, network.crop, chosen.standoff)
+    one_by_one = quality.checkpoint.quality(predict(network, [crops])).double().numpy()
+    return dense_qualities(space, quality, form, chosen), one_by_one
 
 
+@pytest.mark.parametrize("standoff", [0.0, 0.25])
 @pytest.mark.parametrize("tilt", [0.0, 0.6])
-def test_each_cell_says_what_its_crop_says(box_scene, shipped, tilt):
+def test_each_cell_says_what_its_crop_says(box_scene, shipped, tilt, standoff):
     observation = box_scene(*BLOCKS, tilt=tilt, noise=0.001)
     holes = np.random.default_rng(1).random(observation.depth.shape) < 0.01
     observation = replace(observation, depth=np.where(holes, np.float32(np.nan), observation.depth))
-    dense, crops = dense_and_crops(observation, shipped)
+    dense, crops = dense_and_crops(observation, shipped, standoff=standoff)
     assert len(dense) > 500
     assert np.quantile(np.abs(dense - crops), 0.97) < 1e-4
     # a cell of the map whose share is at a threshold may count in one and not in the other, and that cell is seen
@@ -64,6 +72,17 @@ def test_each_cell_of_a_real_heap_says_what_its_crop_says(shipped):
     assert np.quantile(np.abs(dense - crops), 0.97) < 1e-4
 
 
+def test_with_a_standoff_the_same_grasps_need_fewer_large_crops(box_scene, shipped):
+    """The blocks' grasps span 0.06 m of heights, which three levels of large crops hold."""
+    constraints = Constraints(GraspSpace.of(box_scene(*BLOCKS)), ConstraintConfig())
+    form = DenseForm(shipped.checkpoint.network)
+    each, shared = (grid_of(constraints, form, WHOLE, standoff) for standoff in (0.0, 0.25))
+    np.testing.assert_array_equal(shared.grasps.poses, each.grasps.poses)
+    np.testing.assert_allclose(shared.height[shared.window[:, 0]] - shared.standoff, each.height[each.window[:, 0]])
+    assert not each.standoff.any()
+    assert len(shared.height) <= len(each.height) / 2
+
+
 def test_all_windows_are_those_that_are_asked_for_one_by_one():
     network = new_network(CompactConfig(residual=True, blocks=2), torch.Generator().manual_seed(0)).eval()
     form, generator = DenseForm(network), torch.Generator().manual_seed(1)
@@ -76,7 +95,7 @@ def test_all_windows_are_those_that_are_asked_for_one_by_one():
         features = form.features(images)
         for image, row, column in ((0, 0, 0), (1, 3, 5), (1, 2, 4)):
             window = torch.tensor([[image, row, column]])
-            at = form.logits_at(features, window, pose[image, row, column][None])
+            at = network.merged(form.image_features_at(features, window), pose[image, row, column][None])
             crop = images[image : image + 1, :, 4 * row : 4 * row + 64, 4 * column : 4 * column + 64]
             expected = network(crop, pose[image, row, column][None])
             torch.testing.assert_close(at, expected, atol=1e-5, rtol=1e-5)
@@ -91,6 +110,8 @@ def test_a_dense_plan_is_as_good_as_a_search(box_scene, shipped):
     searched = gn.load_policy("cross_entropy", model=shipped).plan(observation, np.random.default_rng(0))
     assert dense.best.quality > searched.best.quality - 0.03
     assert set(dense.seconds) == {"dense", "total"}
+    grid, pairs, _ = dense.generations
+    assert len(grid[0]) > 500 > len(pairs[0]) > 10
     assert Constraints(GraspSpace.of(observation), ConstraintConfig()).feasible(dense.grasps_in_camera).all()
     again = DensePolicy(DenseConfig(), shipped).plan(observation, np.random.default_rng(0))
     np.testing.assert_array_equal(again.grasps_in_camera.poses, dense.grasps_in_camera.poses)

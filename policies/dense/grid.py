@@ -1,14 +1,12 @@
-"""One dense pass: the quality of every grasp on a grid over the scene, then a short search around the best of them.
+"""The grasps of a grid over the scene, and what a network that slides says of each in one pass.
 
-Satish et al., RA-L 2019, evaluate millions of grasps by a fully convolutional network. Here the grid lies in the height
-map: for each angle it is cut, turned, as one large crop, and the network of crops slides over it
-(`graspnet.models.dense`). For each height of a grasp the crop is another one. Only windows that the map allows are
-judged: convolutions are shared by all of them, and the fully connected layers see no other.
+For each angle the height map is cut, turned, as one large crop, and the network of crops slides over it
+(`graspnet.models.dense`). A grasp's crop is cut at a reference height. A network whose training moved that height away
+from its grasps' origins (`Checkpoint.standoff`) judges grasps of several heights from one large crop: the difference is
+one of its pose numbers, and enters where image and pose are merged.
 """
 
 from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,23 +16,17 @@ from torch import Tensor
 
 from graspnet.crops.metric import MetricCropConfig, metric_crops, metric_pose_numbers
 from graspnet.errors import InputError
-from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.models.dense import DenseForm
-from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import Constraints, FeasibleSampler
-from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, feasible_sampler
-from graspnet.policies.demands.failures import AfterFailures
+from graspnet.policies.constraints import Constraints
+from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
-from graspnet.policies.policy import Policy
-from graspnet.policies.ranking import RankedGrasps
-from graspnet.quality import NetworkQuality, Quality
-from graspnet.refusals import Refusals
+from graspnet.quality import NetworkQuality
 
-__all__ = ["DenseConfig", "DensePolicy", "Grid", "dense_qualities", "grid_of"]
+__all__ = ["DenseConfig", "Grid", "dense_qualities", "grid_of"]
 
 BESIDE = 0.15  # of the hand's max_width: so far beside a thing the middle of a grasp of it may lie
-BATCH = 2048  # windows whose fully connected layers are computed at a time
+BATCH = 2048  # windows whose first fully connected layer is computed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,55 +54,13 @@ class DenseConfig:
             )
 
 
-class DensePolicy(Policy):
-    """The best of a dense pass, improved by a short cross-entropy search. It needs a network that slides."""
-
-    name: ClassVar[str] = "dense"
-    config_type: ClassVar[type] = DenseConfig
-
-    def __init__(self, config: DenseConfig, quality: Quality | None = None) -> None:
-        if not isinstance(quality, NetworkQuality):
-            raise InputError("the dense policy slides a network over the scene: it needs a network, not a function")
-        self.config, self.quality = config, quality
-        self._form = DenseForm(quality.checkpoint.network)
-
-    def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
-        """Judge the grid, improve its best grasps, score the finalists again."""
-        start = perf_counter()
-        best, refusals, seconds = RankedGrasps.none(), Refusals(), {}
-        if len(observation.object_points):
-            sampler = feasible_sampler(observation, self.config.search)
-            best = self._grid(observation, sampler)
-            seconds = {"dense": perf_counter() - start}
-            refusals = sampler.constraints.refusals
-            quality = AfterFailures(self.quality)
-            pairs = sampler.sample(self.config.pairs, rng)
-            best = best.merged(pairs, quality(observation, pairs))
-            run = Search(quality, sampler, self.config.search, rng)
-            best = run.finished(run.improved(best))
-        seconds |= {"total": perf_counter() - start}
-        if not len(best):
-            return GraspPlan.nothing(self.name, observation, seconds, refusals)
-        return GraspPlan(observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals)
-
-    def _grid(self, observation: Observation, sampler: FeasibleSampler) -> RankedGrasps:
-        """The best of the grid, as many as a search begins with."""
-        space = sampler.constraints.space
-        grid = grid_of(sampler.constraints, self._form, self.config)
-        if not len(grid.grasps):
-            return RankedGrasps.none()
-        qualities = dense_qualities(space, self.quality, self._form, grid)
-        known = AfterFailures(lambda *_: qualities)
-        ranked = RankedGrasps.none().merged(grid.grasps, known(observation, grid.grasps))
-        return ranked.top(self.config.search.initial_samples)
-
-
 @dataclass(frozen=True)
 class Grid:
     """Grasps whose crops are windows of large crops: of one for each angle and height.
 
     size: cells along the side of a large crop, which is centred at `center`, (x, y) of the map. angle, height: of each
-    large crop, M of them. window: (crop, row, column) of each grasp.
+    large crop, M of them. window: (crop, row, column) of each grasp. standoff: metres that each grasp's origin lies
+    below the height of its large crop.
     """
 
     size: int
@@ -118,22 +68,28 @@ class Grid:
     angle: Float64[np.ndarray, "M"]
     height: Float64[np.ndarray, "M"]
     window: Int64[np.ndarray, "N 3"]
+    standoff: Float64[np.ndarray, "N"]
     grasps: Grasps
 
     def only(self, kept: np.ndarray) -> "Grid":
         """Some of the grasps, by a mask."""
-        return replace(self, window=self.window[kept], grasps=self.grasps[kept])
+        return replace(self, window=self.window[kept], standoff=self.standoff[kept], grasps=self.grasps[kept])
 
 
-def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> Grid:
+def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig, standoff: float = 0.0) -> Grid:
     """The feasible grasps of the grid over what may be grasped that the arm reaches: at every fourth cell of each large
-    crop."""
+    crop.
+
+    standoff: how far a grasp's height may lie from its large crop's, in the hand's max_width; 0: each height has large
+    crops of its own.
+    """
     space, crop = constraints.space, form.network.crop
     assert isinstance(crop, MetricCropConfig)
     cell = crop.window / crop.size * space.w
     row, column = np.nonzero(space.height_map.on_object)
     things = space.height_map.places(np.stack([column, row], axis=1).astype(np.float64))
-    nothing = Grid(form.size, np.zeros(2), np.zeros(0), np.zeros(0), np.zeros((0, 3), np.int64), Grasps.none())
+    none = np.zeros(0)
+    nothing = Grid(form.size, np.zeros(2), none, none, np.zeros((0, 3), np.int64), none, Grasps.none())
     if not len(things):
         return nothing
     center = (things.min(axis=0) + things.max(axis=0)) / 2
@@ -153,11 +109,13 @@ def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig) -> G
     heights = _heights(lowest, highest, config, space.w)
     if not len(heights):
         return nothing
-    place, level = np.nonzero((heights >= lowest[:, None] - 1e-9) & (heights < highest[:, None]))
-    grasps = space.grasps(np.column_stack([xy[place], heights[level]]), angles[turn[place]], width[place])
-    window = np.column_stack([turn[place] * len(heights) + level, i[place], j[place]]).astype(np.int64)
-    crops = np.repeat(angles, len(heights)), np.tile(heights, len(angles))
-    grid = Grid(size, center, *crops, window, grasps)
+    place, step = np.nonzero((heights >= lowest[:, None] - 1e-9) & (heights < highest[:, None]))
+    grasps = space.grasps(np.column_stack([xy[place], heights[step]]), angles[turn[place]], width[place])
+    levels = _levels(heights, standoff * space.w)
+    level = np.argmin(np.abs(levels - heights[:, None]), axis=1)[step]
+    window = np.column_stack([turn[place] * len(levels) + level, i[place], j[place]]).astype(np.int64)
+    crops = np.repeat(angles, len(levels)), np.tile(levels, len(angles))
+    grid = Grid(size, center, *crops, window, levels[level] - heights[step], grasps)
     return grid.only(constraints.feasible_and_reached(grasps))
 
 
@@ -187,6 +145,15 @@ def _heights(
     return np.arange(bottom, top, step)
 
 
+def _levels(heights: Float64[np.ndarray, "M"], reach: float) -> Float64[np.ndarray, "L"]:
+    """Heights of large crops, as few as leave none of the grasps' heights farther than `reach` from one (metres)."""
+    if reach <= 0:
+        return heights
+    span = heights[-1] - heights[0]
+    count = max(1, int(np.ceil(span / (2 * reach) - 1e-9)))
+    return np.asarray(heights[0] + (np.arange(count) + 0.5) * span / count)
+
+
 def _on_things(space: GraspSpace, xy: Float64[np.ndarray, "N 2"]) -> Bool[np.ndarray, "N"]:
     """Whether a place is on a thing, or just beside one."""
     height_map = space.height_map
@@ -200,13 +167,12 @@ def _on_things(space: GraspSpace, xy: Float64[np.ndarray, "N 2"]) -> Bool[np.nda
 def dense_qualities(
     space: GraspSpace, quality: NetworkQuality, form: DenseForm, grid: Grid
 ) -> Float64[np.ndarray, "N"]:
-    """The network's quality of the grid's grasps: what it says of the crop of each."""
+    """The network's quality of the grid's grasps: what it says of the crop of each, cut at its large crop's height."""
     crop, sizes = form.network.crop, space.observation.gripper.sizes()
     assert isinstance(crop, MetricCropConfig)
     numbers = metric_pose_numbers(
         space.height_map, torch.from_numpy(grid.grasps.poses),
-        torch.from_numpy(np.repeat(sizes[None], len(grid.grasps), axis=0)), crop,
-        torch.zeros(len(grid.grasps), dtype=torch.float64),
+        torch.from_numpy(np.repeat(sizes[None], len(grid.grasps), axis=0)), crop, torch.from_numpy(grid.standoff),
     ).float()  # fmt: skip
     used, order = np.unique(grid.window[:, 0]), np.argsort(grid.window[:, 0], kind="stable")
     first = np.searchsorted(grid.window[order, 0], used)
@@ -215,10 +181,11 @@ def dense_qualities(
     with torch.inference_mode():
         for number, rows in zip(used, groups, strict=True):
             features = form.features(_large_crop(space, crop, grid, int(number)))
-            for part in np.split(rows, range(BATCH, len(rows), BATCH)):
-                window = torch.from_numpy(grid.window[part])
-                window[:, 0] = 0
-                logits[part] = form.logits_at(features, window, numbers[part])
+            windows, own = np.unique(grid.window[rows], axis=0, return_inverse=True)
+            windows[:, 0] = 0
+            parts = torch.from_numpy(windows).split(BATCH)
+            seen = torch.cat([form.image_features_at(features, part) for part in parts])
+            logits[rows] = form.network.merged(seen[torch.from_numpy(own.ravel())], numbers[rows])
     return quality.checkpoint.quality(logits).double().numpy()
 
 
