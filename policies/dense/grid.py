@@ -180,9 +180,12 @@ def dense_qualities(
     logits = torch.zeros(len(grid.grasps), 2)
     with torch.inference_mode():
         for number, rows in zip(used, groups, strict=True):
-            features = form.features(_large_crop(space, crop, grid, int(number)))
             windows, own = np.unique(grid.window[rows], axis=0, return_inverse=True)
+            first, last = (windows[:, 1:].min(axis=0), windows[:, 1:].max(axis=0))
+            tiles = form.stride * first // form.size, (form.stride * last + form.size - 1) // form.size + 1
+            features = form.features(_large_crop(space, crop, grid, int(number), *tiles))
             windows[:, 0] = 0
+            windows[:, 1:] -= tiles[0] * (form.size // form.stride)
             parts = torch.from_numpy(windows).split(BATCH)
             seen = torch.cat([form.image_features_at(features, part) for part in parts])
             logits[rows] = form.network.merged(seen[torch.from_numpy(own.ravel())], numbers[rows])
@@ -190,18 +193,28 @@ def dense_qualities(
 
 
 def _large_crop(
-    space: GraspSpace, crop: MetricCropConfig, grid: Grid, number: int
-) -> Float32[Tensor, "1 2 {grid.size} {grid.size}"]:
+    space: GraspSpace,
+    crop: MetricCropConfig,
+    grid: Grid,
+    number: int,
+    first: Int64[np.ndarray, "2"],
+    end: Int64[np.ndarray, "2"],
+) -> Float32[Tensor, "1 2 H W"]:
     """One large crop, of crops that are cut side by side: so its cells lie where those of a grasp's crop do, to the
-    same rounding."""
-    count, cell = grid.size // crop.size, crop.window / crop.size * space.w
-    middle = (np.arange(count) - (count - 1) / 2) * crop.size * cell
-    up, along = (each.ravel() for each in np.meshgrid(middle, middle, indexing="ij"))
-    angles = np.full(len(up), grid.angle[number])
-    xy = _places(grid.center, along, up, angles)
+    same rounding.
+
+    first, end: (row, column) of the first of these crops, and of the first beyond the last: the others hold no window.
+    """
+    cell = crop.window / crop.size * space.w
+    middle = (np.arange(grid.size // crop.size) - (grid.size // crop.size - 1) / 2) * crop.size * cell
+    down, along = (middle[first[k] : end[k]] for k in (0, 1))
+    rows, columns = len(down), len(along)
+    down, along = (each.ravel() for each in np.meshgrid(down, along, indexing="ij"))
+    angles = np.full(len(down), grid.angle[number])
+    xy = _places(grid.center, along, down, angles)
     coordinates = np.column_stack([xy, np.full(len(xy), grid.height[number])])
     poses = space.grasps(coordinates, angles, np.full(len(xy), space.w)).poses
     sizes = np.repeat(space.observation.gripper.sizes()[None], len(xy), axis=0)
     tiles, _ = metric_crops(space.height_map, torch.from_numpy(poses), torch.from_numpy(sizes), crop)
-    rows = tiles.unflatten(0, (count, count)).permute(2, 0, 3, 1, 4)  # (channel, tile row, row, tile column, column)
-    return rows.reshape(1, 2, grid.size, grid.size)
+    beside = tiles.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # (channel, tile row, row, tile column, column)
+    return beside.reshape(1, 2, rows * crop.size, columns * crop.size)
