@@ -26,7 +26,8 @@ demo: setup
 	$(VENV)/bin/graspnet demo --output demo
 
 # A file's tests stay in one process, which makes their shared fixtures once; more processes would want too much memory.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# xdist would begin with the files of most tests, and end with the longest ones; tests/conftest.py orders them.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: setup-dev
 	@$(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow"

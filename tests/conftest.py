@@ -14,6 +14,21 @@ from tests.places import SHARED
 settings.register_profile("graspnet", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("graspnet")
 
+# Files whose tests take longest. A file's tests stay in one process (Makefile): a long one that came last would keep one
+# process busy while the other has nothing left to do.
+LONGEST = (
+    "tests/test_tour.py",
+    "tests/sim_eval/episodes/test_interruptions.py",
+    "tests/sim_eval/test_demo.py",
+    "tests/sim_eval/episodes/test_picked_grasps.py",
+    "tests/graspnet/run/test_engines.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin; the others keep their order."""
+    items.sort(key=lambda item: LONGEST.index(item.location[0]) if item.location[0] in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

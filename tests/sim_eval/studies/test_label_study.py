@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from graspnet.data_gen.labels.metrics import MetricConfig
 from graspnet.data_gen.labels.tugs import TugConfig
 from graspnet.data_gen.labels.uncertainty import UncertaintyConfig
+from graspnet.sim_eval.studies import label_study
 from graspnet.sim_eval.studies.label_study import (
     LABELLED,
     StudyConfig,
@@ -70,7 +71,8 @@ def test_a_label_is_calibrated_where_it_is_the_share_that_is_lifted():
     assert calibration(np.full(100, 0.9), lifted)[1] == pytest.approx(0.6)
 
 
-def test_a_kept_table_is_scored_again_without_a_new_run(tmp_path, table):
+def test_a_kept_table_is_scored_again_without_a_new_run(tmp_path, table, monkeypatch):
+    monkeypatch.setattr(label_study, "DRAWS", 20)  # of the bootstrap
     other = table.set_column(0, "object", [["another"] * 8])
     kept = tmp_path / "study.parquet"
     pq.write_table(pa.concat_tables([table, other]), kept)
