@@ -14,8 +14,8 @@ from tests.places import SHARED
 settings.register_profile("graspnet", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("graspnet")
 
-# Files whose tests take longest. A file's tests stay in one process (Makefile): a long one that came last would keep one
-# process busy while the other has nothing left to do.
+# Files whose tests take longest. A file's tests stay in one process (Makefile): a long one that came last would keep
+# one process busy while the other has nothing left to do.
 LONGEST = (
     "tests/test_tour.py",
     "tests/sim_eval/episodes/test_interruptions.py",
