@@ -2,7 +2,8 @@
 
 Satish et al., RA-L 2019, evaluate millions of grasps by a fully convolutional network. Here the network of crops slides
 over the height map (`graspnet.policies.dense.grid`). Only windows that the map allows are judged: convolutions are
-shared by all of them, and the fully connected layers see no other.
+shared by all of them, and the fully connected layers see no other. A network of theirs slides over the image itself
+(`graspnet.policies.dense.pixels`).
 """
 
 from time import perf_counter
@@ -13,10 +14,12 @@ import numpy as np
 from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.models.dense import DenseForm
+from graspnet.models.fcgqcnn import FCGQCNN
 from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import Search, feasible_sampler
 from graspnet.policies.demands.failures import AfterFailures
 from graspnet.policies.dense.grid import DenseConfig, dense_qualities, grid_of
+from graspnet.policies.dense.pixels import best_pixels, check_pixel_crop
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.quality import NetworkQuality, Quality
@@ -35,7 +38,10 @@ class DensePolicy(Policy):
         if not isinstance(quality, NetworkQuality):
             raise InputError("the dense policy slides a network over the scene: it needs a network, not a function")
         self.config, self.quality = config, quality
-        self._form = DenseForm(quality.checkpoint.network)
+        network = quality.checkpoint.network
+        if isinstance(network, FCGQCNN):
+            check_pixel_crop(network.config.crop)
+        self._form = None if isinstance(network, FCGQCNN) else DenseForm(network)
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Judge the grid, improve its best grasps, score the finalists again."""
@@ -58,12 +64,14 @@ class DensePolicy(Policy):
         )  # fmt: skip
 
     def _grid(self, run: Search) -> RankedGrasps:
-        """The best of the grid, as many as a search begins with. What all of it was judged is the first generation."""
-        constraints = run.sampler.constraints
-        grid = grid_of(constraints, self._form, self.config, self.quality.checkpoint.standoff)
-        if not len(grid.grasps):
-            return RankedGrasps.none()
-        qualities = dense_qualities(constraints.space, self.quality, self._form, grid)
-        qualities = AfterFailures(lambda *_: qualities)(run.observation, grid.grasps)
-        run.scored.append((grid.grasps, qualities))
-        return RankedGrasps.none().merged(grid.grasps, qualities).top(self.config.search.initial_samples)
+        """The best of the grid, as many as a search begins with. What was judged is the plan's first generation."""
+        constraints, count = run.sampler.constraints, self.config.search.initial_samples
+        if self._form is None:
+            grasps, qualities = best_pixels(constraints, self.quality, self.config, count)
+        else:
+            grid = grid_of(constraints, self._form, self.config, self.quality.checkpoint.standoff)
+            grasps = grid.grasps
+            qualities = dense_qualities(constraints.space, self.quality, self._form, grid)
+        qualities = AfterFailures(lambda *_: qualities)(run.observation, grasps)
+        run.scored.append((grasps, qualities))
+        return RankedGrasps.none().merged(grasps, qualities).top(count)

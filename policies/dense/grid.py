@@ -168,6 +168,8 @@ def dense_qualities(
     space: GraspSpace, quality: NetworkQuality, form: DenseForm, grid: Grid
 ) -> Float64[np.ndarray, "N"]:
     """The network's quality of the grid's grasps: what it says of the crop of each, cut at its large crop's height."""
+    if not len(grid.grasps):
+        return np.zeros(0)
     crop, sizes = form.network.crop, space.observation.gripper.sizes()
     assert isinstance(crop, MetricCropConfig)
     numbers = metric_pose_numbers(
