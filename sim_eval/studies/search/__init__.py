@@ -1,0 +1,1 @@
+"""Studies of the search alone: what it finds, before anything is picked."""
