@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,11 @@ def test_everything_besides_the_weights_comes_back(checkpoint, folder):
         "bias",
     ):
         assert getattr(loaded, name) == getattr(checkpoint, name)
+
+
+@pytest.mark.parametrize(("told", "standoff"), [({}, 0.0), ({"standoff": 0.25}, 0.25), ({"standoff": "far"}, 0.0)])
+def test_a_checkpoint_says_how_far_from_its_grasps_crops_were_cut(checkpoint, told, standoff):
+    assert replace(checkpoint, details=told).standoff == standoff
 
 
 def test_a_checkpoint_is_two_files_and_below_2_megabytes(folder):

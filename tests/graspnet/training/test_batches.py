@@ -185,3 +185,20 @@ def _bytes(tensor):
 
 def _equal(a, b):
     return torch.equal(a.images, b.images) and torch.equal(a.pose, b.pose) and torch.equal(a.target, b.target)
+
+
+def test_with_a_standoff_half_of_the_crops_are_cut_above_or_below_their_grasps(examples):
+    """The pose numbers say where; a crop cut there by itself is the same."""
+    plain = replace(PLAIN, standoff=0.25)
+    config = BatchConfig(size=400, pool=400, sensor="ideal", augmentation=plain)
+    batch = next(Batches(examples, CROP, LabelConfig(), config, seed=0).stream(0, 1))
+    standoff = batch.pose[:, 7].double().numpy()
+    assert 0.35 < np.mean(standoff == 0) < 0.65
+    assert 0.2 < np.abs(standoff).max() <= 0.25
+    for image in examples:
+        view, poses = DepthView(image.depth, image.camera), image.camera_from_grasp
+        width = np.asarray(image.sizes[:, 0], dtype=np.float64)
+        for row in np.flatnonzero(batch.image.numpy() == image.number):
+            cut = grasp_crops(view, poses, image.sizes, CROP, standoff[row] * width)
+            same = torch.isclose(cut.images, batch.images[row], atol=1e-5).float().mean(dim=(1, 2, 3))
+            assert same.max() > 0.99  # of the cells: an edge of the map may fall to either side of a rounding

@@ -56,6 +56,14 @@ def test_a_network_that_learns_its_labels_factors_ranks_as_well(bars, tmp_path):
     assert load_checkpoint(tmp_path / "model").network.config.factors == "product"
 
 
+def test_a_model_says_how_far_from_its_grasps_its_crops_were_cut(bars, tmp_path):
+    batches = replace(QUICK.batches, augmentation=replace(QUICK.batches.augmentation, standoff=0.2))
+    train(replace(QUICK, epochs=1, batches=batches), bars, tmp_path / "model")
+    assert load_checkpoint(tmp_path / "model").standoff == 0.2
+    with pytest.raises(InputError, match="a crop in pixels has no reference height"):
+        TrainConfig(network=PublishedConfig(kind="gqcnn_2.0"), batches=batches)
+
+
 def test_factors_that_nobody_learns_or_nobody_says_are_refused():
     with pytest.raises(InputError, match=r"learns nothing of them: loss\.factor_weight=0\.5"):
         TrainConfig(network=CompactConfig(factors="auxiliary"))
