@@ -338,7 +338,7 @@ class _Run:
 
         Far from everything the hand turns as it is told, without inertia.
         """
-        world = self.world
+        world, lowest = self.world, np.inf
         while True:
             command = guide.next(self.steps * self.step_time)
             if isinstance(command, str):

@@ -20,11 +20,12 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.foreground import MIN_HEIGHT
 from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
-from graspnet.policies.constraints import FeasibleSampler
+from graspnet.policies.constraints import Constraints, FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.planning import MIN_QUALITY, load_policy, load_quality, plan_observation
 from graspnet.policies.policy import Policy
+from graspnet.policies.samplers.antipodal import AntipodalSampler
 from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
 from graspnet.policies.servo.registration import Relief, motion_between
 from graspnet.quality import Quality
@@ -230,18 +231,18 @@ class Servo:
         if window is None or not window.object_mask.any():
             return self._missed(followed)
         config = self.config
-        sampler = FeasibleSampler.of(window, config.search.sampler, config.search.constraints)
+        constraints = Constraints(GraspSpace.of(window), config.search.constraints)
         thing_from_camera = invert(moved) @ observation.world_from_camera
         now = Grasps.of_jaws((invert(thing_from_camera) @ followed.grasp)[None], np.array([followed.width]))
-        around = sampler.constraints.pulled_back(self._near(now, sampler.constraints.space))
+        around = constraints.pulled_back(self._near(now, constraints.space))
         if not len(around):
             return self._missed(followed)
         draws = followed.images % config.fresh_interval == 0
-        fresh = sampler.sample(config.fresh, self._rng) if draws else Grasps.none()
+        fresh = self._fresh(constraints) if draws else Grasps.none()
         qualities = self.quality(window, Grasps.concatenate([around, fresh]))
         elites = np.argsort(-qualities[: len(around)])[: max(4, round(ELITES * len(around)))]
         quality = float(qualities[elites].mean())
-        refined = _refined(now, around[elites], sampler.constraints.space, config.gain)
+        refined = _refined(now, around[elites], constraints.space, config.gain)
         of_fresh = qualities[len(around) :]
         elsewhere = np.linalg.norm(fresh.origin - refined.origin, axis=1) > ELSEWHERE * window.gripper.span
         better = np.flatnonzero(elsewhere & (of_fresh > quality + config.better))
@@ -249,11 +250,17 @@ class Servo:
         if len(better) and rivals >= config.patience:
             best = better[np.argmax(of_fresh[better])]
             refined, quality, rivals = fresh[best : best + 1], float(of_fresh[best]), 0
-        width = float(sampler.constraints.opened(refined).width[0])
+        width = float(constraints.opened(refined).width[0])
         grasp = thing_from_camera @ refined.poses[0]
         return replace(
             followed, grasp=grasp, width=width, quality=quality, missed=0, images=followed.images + 1, rival_seen=rivals
         )
+
+    def _fresh(self, constraints: Constraints) -> Grasps:
+        """Grasps anywhere in the window, which may be better than the one that is followed."""
+        search = self.config.search
+        antipodal = AntipodalSampler.of(constraints.space, search.sampler, search.constraints.opening_margin)
+        return FeasibleSampler(antipodal, constraints).sample(self.config.fresh, self._rng)
 
     def _missed(self, followed: _Followed) -> _Followed | None:
         """The same after one more image without it; None: it is lost."""

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.guide import Command, Guide
 from graspnet.data_gen.physics.pick import PickWorld
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
@@ -173,3 +174,22 @@ def test_the_camera_sees_the_place_between_the_pads():
     in_camera = np.linalg.inv(RIG.hand_from_camera) @ np.array([0.0, 0.0, RIG.looks_at - RIG.behind, 1.0])
     np.testing.assert_allclose(RIG.camera.project(in_camera[None, :3])[0], [159.5, 119.5], atol=1e-9)
     assert is_rigid(RIG.hand_from_camera)
+
+
+class There(Guide):
+    """A hand that begins where it is to close."""
+
+    drift = np.zeros(3)
+
+    def begin(self):
+        return Command(grasp(), 0.05)
+
+    def next(self, time):
+        return None
+
+    def moved_object(self, time):
+        return None
+
+
+def test_a_hand_that_is_there_already_just_closes():
+    assert world().guided(AT, There()).outcome == "success"
