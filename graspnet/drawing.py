@@ -14,7 +14,7 @@ from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.gripper import Gripper
 from graspnet.run.storage import clear_errors
-from graspnet.transforms import transform_points
+from graspnet.transforms import transform_points, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +28,14 @@ __all__ = [
     "draw_quality_bar",
     "draw_ranks",
     "draw_scale_bar",
+    "draw_shaded",
     "new_figure",
     "picture_format",
     "png_bytes",
     "quality_colors",
     "save_picture",
     "save_png",
+    "shaded",
     "webp_bytes",
 ]
 
@@ -44,6 +46,10 @@ NO_QUALITY = "tab:orange"  # the colour of grasps whose policy predicts none
 
 Color = str | tuple[float, ...]
 MISSING = "#d8b4e2"  # no depth has this colour
+SMOOTHING = 1.2  # pixels, σ of what light falls on
+DARKEST, BRIGHTEST = 0.15, 0.85  # grey of the farthest and the nearest, where light falls as on a plane
+RELIEF = 0.7  # how much darker or brighter a slope is
+SUN = unit(np.array([-1.0, -1.0, 1.7]))  # towards it: to the left, up in the image, and 50° above it
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: float = 0.75) -> tuple["Figure", Any]:
@@ -118,8 +124,42 @@ def draw_depth(
     near, far = limits or (0.0, 1.0)
     axes.imshow(measured, cmap="gray_r", vmin=near, vmax=far, interpolation="nearest")
     axes.set_facecolor(MISSING)
-    axes.set_xlim(-0.5, depth.shape[1] - 0.5)
-    axes.set_ylim(depth.shape[0] - 0.5, -0.5)
+    _in_pixels(axes, depth.shape[0], depth.shape[1], title)
+
+
+def shaded(
+    depth: Float32[np.ndarray, "H W"], pitch: float, limits: tuple[float, float]
+) -> Float64[np.ndarray, "H W 3"]:
+    """The picture of a depth image as of a relief with light from the upper left: red, green and blue in [0, 1].
+
+    Near is bright and far dark, as in `draw_depth`, and missing (0 or NaN) is violet. pitch: metres that a pixel spans.
+    limits: the nearest and the farthest depth shown. The light falls on a smoothed image, for noise has steep slopes.
+    """
+    from matplotlib.colors import to_rgb
+    from scipy.ndimage import gaussian_filter
+
+    near, far = limits
+    measured = depth > 0
+    filled, weight = np.where(measured, depth, 0.0).astype(np.float64), measured.astype(np.float64)
+    filled, weight = (gaussian_filter(each, SMOOTHING) for each in (filled, weight))
+    height = np.where(measured, -filled / np.maximum(weight, 1e-6), -far)
+    down, along = np.gradient(height, pitch)
+    normal = unit(np.stack([-along, -down, np.ones_like(height)], axis=-1))
+    light = np.maximum(normal @ SUN, 0.25) - SUN[2]  # no side is quite black
+    brightness = np.clip((far - np.where(measured, depth, far)) / max(far - near, 1e-9), 0, 1)
+    grey = (DARKEST + (BRIGHTEST - DARKEST) * brightness) * (1 + RELIEF * light)
+    return np.where(measured[..., None], np.clip(grey, 0, 1)[..., None], to_rgb(MISSING))
+
+
+def draw_shaded(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], title: str = "") -> None:
+    """What `shaded` made; axes are in pixels, with integers at pixel centres."""
+    axes.imshow(picture, interpolation="nearest")
+    _in_pixels(axes, picture.shape[0], picture.shape[1], title)
+
+
+def _in_pixels(axes: "Axes", height: int, width: int, title: str) -> None:
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
     axes.set_xticks([])
     axes.set_yticks([])
     if title:

@@ -9,15 +9,16 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from graspnet.drawing import (
-    draw_depth,
     draw_footprint,
     draw_grasps,
     draw_quality_bar,
     draw_ranks,
     draw_scale_bar,
+    draw_shaded,
     new_figure,
     quality_colors,
     save_picture,
+    shaded,
 )
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
@@ -61,9 +62,9 @@ def draw_plan(
     best = grasps_in_camera[slice(count)]
     box = _region(observation, best.origin)
     relief = _relief(observation)
-    limits = _contrast(relief, box)
-    draw_depth(whole, relief, limits=limits, title=_sentence(summary))
-    draw_depth(near, relief, limits=limits, title=_of_the_near(count, qualities))
+    picture = shaded(relief, _depth(observation, best) / observation.camera.fx, _contrast(relief, box))
+    draw_shaded(whole, picture, _sentence(summary))
+    draw_shaded(near, picture, _of_the_near(count, qualities))
     near.set_xlim(box[0], box[1])
     near.set_ylim(box[3], box[2])
     _frame(whole, box)
@@ -72,15 +73,14 @@ def draw_plan(
     for each in (whole, near):
         draw_scale_bar(each, observation.camera, _depth(observation, best))
     if count:
-        colors = quality_colors(qualities[:1])
-        draw_footprint(near, best[slice(1)], observation.camera, observation.gripper, tuple(colors[0].tolist()))
+        draw_footprint(near, best[slice(1)], observation.camera, observation.gripper, "white")
         draw_ranks(near, best, observation.camera, observation.gripper)
     if count and np.isfinite(qualities).all():
         draw_quality_bar(near)
     if refusals is not None:
-        _draw_refused(places[2], observation, refusals, relief, limits)
+        _draw_refused(places[2], observation, refusals, picture)
     if judged:
-        _draw_judged(places[-1], observation, judged, relief, limits)
+        _draw_judged(places[-1], observation, judged, picture)
     save_picture(figure, path)
 
 
@@ -93,11 +93,10 @@ def _draw_refused(
     axes: "Axes",
     observation: Observation,
     refusals: Refusals,
-    relief: Float32[np.ndarray, "H W"],
-    limits: tuple[float, float],
+    picture: Float64[np.ndarray, "H W 3"],
 ) -> None:
     """A dot for each, at the middle between the jaws; rare reasons lie on top of frequent ones."""
-    draw_depth(axes, relief, limits=limits, title=_of_the_refused(refusals))
+    draw_shaded(axes, picture, _of_the_refused(refusals))
     counts, places = refusals.counts.most_common(), refusals.places
     left, right, top, bottom = _region(observation, np.concatenate([np.zeros((0, 3)), *places.values()]))
     axes.set_xlim(left, right)
@@ -113,13 +112,12 @@ def _draw_judged(
     axes: "Axes",
     observation: Observation,
     judged: Sequence[tuple[Grasps, Float64[np.ndarray, "_"]]],
-    relief: Float32[np.ndarray, "H W"],
-    limits: tuple[float, float],
+    picture: Float64[np.ndarray, "H W 3"],
 ) -> None:
     """A dot for each, at the middle between the jaws; the best lie on top. Of a dense pass it is a heat map."""
     grasps = Grasps.concatenate([each for each, _ in judged])
     qualities = np.concatenate([each for _, each in judged])
-    draw_depth(axes, relief, limits=limits, title=f"The quality of {len(qualities)} candidates: the best lie on top.")
+    draw_shaded(axes, picture, f"The quality of {len(qualities)} candidates: the best lie on top.")
     left, right, top, bottom = _region(observation, grasps.origin)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)

@@ -21,6 +21,7 @@ from graspnet.drawing import (
     png_bytes,
     quality_colors,
     save_png,
+    shaded,
     webp_bytes,
 )
 from graspnet.grasps.grasps import Grasps
@@ -63,6 +64,26 @@ def test_near_is_bright_far_is_dark_and_missing_is_neither() -> None:
     assert picture[50, 50].mean() > picture[50, 100].mean() + 0.2
     for missing in (picture[90, 50], picture[90, 110]):
         np.testing.assert_allclose(missing, to_rgb(MISSING), atol=0.02)
+
+
+def test_a_shaded_picture_is_lit_from_the_upper_left() -> None:
+    """A pyramid: its upper left side is brighter than its lower right one, though both are as far away."""
+    row, column = np.mgrid[:41, :41] - 20
+    depth = (0.5 - 0.001 * (20 - np.maximum(abs(row), abs(column)))).astype(np.float32)
+    picture = shaded(depth, 0.001, (0.48, 0.5))
+    assert picture[20 - 10, 20].mean() > picture[20 + 10, 20].mean() + 0.1
+    assert picture[20, 20 - 10].mean() > picture[20, 20 + 10].mean() + 0.1
+
+
+def test_a_shaded_plane_is_as_bright_as_it_is_near_and_what_is_missing_is_violet() -> None:
+    depth = np.full((20, 30), 0.5, np.float32)
+    depth[:, 20:] = np.nan
+    assert np.ptp(shaded(depth, 0.001, (0.4, 0.6))[:, :15]) < 1e-6
+    brightness = [shaded(depth, 0.001, (near, near + 0.2))[0, 0, 0] for near in (0.5, 0.4, 0.3)]
+    np.testing.assert_allclose(brightness, [0.85, 0.5, 0.15], atol=1e-6)
+    np.testing.assert_allclose(shaded(depth, 0.001, (0.4, 0.6))[:, 20:], np.broadcast_to(to_rgb(MISSING), (20, 10, 3)))
+    nothing = shaded(np.full((8, 8), np.nan, np.float32), 0.001, (0.0, 1.0))
+    np.testing.assert_allclose(nothing, np.broadcast_to(to_rgb(MISSING), (8, 8, 3)))
 
 
 @pytest.mark.parametrize("angle", [0.0, np.pi / 4, -np.pi / 2])
