@@ -1,4 +1,4 @@
-"""Pictures of values: depth images, grasps on them. Nothing is computed here, and nothing is global (no pyplot)."""
+"""Pictures of values: depth images, grasps on them. Nothing is global (no pyplot)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -29,13 +29,13 @@ __all__ = [
     "draw_ranks",
     "draw_scale_bar",
     "draw_shaded",
+    "hillshade",
     "new_figure",
     "picture_format",
     "png_bytes",
     "quality_colors",
     "save_picture",
     "save_png",
-    "shaded",
     "webp_bytes",
 ]
 
@@ -46,10 +46,10 @@ NO_QUALITY = "tab:orange"  # the colour of grasps whose policy predicts none
 
 Color = str | tuple[float, ...]
 MISSING = "#d8b4e2"  # no depth has this colour
-SMOOTHING = 1.2  # pixels, σ of what light falls on
+RELIEF_SIGMA = 1.2  # pixels: the light falls on a surface that is smoothed so far
 DARKEST, BRIGHTEST = 0.15, 0.85  # grey of the farthest and the nearest, where light falls as on a plane
-RELIEF = 0.7  # how much darker or brighter a slope is
-SUN = unit(np.array([-1.0, -1.0, 1.7]))  # towards it: to the left, up in the image, and 50° above it
+RELIEF_STRENGTH = 0.7  # relative change of the grey for each unit of the cosine between surface and light
+TOWARDS_LIGHT = unit(np.array([-1.0, -1.0, 1.7]))  # left and up in the image, 50° above its plane
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: float = 0.75) -> tuple["Figure", Any]:
@@ -127,7 +127,7 @@ def draw_depth(
     _in_pixels(axes, depth.shape[0], depth.shape[1], title)
 
 
-def shaded(
+def hillshade(
     depth: Float32[np.ndarray, "H W"], pitch: float, limits: tuple[float, float]
 ) -> Float64[np.ndarray, "H W 3"]:
     """The picture of a depth image as of a relief with light from the upper left: red, green and blue in [0, 1].
@@ -136,23 +136,24 @@ def shaded(
     limits: the nearest and the farthest depth shown. The light falls on a smoothed image, for noise has steep slopes.
     """
     from matplotlib.colors import to_rgb
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
 
     near, far = limits
     measured = depth > 0
-    filled, weight = np.where(measured, depth, 0.0).astype(np.float64), measured.astype(np.float64)
-    filled, weight = (gaussian_filter(each, SMOOTHING) for each in (filled, weight))
-    height = np.where(measured, -filled / np.maximum(weight, 1e-6), -far)
-    down, along = np.gradient(height, pitch)
-    normal = unit(np.stack([-along, -down, np.ones_like(height)], axis=-1))
-    light = np.maximum(normal @ SUN, 0.25) - SUN[2]  # no side is quite black
-    brightness = np.clip((far - np.where(measured, depth, far)) / max(far - near, 1e-9), 0, 1)
-    grey = (DARKEST + (BRIGHTEST - DARKEST) * brightness) * (1 + RELIEF * light)
+    if not measured.any():
+        return np.broadcast_to(np.array(to_rgb(MISSING)), (*depth.shape, 3)).copy()
+    nearest = distance_transform_edt(~measured, return_distances=False, return_indices=True)  # a hole is no cliff
+    filled = depth[tuple(nearest)].astype(np.float64)
+    down, along = np.gradient(-gaussian_filter(filled, RELIEF_SIGMA), pitch)
+    normal = unit(np.stack([-along, -down, np.ones_like(filled)], axis=-1))
+    light = np.maximum(normal @ TOWARDS_LIGHT, 0.25) - TOWARDS_LIGHT[2]  # no side is quite black
+    brightness = np.clip((far - filled) / max(far - near, 1e-9), 0, 1)
+    grey = (DARKEST + (BRIGHTEST - DARKEST) * brightness) * (1 + RELIEF_STRENGTH * light)
     return np.where(measured[..., None], np.clip(grey, 0, 1)[..., None], to_rgb(MISSING))
 
 
 def draw_shaded(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], title: str = "") -> None:
-    """What `shaded` made; axes are in pixels, with integers at pixel centres."""
+    """What `hillshade` made; axes are in pixels, with integers at pixel centres."""
     axes.imshow(picture, interpolation="nearest")
     _in_pixels(axes, picture.shape[0], picture.shape[1], title)
 

@@ -15,10 +15,10 @@ from graspnet.drawing import (
     draw_ranks,
     draw_scale_bar,
     draw_shaded,
+    hillshade,
     new_figure,
     quality_colors,
     save_picture,
-    shaded,
 )
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
@@ -62,11 +62,9 @@ def draw_plan(
     best = grasps_in_camera[slice(count)]
     box = _region(observation, best.origin)
     relief = _relief(observation)
-    picture = shaded(relief, _depth(observation, best) / observation.camera.fx, _contrast(relief, box))
+    picture = hillshade(relief, _depth(observation, best) / observation.camera.fx, _contrast(relief, box))
     draw_shaded(whole, picture, _sentence(summary))
-    draw_shaded(near, picture, _of_the_near(count, qualities))
-    near.set_xlim(box[0], box[1])
-    near.set_ylim(box[3], box[2])
+    _draw_near_by(near, picture, box, _of_the_near(count, qualities))
     _frame(whole, box)
     _draw_hands(whole, observation, best[slice(1)], qualities[:1])
     _draw_hands(near, observation, best, qualities[:count])
@@ -96,11 +94,9 @@ def _draw_refused(
     picture: Float64[np.ndarray, "H W 3"],
 ) -> None:
     """A dot for each, at the middle between the jaws; rare reasons lie on top of frequent ones."""
-    draw_shaded(axes, picture, _of_the_refused(refusals))
     counts, places = refusals.counts.most_common(), refusals.places
-    left, right, top, bottom = _region(observation, np.concatenate([np.zeros((0, 3)), *places.values()]))
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
+    box = _region(observation, np.concatenate([np.zeros((0, 3)), *places.values()]))
+    _draw_near_by(axes, picture, box, _of_the_refused(refusals))
     for (reason, count), color in zip(counts, REFUSAL_COLORS, strict=False):
         u, v = observation.camera.project(places[reason]).T
         axes.scatter(u, v, s=6, color=color, linewidths=0, label=f"{reason} ({count})")
@@ -117,14 +113,19 @@ def _draw_judged(
     """A dot for each, at the middle between the jaws; the best lie on top. Of a dense pass it is a heat map."""
     grasps = Grasps.concatenate([each for each, _ in judged])
     qualities = np.concatenate([each for _, each in judged])
-    draw_shaded(axes, picture, f"The quality of {len(qualities)} candidates: the best lie on top.")
-    left, right, top, bottom = _region(observation, grasps.origin)
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
+    title = f"The quality of {len(qualities)} candidates: the best lie on top."
+    _draw_near_by(axes, picture, _region(observation, grasps.origin), title)
     order = np.argsort(qualities, kind="stable")
     u, v = observation.camera.project(grasps.origin[order]).T
     axes.scatter(u, v, s=9, c=quality_colors(qualities[order]), linewidths=0)
     draw_quality_bar(axes)
+
+
+def _draw_near_by(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], box: Box, title: str) -> None:
+    left, right, top, bottom = box
+    draw_shaded(axes, picture, title)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
 
 
 def _draw_hands(axes: "Axes", observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]) -> None:

@@ -75,8 +75,7 @@ class Checkpoint:
     @property
     def standoff(self) -> float:
         """How far from its grasp's origin, in the gripper's max_width, training cut a crop at most; 0: right there."""
-        told = self.details.get("standoff", 0.0)
-        return min(max(float(told), 0.0), 1.0) if isinstance(told, int | float) else 0.0
+        return float(self.details.get("standoff", 0.0))
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
@@ -167,6 +166,9 @@ def _read_record(path: Path) -> dict[str, Any]:
     for key in ("threshold", "bias"):
         if not abs(record[key]) <= LARGEST:
             raise InputError(f"{path}: {key} is {record[key]}; expected at most {LARGEST:g}")
+    standoff = record["details"].get("standoff", 0.0)
+    if isinstance(standoff, bool) or not isinstance(standoff, int | float) or not 0 <= standoff <= 1:
+        raise InputError(f"{path}: details.standoff is {standoff!r}; expected a number in [0, 1]")
     return record
 
 

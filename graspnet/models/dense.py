@@ -53,10 +53,13 @@ class DenseForm:
         return (height - self.size) // self.stride + 1, (width - self.size) // self.stride + 1
 
     def image_features_at(
-        self, features: Float32[Tensor, "B D h w"], window: Int64[Tensor, "N 3"]
-    ) -> Float32[Tensor, "N F"]:
-        """What the first fully connected layer says of some windows alone, (image, row, column) of each, before its
-        rectifier. `CompactNetwork.merged` makes logits of it and of pose numbers, any number of them for a window."""
+        self, features: Float32[Tensor, "B C h w"], window: Int64[Tensor, "N 3"]
+    ) -> Float32[Tensor, "N D"]:
+        """Output of the first fully connected layer for some windows, before its rectifier.
+
+        window: (image, row, column) of each. `CompactNetwork.merged` turns a row of it and pose numbers into logits; a
+        row may serve several grasps.
+        """
         every = patches(features, (self._side, self._side))
         image, row, column = window.T
         seen: Tensor = self.network.image_features(every[image, :, row, column].flatten(1))

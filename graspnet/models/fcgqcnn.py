@@ -41,6 +41,11 @@ class FCGQCNNConfig:
                 f"crop.turned is {self.crop.turned}, angle_bins {self.angle_bins}; expected false, and ≥ 1"
             )
 
+    @property
+    def stride(self) -> int:
+        """Pixels between the windows of neighbouring cells: each pool doubles it."""
+        return 2 ** sum(each.pool for each in self.convolutions)
+
 
 class FCGQCNN(GraspNetwork):
     """A fully convolutional GQ-CNN; the pose is the depth z of the grasp's origin (metres), and its angle in the image.

@@ -15,7 +15,7 @@ from graspnet.errors import InputError
 
 __all__ = ["AugmentationConfig", "draw_flips", "draw_standoffs", "shifted_along_approach"]
 
-APART = 0.5  # of all crops are cut away from their grasps' origins, where any are: a search cuts them at the origins
+AWAY_SHARE = 0.5  # Half of the crops stay at their grasps' origins, where a search cuts all of its crops.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,12 @@ def shifted_along_approach(
 def draw_standoffs(
     max_width: Float64[np.ndarray, "N"], config: AugmentationConfig, rng: np.random.Generator
 ) -> Float64[np.ndarray, "N"] | None:
-    """Metres from each crop's reference point to its grasp's origin, along the approach; none where all are 0.
+    """Metres from each crop's reference point to its grasp's origin, along the approach.
 
-    A half of them is 0, the others are uniform in ±standoff · max_width (metres, of each grasp's gripper).
+    None, and no draw, where `standoff` is 0, so that such a training keeps its random stream. Otherwise a half of them
+    is 0, and the others are uniform in ±standoff · max_width (metres, of each grasp's gripper).
     """
     if config.standoff == 0:
         return None
-    apart = rng.random(len(max_width)) < APART
+    apart = rng.random(len(max_width)) < AWAY_SHARE
     return np.asarray(np.where(apart, rng.uniform(-config.standoff, config.standoff, len(max_width)) * max_width, 0.0))

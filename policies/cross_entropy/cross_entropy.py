@@ -27,7 +27,7 @@ from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import NetworkQuality, Quality
 from graspnet.refusals import Refusals
 
-__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler"]
+__all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler", "rescored"]
 
 NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 

@@ -39,6 +39,11 @@ class DensePolicy(Policy):
             raise InputError("the dense policy slides a network over the scene: it needs a network, not a function")
         self.config, self.quality = config, quality
         network = quality.checkpoint.network
+        if quality.checkpoint.flip_average:
+            raise InputError(
+                "the model answers with the mean over a crop's mirror images (flip_average), which does not slide; "
+                "cross_entropy plans with it"
+            )
         if isinstance(network, FCGQCNN):
             check_pixel_crop(network.config.crop)
         self._form = None if isinstance(network, FCGQCNN) else DenseForm(network)
@@ -72,6 +77,6 @@ class DensePolicy(Policy):
             grid = grid_of(constraints, self._form, self.config, self.quality.checkpoint.standoff)
             grasps = grid.grasps
             qualities = dense_qualities(constraints.space, self.quality, self._form, grid)
-        qualities = AfterFailures(lambda *_: qualities)(run.observation, grasps)
+            qualities = AfterFailures(lambda *_: qualities)(run.observation, grasps)
         run.scored.append((grasps, qualities))
         return RankedGrasps.none().merged(grasps, qualities).top(count)

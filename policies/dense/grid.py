@@ -25,13 +25,14 @@ from graspnet.quality import NetworkQuality
 
 __all__ = ["DenseConfig", "Grid", "dense_qualities", "grid_of"]
 
-BESIDE = 0.15  # of the hand's max_width: so far beside a thing the middle of a grasp of it may lie
-BATCH = 2048  # windows whose first fully connected layer is computed at a time
+MAX_DISTANCE_FROM_THING = 0.15  # in the hand's max_width: so far beside a thing the middle of its grasps may lie
+WINDOWS_BATCH = 2048  # windows whose first fully connected layer is computed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenseConfig:
-    """angles: over half a turn. heights: of grasps, at most, `height_step` (in the hand's max_width) apart or more.
+    """angles: over half a turn; an FC-GQ-CNN has bins of its own. heights: of grasps, at most, `height_step` (in the
+    hand's max_width) apart or more.
 
     opening: of the grid's grasps, a share of the hand's. pairs: antipodal grasps that join the grid's best, since what
     is low, narrow or between neighbours has no place on the grid. search: what follows the dense pass.
@@ -77,46 +78,69 @@ class Grid:
 
 
 def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig, standoff: float = 0.0) -> Grid:
-    """The feasible grasps of the grid over what may be grasped that the arm reaches: at every fourth cell of each large
-    crop.
+    """The grasps over what may be grasped that are feasible and that the arm reaches.
 
-    standoff: how far a grasp's height may lie from its large crop's, in the hand's max_width; 0: each height has large
-    crops of its own.
+    They lie at every fourth cell of large crops, one large crop for each angle and level of height. standoff: how far a
+    grasp's height may lie from its level, in the hand's max_width; 0: each height is a level of its own.
     """
-    space, crop = constraints.space, form.network.crop
+    space = constraints.space
+    nowhere = np.zeros(0)
+    nothing = Grid(form.size, np.zeros(2), nowhere, nowhere, np.zeros((0, 3), np.int64), nowhere, Grasps.none())
+    if not space.height_map.on_object.any():
+        return nothing
+    places = _places_near_things(space, form, config)
+    angle = places.angles[places.turn]
+    width = np.full(len(angle), max(config.opening * space.w, space.gripper.min_width))
+    at_no_height = np.column_stack([places.xy, np.zeros(len(angle))])
+    lowest, highest = constraints.height_range(space.grasps(at_no_height, angle, width))
+    heights = _heights(lowest, highest, config, space.w)
+    if not len(heights):
+        return nothing
+    place, height_index = np.nonzero((heights >= lowest[:, None] - 1e-9) & (heights < highest[:, None]))
+    height = heights[height_index]
+    grasps = space.grasps(np.column_stack([places.xy[place], height]), angle[place], width[place])
+    levels, level_of_height = _levels(heights, standoff * space.w)
+    level = level_of_height[height_index]
+    window = np.column_stack([places.turn[place] * len(levels) + level, places.row[place], places.column[place]])
+    crops = np.repeat(places.angles, len(levels)), np.tile(levels, len(places.angles))
+    grid = Grid(places.size, places.center, *crops, window.astype(np.int64), levels[level] - height, grasps)
+    return grid.only(constraints.feasible_and_reached(grasps))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The middles of windows near things. size, center: as a Grid has them. angles: of the large crops, radians.
+
+    turn: the index of each window's angle; row, column: of the window; xy: (N, 2), its middle in the map, metres.
+    """
+
+    size: int
+    center: Float64[np.ndarray, "2"]
+    angles: Float64[np.ndarray, "A"]
+    turn: Int64[np.ndarray, "N"]
+    row: Int64[np.ndarray, "N"]
+    column: Int64[np.ndarray, "N"]
+    xy: Float64[np.ndarray, "N 2"]
+
+
+def _places_near_things(space: GraspSpace, form: DenseForm, config: DenseConfig) -> _Places:
+    """The windows whose middle is on a thing or beside it, of large crops that hold all things at any angle."""
+    crop = form.network.crop
     assert isinstance(crop, MetricCropConfig)
     cell = crop.window / crop.size * space.w
     row, column = np.nonzero(space.height_map.on_object)
     things = space.height_map.places(np.stack([column, row], axis=1).astype(np.float64))
-    none = np.zeros(0)
-    nothing = Grid(form.size, np.zeros(2), none, none, np.zeros((0, 3), np.int64), none, Grasps.none())
-    if not len(things):
-        return nothing
     center = (things.min(axis=0) + things.max(axis=0)) / 2
-    radius = np.linalg.norm(things - center, axis=1).max() + BESIDE * space.w
+    radius = np.linalg.norm(things - center, axis=1).max() + MAX_DISTANCE_FROM_THING * space.w
     size = form.size * (1 + int(np.ceil(2 * radius / cell / form.size)))  # of whole crops: they are cut side by side
-    rows, _ = form.windows(size, size)
+    count, _ = form.windows(size, size)
     # the middle of window (i, j), in cells from the middle of the large crop
-    middle = form.stride * np.arange(rows) + (form.size - 1) / 2 - (size - 1) / 2
+    middle = form.stride * np.arange(count) + (form.size - 1) / 2 - (size - 1) / 2
     angles = np.arange(config.angles) * np.pi / config.angles
-    turn, i, j = (each.ravel() for each in np.meshgrid(range(len(angles)), range(rows), range(rows), indexing="ij"))
+    turn, i, j = (each.ravel() for each in np.meshgrid(range(len(angles)), range(count), range(count), indexing="ij"))
     xy = _places(center, middle[j] * cell, middle[i] * cell, angles[turn])
     near = _on_things(space, xy)
-    turn, i, j, xy = turn[near], i[near], j[near], xy[near]
-    width = np.full(len(xy), max(config.opening * space.w, space.gripper.min_width))
-    anywhere = space.grasps(np.column_stack([xy, np.zeros(len(xy))]), angles[turn], width)
-    lowest, highest = constraints.height_range(anywhere)
-    heights = _heights(lowest, highest, config, space.w)
-    if not len(heights):
-        return nothing
-    place, step = np.nonzero((heights >= lowest[:, None] - 1e-9) & (heights < highest[:, None]))
-    grasps = space.grasps(np.column_stack([xy[place], heights[step]]), angles[turn[place]], width[place])
-    levels = _levels(heights, standoff * space.w)
-    level = np.argmin(np.abs(levels - heights[:, None]), axis=1)[step]
-    window = np.column_stack([turn[place] * len(levels) + level, i[place], j[place]]).astype(np.int64)
-    crops = np.repeat(angles, len(levels)), np.tile(levels, len(angles))
-    grid = Grid(size, center, *crops, window, levels[level] - heights[step], grasps)
-    return grid.only(constraints.feasible_and_reached(grasps))
+    return _Places(size, center, angles, turn[near], i[near], j[near], xy[near])
 
 
 def _places(
@@ -145,13 +169,15 @@ def _heights(
     return np.arange(bottom, top, step)
 
 
-def _levels(heights: Float64[np.ndarray, "M"], reach: float) -> Float64[np.ndarray, "L"]:
-    """Heights of large crops, as few as leave none of the grasps' heights farther than `reach` from one (metres)."""
-    if reach <= 0:
-        return heights
-    span = heights[-1] - heights[0]
-    count = max(1, int(np.ceil(span / (2 * reach) - 1e-9)))
-    return np.asarray(heights[0] + (np.arange(count) + 0.5) * span / count)
+def _levels(heights: Float64[np.ndarray, "M"], reach: float) -> tuple[Float64[np.ndarray, "L"], Int64[np.ndarray, "M"]]:
+    """Heights of large crops, as few as leave no grasp's height farther than `reach` from its own (metres), and the
+    index of the one that each height belongs to. The heights rise evenly."""
+    step = float(np.diff(heights[:2])[0]) if len(heights) > 1 else np.inf
+    together = 1 + int(2 * reach / step + 1e-9)
+    level = np.arange(len(heights)) // together
+    first = np.arange(0, len(heights), together)
+    last = np.minimum(first + together, len(heights)) - 1
+    return np.asarray((heights[first] + heights[last]) / 2), level
 
 
 def _on_things(space: GraspSpace, xy: Float64[np.ndarray, "N 2"]) -> Bool[np.ndarray, "N"]:
@@ -161,7 +187,9 @@ def _on_things(space: GraspSpace, xy: Float64[np.ndarray, "N 2"]) -> Bool[np.nda
     column, row = np.rint(height_map.cells(xy)).astype(np.int64).T
     height, width = distance.shape
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    return np.asarray(inside & (distance[np.where(inside, row, 0), np.where(inside, column, 0)] <= BESIDE * space.w))
+    return np.asarray(
+        inside & (distance[np.where(inside, row, 0), np.where(inside, column, 0)] <= MAX_DISTANCE_FROM_THING * space.w)
+    )
 
 
 def dense_qualities(
@@ -177,18 +205,17 @@ def dense_qualities(
         torch.from_numpy(np.repeat(sizes[None], len(grid.grasps), axis=0)), crop, torch.from_numpy(grid.standoff),
     ).float()  # fmt: skip
     used, order = np.unique(grid.window[:, 0]), np.argsort(grid.window[:, 0], kind="stable")
-    first = np.searchsorted(grid.window[order, 0], used)
-    groups = np.split(order, first[1:])
+    groups = np.split(order, np.searchsorted(grid.window[order, 0], used[1:]))
     logits = torch.zeros(len(grid.grasps), 2)
     with torch.inference_mode():
         for number, rows in zip(used, groups, strict=True):
             windows, own = np.unique(grid.window[rows], axis=0, return_inverse=True)
-            first, last = (windows[:, 1:].min(axis=0), windows[:, 1:].max(axis=0))
-            tiles = form.stride * first // form.size, (form.stride * last + form.size - 1) // form.size + 1
+            lowest, highest = windows[:, 1:].min(axis=0), windows[:, 1:].max(axis=0)
+            tiles = form.stride * lowest // form.size, (form.stride * highest + form.size - 1) // form.size + 1
             features = form.features(_large_crop(space, crop, grid, int(number), *tiles))
             windows[:, 0] = 0
             windows[:, 1:] -= tiles[0] * (form.size // form.stride)
-            parts = torch.from_numpy(windows).split(BATCH)
+            parts = torch.from_numpy(windows).split(WINDOWS_BATCH)
             seen = torch.cat([form.image_features_at(features, part) for part in parts])
             logits[rows] = form.network.merged(seen[torch.from_numpy(own.ravel())], numbers[rows])
     return quality.checkpoint.quality(logits).double().numpy()

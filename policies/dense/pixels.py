@@ -1,7 +1,8 @@
 """The best grasps of a network that slides over the depth image as it is: an FC-GQ-CNN, an original's or one of ours.
 
 Satish et al., RA-L 2019: the image is not turned, each cell has an answer for each bin of the closing axis's angle, and
-the network runs once for each depth of a grasp's origin. Cell (i, j) sees the window whose first pixel is (4 i, 4 j).
+the network runs once for each depth of a grasp's origin. With a stride of 4, cell (i, j) sees the window whose first
+pixel is (4 i, 4 j).
 """
 
 from collections.abc import Iterator
@@ -18,14 +19,14 @@ from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
 from graspnet.models.fcgqcnn import FCGQCNN
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import Constraints
+from graspnet.policies.demands.failures import share_left
 from graspnet.policies.dense.grid import DenseConfig
 from graspnet.quality import NetworkQuality
 
 __all__ = ["best_pixels", "check_pixel_crop"]
 
-STRIDE = 4  # pixels between neighbouring cells
-TOGETHER = 2048  # grasps that the constraints look at in one call, best first
-MOST = 16 * TOGETHER  # grasps that they look at in all: in a tight heap the best of a network may all be refused
+CONSTRAINTS_BATCH = 2048  # grasps that the constraints look at in one call, the best first
+MOST_CANDIDATES = 16 * CONSTRAINTS_BATCH  # The constraints look at no more: in a tight heap they may refuse all.
 
 
 def check_pixel_crop(crop: PixelCropConfig) -> None:
@@ -39,54 +40,57 @@ def check_pixel_crop(crop: PixelCropConfig) -> None:
 def best_pixels(
     constraints: Constraints, quality: NetworkQuality, config: DenseConfig, count: int
 ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
-    """The best feasible grasps of all pixels that may be grasped, angles and depths, at most `count`, and their
-    qualities, best first."""
+    """The best feasible grasps of all angles and depths at the pixels of what may be grasped, at most `count`.
+
+    With them come their qualities, best first, which count for less near failures. The network slides over the first
+    look alone: what only others show gets no grasp here.
+    """
     space, observation = constraints.space, constraints.space.observation
-    depths = _depths(observation, config)
-    seen, image_grasps = _judged(observation, quality, depths)
-    order = np.argsort(-seen, kind="stable")[:MOST]
+    if not observation.object_mask.any():
+        return Grasps.none(), np.zeros(0)
+    qualities, image_grasps = _judged(observation, quality, _depths(observation, config))
     width = max(config.opening * space.w, space.gripper.min_width)
-    kept, qualities = Grasps.none(), np.zeros(0)
-    for rows in np.split(order, range(TOGETHER, len(order), TOGETHER)):
+    if observation.failed is not None:
+        rays = observation.camera.rays(image_grasps.center)
+        qualities = qualities * share_left(rays * image_grasps.depth[:, None], observation.failed, space.w)
+    order = np.argsort(-qualities, kind="stable")[:MOST_CANDIDATES]
+    kept, kept_qualities = Grasps.none(), np.zeros(0)
+    for rows in np.split(order, range(CONSTRAINTS_BATCH, len(order), CONSTRAINTS_BATCH)):
         chosen = ImageGrasps(image_grasps.center[rows], image_grasps.angle[rows], image_grasps.depth[rows])
         poses = grasps_from_image(chosen, observation.camera, space.approach).poses
         grasps = Grasps.of_jaws(poses, np.full(len(rows), width))
         feasible = constraints.feasible_and_reached(grasps)
         kept = Grasps.concatenate([kept, grasps[feasible]])
-        qualities = np.concatenate([qualities, seen[rows[feasible]]])
+        kept_qualities = np.concatenate([kept_qualities, qualities[rows[feasible]]])
         if len(kept) >= count:
             break
-    return kept[slice(count)], qualities[:count]
+    return kept[slice(count)], kept_qualities[:count]
 
 
 def _depths(observation: Observation, config: DenseConfig) -> Float64[np.ndarray, "D"]:
-    """Depths of grasps' origins, from the nearest pixel of what may be grasped to the farthest."""
-    seen = observation.object_points[:, 2]
-    near, far = float(seen.min()), float(seen.max())
-    step = max(config.height_step * observation.gripper.span, (far - near) / config.heights)
-    return np.arange(near, far, step) + step / 2
+    """Depths of grasps' origins, evenly between the nearest pixel of what may be grasped and the farthest."""
+    depth = observation.depth[observation.object_mask]
+    near, far = float(depth.min()), float(depth.max())
+    steps = int(np.ceil((far - near) / (config.height_step * observation.gripper.span)))
+    count = min(max(steps, 1), config.heights)
+    return np.asarray(near + (np.arange(count) + 0.5) * (far - near) / count)
 
 
 def _judged(
     observation: Observation, quality: NetworkQuality, depths: Float64[np.ndarray, "D"]
 ) -> tuple[Float64[np.ndarray, "N"], ImageGrasps]:
-    """What the network says of every cell on what may be grasped, each depth and each angle."""
+    """The network's quality of every cell on what may be grasped, for each depth and each angle."""
     network = quality.checkpoint.network
     assert isinstance(network, FCGQCNN), type(network)
-    crop = network.config.crop
-    image, corner = _window(observation, crop)
-    bins = network.config.angle_bins
+    crop, bins, stride = network.config.crop, network.config.angle_bins, network.config.stride
+    image, corner = _window(observation, crop, stride)
     angles = np.pi / 2 - (np.arange(bins) + 0.5) * np.pi / bins
-    qualities = np.stack([each for each in _passes(image, quality, network, depths)])  # (D, A, h, w)
-    row, column = np.meshgrid(*(STRIDE * np.arange(n) + c for n, c in zip(qualities.shape[2:], corner, strict=True)),
-                              indexing="ij")  # fmt: skip
-    height, width = observation.object_mask.shape
-    inside = (row < height) & (column < width)
-    on_object = np.zeros_like(inside)
-    on_object[inside] = observation.object_mask[row[inside], column[inside]]
+    qualities = np.stack(list(_passes(image, quality, network, depths)))  # (D, A, h, w)
+    rows, columns = (first + stride * np.arange(n) for first, n in zip(corner, qualities.shape[2:], strict=True))
+    on_object = observation.object_mask[np.ix_(rows, columns)]
     level, turn, i, j = np.nonzero(np.broadcast_to(on_object, qualities.shape))
-    beside = ((crop.size - 1) / 2 + crop.offset) % 1  # of an even crop without offset the middle is between pixels
-    center = np.stack([column[i, j], row[i, j]], axis=1) + beside
+    beside = ((crop.size - 1) / 2 + crop.offset) % 1  # The middle of an even crop without offset is between pixels.
+    center = np.stack([columns[j], rows[i]], axis=1) + beside
     return qualities[level, turn, i, j], ImageGrasps(center, angles[turn], depths[level])
 
 
@@ -102,19 +106,19 @@ def _passes(
 
 
 def _window(
-    observation: Observation, crop: PixelCropConfig
+    observation: Observation, crop: PixelCropConfig, stride: int
 ) -> tuple[Float32[np.ndarray, "H W"], Int64[np.ndarray, "2"]]:
-    """The part of the image that the windows of all that may be grasped cover, 0 where it reaches beyond the image, and
-    the (row, column) of the grasps of its first cell."""
+    """The part of the image that the windows of all that may be grasped cover, and the pixel (row, column) that its
+    first cell judges. It is 0 where it reaches beyond the image."""
     rows, columns = ndimage.find_objects(observation.object_mask.astype(np.int8))[0]
     first = np.array([rows.start, columns.start])
     before = int((crop.size - 1) / 2 + crop.offset)
-    cells = -(-(np.array([rows.stop, columns.stop]) - first) // STRIDE)
-    size = STRIDE * (cells - 1) + crop.size
+    cells = -(-(np.array([rows.stop, columns.stop]) - first) // stride)
+    size = stride * (cells - 1) + crop.size
     image = np.zeros(tuple(size), dtype=np.float32)
-    shape = np.array(observation.depth.shape)
-    low, high = np.maximum(first - before, 0), np.minimum(first - before + size, shape)
+    low = np.maximum(first - before, 0)
+    high = np.minimum(first - before + size, np.array(observation.depth.shape))
     there = low - (first - before)
-    seen = np.nan_to_num(observation.depth[low[0] : high[0], low[1] : high[1]], nan=0.0)
-    image[there[0] : there[0] + seen.shape[0], there[1] : there[1] + seen.shape[1]] = seen
+    measured = np.nan_to_num(observation.depth[low[0] : high[0], low[1] : high[1]], nan=0.0)
+    image[there[0] : there[0] + measured.shape[0], there[1] : there[1] + measured.shape[1]] = measured
     return image, first.astype(np.int64)

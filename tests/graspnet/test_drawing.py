@@ -17,11 +17,11 @@ from graspnet.drawing import (
     draw_grasps,
     draw_ranks,
     draw_scale_bar,
+    hillshade,
     new_figure,
     png_bytes,
     quality_colors,
     save_png,
-    shaded,
     webp_bytes,
 )
 from graspnet.grasps.grasps import Grasps
@@ -70,7 +70,7 @@ def test_a_shaded_picture_is_lit_from_the_upper_left() -> None:
     """A pyramid: its upper left side is brighter than its lower right one, though both are as far away."""
     row, column = np.mgrid[:41, :41] - 20
     depth = (0.5 - 0.001 * (20 - np.maximum(abs(row), abs(column)))).astype(np.float32)
-    picture = shaded(depth, 0.001, (0.48, 0.5))
+    picture = hillshade(depth, 0.001, (0.48, 0.5))
     assert picture[20 - 10, 20].mean() > picture[20 + 10, 20].mean() + 0.1
     assert picture[20, 20 - 10].mean() > picture[20, 20 + 10].mean() + 0.1
 
@@ -78,11 +78,13 @@ def test_a_shaded_picture_is_lit_from_the_upper_left() -> None:
 def test_a_shaded_plane_is_as_bright_as_it_is_near_and_what_is_missing_is_violet() -> None:
     depth = np.full((20, 30), 0.5, np.float32)
     depth[:, 20:] = np.nan
-    assert np.ptp(shaded(depth, 0.001, (0.4, 0.6))[:, :15]) < 1e-6
-    brightness = [shaded(depth, 0.001, (near, near + 0.2))[0, 0, 0] for near in (0.5, 0.4, 0.3)]
+    assert np.ptp(hillshade(depth, 0.001, (0.4, 0.6))[:, :20]) < 1e-6  # up to the hole
+    brightness = [hillshade(depth, 0.001, (near, near + 0.2))[0, 0, 0] for near in (0.5, 0.4, 0.3)]
     np.testing.assert_allclose(brightness, [0.85, 0.5, 0.15], atol=1e-6)
-    np.testing.assert_allclose(shaded(depth, 0.001, (0.4, 0.6))[:, 20:], np.broadcast_to(to_rgb(MISSING), (20, 10, 3)))
-    nothing = shaded(np.full((8, 8), np.nan, np.float32), 0.001, (0.0, 1.0))
+    np.testing.assert_allclose(
+        hillshade(depth, 0.001, (0.4, 0.6))[:, 20:], np.broadcast_to(to_rgb(MISSING), (20, 10, 3))
+    )
+    nothing = hillshade(np.full((8, 8), np.nan, np.float32), 0.001, (0.0, 1.0))
     np.testing.assert_allclose(nothing, np.broadcast_to(to_rgb(MISSING), (8, 8, 3)))
 
 

@@ -13,8 +13,11 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
+import graspnet as gn
+from graspnet import plan_picture
 from graspnet.camera import load_camera, save_camera
 from graspnet.cli import main
+from graspnet.drawing import quality_colors
 from graspnet.grippers.gripper import load_gripper
 from graspnet.inputs.camera_pose import read_camera_pose
 from graspnet.inputs.mask_image import read_mask
@@ -82,6 +85,18 @@ def test_what_a_search_judged_is_drawn_below(scene, tmp_path):
     assert result.exit_code == 0, result.stderr
     width, height = Image.open(picture).size
     assert 0.7 < height / width < 0.9  # two rows of two pictures
+
+
+@pytest.mark.parametrize("policy", ["ranking", "dense"])
+def test_every_grasp_that_was_judged_has_a_dot_and_the_best_lie_on_top(policy, box_scene, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plan_picture, "save_picture", lambda figure, path: drawn.append(figure))
+    planned = gn.load_policy(policy).plan(box_scene(BLOCK), np.random.default_rng(0))
+    planned.draw(tmp_path / "plan.png", explain=True)
+    (dots,) = drawn[0].axes[3].collections
+    qualities = np.sort(np.concatenate([each for _, each in planned.generations]))
+    assert len(dots.get_offsets()) == len(qualities)
+    np.testing.assert_allclose(dots.get_facecolor(), quality_colors(qualities))
 
 
 def test_a_region_and_an_arm_narrow_the_plan(scene, tmp_path):

@@ -48,9 +48,20 @@ def test_everything_besides_the_weights_comes_back(checkpoint, folder):
         assert getattr(loaded, name) == getattr(checkpoint, name)
 
 
-@pytest.mark.parametrize(("told", "standoff"), [({}, 0.0), ({"standoff": 0.25}, 0.25), ({"standoff": "far"}, 0.0)])
-def test_a_checkpoint_says_how_far_from_its_grasps_crops_were_cut(checkpoint, told, standoff):
-    assert replace(checkpoint, details=told).standoff == standoff
+@pytest.mark.parametrize(("told", "standoff"), [({}, 0.0), ({"standoff": 0.25}, 0.25)])
+def test_a_checkpoint_says_how_far_from_its_grasps_crops_were_cut(checkpoint, tmp_path, told, standoff):
+    save_checkpoint(replace(checkpoint, details=told), tmp_path)
+    assert load_checkpoint(tmp_path).standoff == standoff
+
+
+@pytest.mark.parametrize("standoff", ["far", True, -0.1, 7, float("nan"), None])
+def test_a_standoff_that_is_no_share_is_refused(checkpoint, tmp_path, standoff):
+    save_checkpoint(checkpoint, tmp_path)
+    record = json.loads((tmp_path / "model.json").read_text())
+    record["details"]["standoff"] = standoff
+    (tmp_path / "model.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"details\.standoff is .*expected a number in \[0, 1\]"):
+        load_checkpoint(tmp_path)
 
 
 def test_a_checkpoint_is_two_files_and_below_2_megabytes(folder):

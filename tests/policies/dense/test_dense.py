@@ -73,14 +73,15 @@ def test_each_cell_of_a_real_heap_says_what_its_crop_says(shipped):
 
 
 def test_with_a_standoff_the_same_grasps_need_fewer_large_crops(box_scene, shipped):
-    """The blocks' grasps span 0.06 m of heights, which three levels of large crops hold."""
+    """At 0.25 of the opening on either side, four heights that are 0.15 apart share a large crop."""
     constraints = Constraints(GraspSpace.of(box_scene(*BLOCKS)), ConstraintConfig())
     form = DenseForm(shipped.checkpoint.network)
     each, shared = (grid_of(constraints, form, WHOLE, standoff) for standoff in (0.0, 0.25))
     np.testing.assert_array_equal(shared.grasps.poses, each.grasps.poses)
     np.testing.assert_allclose(shared.height[shared.window[:, 0]] - shared.standoff, each.height[each.window[:, 0]])
     assert not each.standoff.any()
-    assert len(shared.height) <= len(each.height) / 2
+    assert len(shared.height) == 12 * -(-len(each.height) // 12 // 4)
+    assert np.abs(shared.standoff).max() <= 0.25 * 0.05 + 1e-9
 
 
 def test_all_windows_are_those_that_are_asked_for_one_by_one():
@@ -150,6 +151,19 @@ def test_nothing_to_grasp_is_said(box_scene, shipped):
 def test_a_network_that_does_not_slide_is_refused(config, message):
     with pytest.raises(InputError, match=message):
         DenseForm(new_network(config, torch.Generator().manual_seed(0)))
+
+
+def test_a_mean_over_mirror_images_does_not_slide(shipped):
+    mirrored = NetworkQuality(replace(shipped.checkpoint, flip_average=True))
+    with pytest.raises(InputError, match=r"mirror images \(flip_average\), which does not slide"):
+        DensePolicy(DenseConfig(), mirrored)
+
+
+def test_where_no_cell_of_the_grid_is_feasible_pairs_are_planned(box_scene, shipped):
+    """A sliver between the cells: its mask holds no cell's middle."""
+    observation = box_scene(((0.06, 0.004, 0.04), (0.0, 0.0), 0.0))
+    plan = DensePolicy(DenseConfig(angles=1), shipped).plan(observation, np.random.default_rng(0))
+    assert len(plan)
 
 
 def test_a_function_cannot_be_slid():

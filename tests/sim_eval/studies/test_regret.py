@@ -64,3 +64,10 @@ def test_the_command_prints_a_row_for_each_search(tmp_path, monkeypatch):
     assert [row["search"] for row in kept["rows"]] == ["few", "many"]
     assert len(kept["found"]) == 4
     assert done.output.count("| few | 8 |") == 1
+
+
+def test_a_heap_is_no_trial_of_one_object(tmp_path):
+    done = CliRunner().invoke(main, ["--config", "vgn_pile", "--output", str(tmp_path / "out")])
+    assert isinstance(done.exception, InputError)
+    assert "vgn_pile is a protocol of several objects" in str(done.exception)
+    assert not (tmp_path / "out").exists()
