@@ -68,6 +68,7 @@ SEARCHES = (
     *(SearchVariant(f"ranking {n}", "ranking", n, (f"samples={n}",)) for n in (64, 250, 960, 2000, 4000)),
     SearchVariant("dense", "dense", None),
     SearchVariant("dense, steps uphill", "dense", None, ("search.ascent_steps=5",)),
+    SearchVariant("dense, finer", "dense", None, ("angles=18", "heights=12", "height_step=0.1")),
     EXHAUSTIVE,
 )
 
