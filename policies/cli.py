@@ -89,7 +89,8 @@ __all__ = ["plan", "read_workspace"]
     default="cross_entropy",
     show_default=True,
     metavar="NAME",
-    help=f"{', '.join(policy_names())}. Those that rank grasps by --model: cross_entropy, dense, ranking.",
+    help=f"{', '.join(policy_names())}. Those that rank grasps by --model: cross_entropy, dense (soonest with "
+    "parallel_jaw_dense), ranking.",
 )
 @click.option("--config", metavar="NAME|FILE", help="The policy's settings; default: the preset of its name.")
 @click.option(
