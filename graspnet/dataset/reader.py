@@ -1,7 +1,5 @@
 """Reading a dataset: its header at once, its shards one by one, each checked against its checksums."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +22,7 @@ from graspnet.dataset.shard import Shard
 from graspnet.dataset.shard_files import shard_from_files
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper, parse_gripper
-from graspnet.run.storage import Folder, open_folder
+from graspnet.run.storage import Folder, json_checksum, open_folder
 
 __all__ = ["Dataset"]
 
@@ -72,7 +70,7 @@ class Dataset:
         if self.physics is None:
             return self.header.fingerprint
         added = {name: entry.checksum for name, entry in self.physics.shards.items()}
-        return hashlib.sha256(json.dumps([self.header.fingerprint, added], sort_keys=True).encode()).hexdigest()[:16]
+        return json_checksum([self.header.fingerprint, added])
 
     @cached_property
     def shard_names(self) -> tuple[str, ...]:

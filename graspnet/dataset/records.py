@@ -1,7 +1,6 @@
 """What a dataset says of itself: `dataset.json` of the whole, `shard.json` of each shard."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -10,7 +9,7 @@ from graspnet.camera import Camera
 from graspnet.config import parse_json
 from graspnet.dataset.shard import Shard
 from graspnet.errors import InputError
-from graspnet.run.storage import Folder, json_bytes
+from graspnet.run.storage import Folder, json_bytes, json_checksum
 
 __all__ = [
     "HEADER",
@@ -87,7 +86,7 @@ class DatasetHeader:
     def fingerprint(self) -> str:
         """A checksum of the contents, which names the dataset in a checkpoint."""
         checksums = {name: entry.checksum for name, entry in self.shards.items()}
-        return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:16]
+        return json_checksum(checksums)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ written under a temporary name and renamed.
 """
 
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from typing import Any
 
 from graspnet.errors import InputError
 
-__all__ = ["TEMPORARY", "Folder", "clear_errors", "json_bytes", "open_folder"]
+__all__ = ["TEMPORARY", "Folder", "clear_errors", "json_bytes", "json_checksum", "open_folder"]
 
 TEMPORARY = ".tmp"  # ends the names of files that are being written
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -71,6 +72,15 @@ def open_folder(url: str | Path) -> Folder:
 def json_bytes(data: Any) -> bytes:
     """JSON as our files hold it."""
     return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def json_checksum(data: Any, digits: int = 16) -> str:
+    """The first hexadecimal digits of the SHA-256 of data as JSON, whatever the order of its keys.
+
+    >>> json_checksum({"a": 1, "b": [2]}) == json_checksum({"b": [2], "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ are is no part of it: episode k of a protocol is the same whatever their number.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
@@ -18,6 +17,7 @@ from graspnet.config import config_to_dict, load_config, preset_names
 from graspnet.data_gen.objects.object_source import ObjectConfig, mesh_files
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.policies.registry import policy_class
+from graspnet.run.storage import json_checksum
 from graspnet.sensors import SensorConfig
 from graspnet.sim_eval.planners.ceilings import CEILINGS
 from graspnet.sim_eval.planners.choice import PlannerChoice, identified
@@ -54,7 +54,7 @@ def protocol_hash(config: ProtocolConfig) -> str:
     else:
         data["task"] |= {"object_set": load_object_set(config.task.object_set).checksum}
         del data["objects"]
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    return json_checksum(data)
 
 
 def _planner(choice: PlannerChoice) -> dict[str, Any]:

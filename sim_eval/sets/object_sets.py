@@ -20,6 +20,7 @@ from jaxtyping import Float32, Float64, UInt16
 from graspnet.config import parse_config, parse_json
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.errors import InputError, unknown_name
+from graspnet.run.storage import json_checksum
 
 __all__ = [
     "KEPT",
@@ -82,7 +83,7 @@ class ObjectSet:
     def checksum(self) -> str:
         """SHA-256 over what a trial may depend on: names, meshes, poses, and the opening that sizes are for."""
         record = self.record
-        return hashlib.sha256(json.dumps([record.names, record.sha256, record.opening]).encode()).hexdigest()
+        return json_checksum([record.names, record.sha256, record.opening], digits=64)
 
     def object_pose(self, index: int) -> ObjectPose:
         """Number `index` of the set; after the last one the first one comes again."""

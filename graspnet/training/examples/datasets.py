@@ -5,8 +5,6 @@ in front of it where there were several (`bottles/07.obj`, `my_meshes/bottles/07
 (`box_00012`) means the same shape only under the same seed.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from graspnet.crops.crops import CropConfig
 from graspnet.dataset import Dataset, DatasetHeader, Shard
 from graspnet.errors import InputError
 from graspnet.run.progress import track
+from graspnet.run.storage import json_checksum
 from graspnet.training.examples.example_set import ExampleSet, gathered
 from graspnet.training.examples.image_examples import ImageExamples, shard_examples
 from graspnet.training.examples.label import LabelConfig
@@ -70,7 +69,7 @@ class Datasets:
     def fingerprint(self) -> str:
         """A checksum of the contents: of one dataset its own."""
         prints = [dataset.fingerprint for dataset in self.members]
-        return prints[0] if len(prints) == 1 else hashlib.sha256(json.dumps(prints).encode()).hexdigest()[:16]
+        return prints[0] if len(prints) == 1 else json_checksum(prints)
 
     @property
     def headers(self) -> tuple[DatasetHeader, ...]:

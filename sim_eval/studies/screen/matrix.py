@@ -10,16 +10,14 @@ An override's first name says what it changes: the training (`train.`), the data
 many `examples` of it there are. The training as it stands is the variant `base`, with which the others are compared.
 """
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from graspnet.config import config_to_dict, load_config, parse_config, with_overrides
 from graspnet.data_gen.generate.config import GenerateConfig
 from graspnet.dataset import DatasetHeader
 from graspnet.errors import InputError
+from graspnet.run.storage import json_checksum
 from graspnet.sim_eval.protocols.protocol import BASE, ProtocolConfig
 from graspnet.training.examples.label import LabelConfig
 from graspnet.training.trainer import TrainConfig
@@ -86,12 +84,12 @@ class Variant:
     def training(self) -> str:
         """A name of the weights: variants that differ only in how a trained network answers share them."""
         train = config_to_dict(replace(self.train, flip_average=False))
-        return _digest({"train": train, "examples": self.examples, "generate": self.generate})
+        return json_checksum({"train": train, "examples": self.examples, "generate": self.generate})
 
     @property
     def dataset(self) -> str:
         """A name of the dataset; empty for the screen's own."""
-        return _digest(self.generate) if self.generate else ""
+        return json_checksum(self.generate) if self.generate else ""
 
     def generate_config(self, header: DatasetHeader) -> GenerateConfig:
         """The config of the variant's dataset: that of the screen's own, changed. InputError: that has none of ours."""
@@ -122,7 +120,3 @@ def _varied(base: Variant, name: str, overrides: tuple[str, ...]) -> Variant:
     except InputError as error:
         raise InputError(f"variant {name!r}: {error}") from None
     return Variant(name, train, examples, tuple(found[GENERATE]))
-
-
-def _digest(data: Any) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
