@@ -23,7 +23,7 @@ from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.quality import NetworkQuality
 
-__all__ = ["DenseConfig", "Grid", "dense_qualities", "grid_of"]
+__all__ = ["DenseConfig", "Grid", "dense_qualities", "grid_of", "widest_feasible"]
 
 MAX_DISTANCE_FROM_THING = 0.15  # in the hand's max_width: so far beside a thing the middle of its grasps may lie
 WINDOWS_BATCH = 2048  # windows whose first fully connected layer is computed at a time
@@ -34,25 +34,28 @@ class DenseConfig:
     """angles: over half a turn; an FC-GQ-CNN has bins of its own. heights: of grasps, at most, `height_step` (in the
     hand's max_width) apart or more.
 
-    opening: of the grid's grasps, a share of the hand's. pairs: antipodal grasps that join the grid's best, since what
-    is low, narrow or between neighbours has no place on the grid. search: what follows the dense pass.
+    openings: of the hand, as shares of its widest; a grasp of the grid has the widest at which it is feasible. pairs:
+    antipodal grasps that join the grid's best, since what is low or narrow has no place on the grid. search: what
+    follows the dense pass.
     """
 
     angles: int = 12
     heights: int = 8
     height_step: float = 0.15
-    opening: float = 1.0
+    openings: tuple[float, ...] = (1.0, 0.6)
     pairs: int = 96
     search: CrossEntropyConfig = field(default_factory=lambda: CrossEntropyConfig(iterations=1))
 
     def __post_init__(self) -> None:
         if self.pairs < 0:
             raise InputError(f"pairs is {self.pairs}; it must not be negative")
-        if self.angles < 1 or self.heights < 1 or not self.height_step > 0 or not 0 < self.opening <= 1:
+        if self.angles < 1 or self.heights < 1 or not self.height_step > 0:
             raise InputError(
-                f"angles is {self.angles}, heights {self.heights}, height_step {self.height_step}, opening "
-                f"{self.opening}; expected >= 1, >= 1, > 0 and a share in (0, 1]"
+                f"angles is {self.angles}, heights {self.heights}, height_step {self.height_step}; expected >= 1, >= 1 "
+                "and > 0"
             )
+        if not self.openings or not all(0 < each <= 1 for each in self.openings):
+            raise InputError(f"openings is {list(self.openings)}; expected at least one, each a share in (0, 1]")
 
 
 @dataclass(frozen=True)
@@ -90,21 +93,45 @@ def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig, stan
         return nothing
     places = _places_near_things(space, form, config)
     angle = places.angles[places.turn]
-    width = np.full(len(angle), max(config.opening * space.w, space.gripper.min_width))
     at_no_height = np.column_stack([places.xy, np.zeros(len(angle))])
-    lowest, highest = constraints.height_range(space.grasps(at_no_height, angle, width))
-    heights = _heights(lowest, highest, config, space.w)
+    ranges = [
+        constraints.height_range(space.grasps(at_no_height, angle, np.full(len(angle), width)))
+        for width in _widths(space, config)
+    ]
+    lowest, highest = (np.stack(each) for each in zip(*ranges, strict=True))
+    heights = _heights(lowest.ravel(), highest.ravel(), config, space.w)
     if not len(heights):
         return nothing
-    place, height_index = np.nonzero((heights >= lowest[:, None] - 1e-9) & (heights < highest[:, None]))
+    within = (heights >= lowest[..., None] - 1e-9) & (heights < highest[..., None])  # (openings, places, heights)
+    place, height_index = np.nonzero(within.any(axis=0))
     height = heights[height_index]
-    grasps = space.grasps(np.column_stack([places.xy[place], height]), angle[place], width[place])
+    anyhow = space.grasps(np.column_stack([places.xy[place], height]), angle[place], np.full(len(place), space.w))
+    grasps, kept = widest_feasible(constraints, anyhow.poses, config)
+    place, height_index, height = place[kept], height_index[kept], height[kept]
     levels, level_of_height = _levels(heights, standoff * space.w)
     level = level_of_height[height_index]
     window = np.column_stack([places.turn[place] * len(levels) + level, places.row[place], places.column[place]])
     crops = np.repeat(places.angles, len(levels)), np.tile(levels, len(places.angles))
-    grid = Grid(places.size, places.center, *crops, window.astype(np.int64), levels[level] - height, grasps)
-    return grid.only(constraints.feasible_and_reached(grasps))
+    return Grid(places.size, places.center, *crops, window.astype(np.int64), levels[level] - height, grasps)
+
+
+def widest_feasible(
+    constraints: Constraints, poses: Float64[np.ndarray, "N 4 4"], config: DenseConfig
+) -> tuple[Grasps, Bool[np.ndarray, "N"]]:
+    """The grasps at these poses that are feasible and reached, each with the widest opening at which it is, and which
+    of the poses they have."""
+    width = np.zeros(len(poses))
+    for each in _widths(constraints.space, config):
+        left = np.flatnonzero(width == 0)
+        allowed = constraints.feasible_and_reached(Grasps.of_jaws(poses[left], np.full(len(left), each)))
+        width[left[allowed]] = each
+    kept = width > 0
+    return Grasps.of_jaws(poses[kept], width[kept]), kept
+
+
+def _widths(space: GraspSpace, config: DenseConfig) -> list[float]:
+    """The openings in metres, the widest first."""
+    return sorted({max(each * space.w, space.gripper.min_width) for each in config.openings}, reverse=True)
 
 
 @dataclass(frozen=True)

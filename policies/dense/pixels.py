@@ -20,7 +20,7 @@ from graspnet.models.fcgqcnn import FCGQCNN
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import Constraints
 from graspnet.policies.demands.failures import share_left
-from graspnet.policies.dense.grid import DenseConfig
+from graspnet.policies.dense.grid import DenseConfig, widest_feasible
 from graspnet.quality import NetworkQuality
 
 __all__ = ["best_pixels", "check_pixel_crop"]
@@ -49,7 +49,6 @@ def best_pixels(
     if not observation.object_mask.any():
         return Grasps.none(), np.zeros(0)
     qualities, image_grasps = _judged(observation, quality, _depths(observation, config))
-    width = max(config.opening * space.w, space.gripper.min_width)
     if observation.failed is not None:
         rays = observation.camera.rays(image_grasps.center)
         qualities = qualities * share_left(rays * image_grasps.depth[:, None], observation.failed, space.w)
@@ -58,9 +57,8 @@ def best_pixels(
     for rows in np.split(order, range(CONSTRAINTS_BATCH, len(order), CONSTRAINTS_BATCH)):
         chosen = ImageGrasps(image_grasps.center[rows], image_grasps.angle[rows], image_grasps.depth[rows])
         poses = grasps_from_image(chosen, observation.camera, space.approach).poses
-        grasps = Grasps.of_jaws(poses, np.full(len(rows), width))
-        feasible = constraints.feasible_and_reached(grasps)
-        kept = Grasps.concatenate([kept, grasps[feasible]])
+        grasps, feasible = widest_feasible(constraints, poses, config)
+        kept = Grasps.concatenate([kept, grasps])
         kept_qualities = np.concatenate([kept_qualities, qualities[rows[feasible]]])
         if len(kept) >= count:
             break

@@ -26,6 +26,7 @@ BLOCKS = (((0.06, 0.03, 0.04), (0.0, 0.0), 0.4), ((0.04, 0.04, 0.06), (0.09, 0.0
 
 
 WHOLE = DenseConfig()
+OPEN = DenseConfig(openings=(1.0,))
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +126,29 @@ def test_the_grid_holds_only_what_the_arm_reaches_and_counts_the_rest(box_scene,
     form, grids, refusals = DenseForm(shipped.checkpoint.network), [], []
     for observation in (everywhere, reached):
         constraints = Constraints(GraspSpace.of(observation), ConstraintConfig())
-        grids.append(grid_of(constraints, form, WHOLE))
+        grids.append(grid_of(constraints, form, OPEN))
         refusals.append(constraints.refusals.counts["out of the arm's reach"])
     right = grids[0].grasps.origin[:, 0] > 0
     np.testing.assert_array_equal(grids[1].window, grids[0].window[right])
     assert 0 < right.sum() < len(right)
     assert refusals == [0, (~right).sum()]
+
+
+def test_between_neighbours_the_hand_is_less_open_and_elsewhere_as_wide_as_it_may(box_scene, shipped):
+    """A bar between two higher ones, 0.02 m away on either side: a hand that is 0.05 m open lands on these."""
+    bars = [((0.08, 0.015, height), (0.0, y), 0.0) for y, height in ((-0.035, 0.06), (0.0, 0.04), (0.035, 0.06))]
+    space = GraspSpace.of(box_scene(*bars))
+    form = DenseForm(shipped.checkpoint.network)
+    wide, both = (grid_of(Constraints(space, ConstraintConfig()), form, config) for config in (OPEN, WHOLE))
+
+    def of_the_middle(grid):
+        across = np.abs(grid.grasps.closing[:, 1]) > 0.9
+        return across & (np.abs(grid.grasps.origin[:, 1]) < 0.006) & (np.abs(grid.grasps.origin[:, 0]) < 0.03)
+
+    assert not of_the_middle(wide).any()
+    assert of_the_middle(both).any()
+    np.testing.assert_allclose(both.grasps.width[of_the_middle(both)], 0.03)
+    assert (both.grasps.width == 0.05).sum() == len(wide.grasps)
 
 
 def test_nothing_to_grasp_is_said(box_scene, shipped):
@@ -171,3 +189,5 @@ def test_a_function_cannot_be_slid():
         gn.load_policy("dense", model=lambda observation, grasps: np.zeros(len(grasps)))
     with pytest.raises(InputError, match="heights 0"):
         DenseConfig(heights=0)
+    with pytest.raises(InputError, match=r"openings is \[1.0, 1.5\]"):
+        DenseConfig(openings=(1.0, 1.5))
