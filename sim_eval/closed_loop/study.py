@@ -26,10 +26,10 @@ from graspnet.errors import InputError
 from graspnet.policies.servo.servo import Servo, load_servo
 from graspnet.report.page import Section, paragraph, picture_html, table_html, write_report
 from graspnet.run.engines import Engine
+from graspnet.run.line_log import LineLog
 from graspnet.run.options import run_options
 from graspnet.run.progress import track
 from graspnet.run.record import write_run_record
-from graspnet.run.storage import clear_errors
 from graspnet.sim_eval.analysis.statistics import paired_difference, wilson_interval
 from graspnet.sim_eval.closed_loop.leaders import LEADERS
 from graspnet.sim_eval.closed_loop.rig import RigConfig
@@ -223,20 +223,6 @@ def _report(output: Path, found: Sequence[Mapping[str, Any]], films: list[str]) 
     write_report(output / "report.html", "Closed loop", sections, opening)
 
 
-def _read(path: Path, identity: Mapping[str, Any], resume: bool) -> list[list[Pick]]:
-    """Read the trials of a study that is resumed. InputError: there are some, and they are of another study."""
-    if not path.is_file():
-        return []
-    if not resume:
-        raise InputError(f"{path}: a study was begun here; --resume goes on, or another --output")
-    with clear_errors(str(path), "read"):
-        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        first, *rest = [json.loads(line) for line in lines] or [None]
-    if first != identity:
-        raise InputError(f"{path}: was begun with other settings; the same ones, or another --output")
-    return [[Pick(**pick) for pick in line] for line in rest]
-
-
 @click.command()
 @click.option("--config", default="default", show_default=True, metavar="NAME|FILE", help="Of configs/closed_loop/.")
 @click.option("--trials", type=click.IntRange(min=1), default=112, show_default=True, help="Under each condition.")
@@ -253,18 +239,13 @@ def main(
     started = time()
     settings = load_config(ClosedLoopConfig, "closed_loop", config, overrides)
     identity = {"config": config_to_dict(settings), "model": model, "seed": seed}
-    records = output / "records.jsonl"
-    before = _read(records, identity, resume)
-    picks = [pick for trial in before for pick in trial]
-    output.mkdir(parents=True, exist_ok=True)
+    log = LineLog(output / "records.jsonl", identity, resume)
+    picks = [Pick(**pick) for trial in log.before for pick in trial]
     done = {(pick.condition, pick.index) for pick in picks}
     units = [(name, k) for k in range(trials) for name in settings.conditions if (name, k) not in done]
-    records.write_text(json.dumps(identity) + "\n" + "".join(map(_line, before)))  # without what was cut off
-    with records.open("a") as file:
-        for trial in track(run_study(settings, model, seed, engine, units), len(units), "closed loop", "trials"):
-            file.write(_line(trial))
-            file.flush()
-            picks += trial
+    for trial in track(run_study(settings, model, seed, engine, units), len(units), "closed loop", "trials"):
+        log.add([asdict(pick) for pick in trial])
+        picks += trial
     held = [pick for pick in picks if pick.outcome != "no_start"]
     found = rows(held)
     (output / "results.json").write_text(json.dumps(found, indent=2) + "\n")
@@ -273,11 +254,6 @@ def main(
     click.echo(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
     for line in cells(found):
         click.echo(f"| {' | '.join(line)} |")
-
-
-def _line(trial: Sequence[Pick]) -> str:
-    """A trial's line of records.jsonl."""
-    return json.dumps([asdict(pick) for pick in trial]) + "\n"
 
 
 if __name__ == "__main__":

@@ -20,12 +20,14 @@ from graspnet.config import load_config
 from graspnet.data_gen.scenes.rendering import RaycastRenderer
 from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
+from graspnet.models.checkpoint import weights_checksum
 from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored
 from graspnet.policies.planning import load_policy, load_quality
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.quality import Quality
 from graspnet.run.engines import LocalEngine
+from graspnet.run.line_log import LineLog
 from graspnet.run.progress import track
 from graspnet.run.record import write_json
 from graspnet.sim_eval.analysis.statistics import bootstrap_over_objects
@@ -201,19 +203,21 @@ def markdown_table(table: Sequence[Row]) -> str:
 @click.option("--trials", default=112, type=click.IntRange(min=1))
 @click.option("--seed", default=1, type=click.IntRange(min=0))
 @click.option("--workers", default=1, type=click.IntRange(min=1))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for results.json.")
-def main(protocol: str, model: str, trials: int, seed: int, workers: int, output: Path) -> None:
+@click.option("--resume", is_flag=True, help="Continue a study that was stopped, or extend it with more --trials.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Gets records.jsonl, results.json.")
+def main(protocol: str, model: str, trials: int, seed: int, workers: int, resume: bool, output: Path) -> None:
     """Print a row for each search."""
     _protocol(protocol), load_quality(model)  # names that are unknown are refused before any process begins
-    parts = LocalEngine(workers).run(_Work(protocol, model, seed), range(trials))
-    found = sorted(
-        (each for part in track(parts, trials, "regret", "trials") for each in part), key=lambda each: each.trial
-    )
-    table = rows(found, SEARCHES)
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(
-        output / "results.json", {"rows": [asdict(row) for row in table], "found": [asdict(each) for each in found]}
-    )
+    settings = {variant.name: [variant.policy, *variant.overrides] for variant in SEARCHES}
+    identity = {"protocol": protocol, "weights": weights_checksum(model), "seed": seed, "searches": settings}
+    log = LineLog(output / "records.jsonl", identity, resume)
+    found = [Found(**each) for trial in log.before for each in trial]
+    left = sorted(set(range(trials)) - {each.trial for each in found})
+    for trial in track(LocalEngine(workers).run(_Work(protocol, model, seed), left), len(left), "regret", "trials"):
+        log.add([asdict(each) for each in trial])
+        found += trial
+    table = rows(sorted(found, key=lambda each: each.trial), SEARCHES)
+    write_json(output / "results.json", {"rows": [asdict(row) for row in table]})
     click.echo(markdown_table(table))
 
 

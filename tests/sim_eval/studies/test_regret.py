@@ -62,8 +62,16 @@ def test_the_command_prints_a_row_for_each_search(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     kept = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["search"] for row in kept["rows"]] == ["few", "many"]
-    assert len(kept["found"]) == 4
+    records = (tmp_path / "out" / "records.jsonl").read_text()
+    assert len(records.splitlines()) == 3
     assert done.output.count("| few | 8 |") == 1
+    more = CliRunner().invoke(main, ["--trials", "3", "--resume", "--output", str(tmp_path / "out")])
+    assert more.exit_code == 0, more.output
+    assert (tmp_path / "out" / "records.jsonl").read_text().startswith(records)
+    again = CliRunner().invoke(main, ["--trials", "3", "--output", str(tmp_path / "out")])
+    assert "--resume goes on" in str(again.exception)
+    other = CliRunner().invoke(main, ["--seed", "2", "--resume", "--output", str(tmp_path / "out")])
+    assert "was begun with other settings" in str(other.exception)
 
 
 def test_a_heap_is_no_trial_of_one_object(tmp_path):

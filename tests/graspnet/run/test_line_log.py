@@ -1,0 +1,34 @@
+"""A log keeps what was added, loses only a line that was cut off, and is not mixed with another study's."""
+
+import pytest
+
+from graspnet.errors import InputError
+from graspnet.run.line_log import LineLog
+
+WHOSE = {"seed": 1, "sizes": (1, 2)}
+
+
+def test_what_was_added_is_there_after_a_stop_but_for_a_line_that_was_cut_off(tmp_path):
+    path = tmp_path / "new" / "log.jsonl"
+    log = LineLog(path, WHOSE, resume=False)
+    log.add({"a": 1})
+    log.add([2, 3])
+    path.write_text(path.read_text() + '{"cut')
+    resumed = LineLog(path, WHOSE, resume=True)
+    assert resumed.before == [{"a": 1}, [2, 3]]
+    resumed.add(4)
+    assert LineLog(path, WHOSE, resume=True).before == [{"a": 1}, [2, 3], 4]
+
+
+def test_a_log_that_is_there_is_not_overwritten_nor_mixed_with_another(tmp_path):
+    path = tmp_path / "log.jsonl"
+    LineLog(path, WHOSE, resume=False).add(1)
+    kept = path.read_text()
+    with pytest.raises(InputError, match="--resume goes on"):
+        LineLog(path, WHOSE, resume=False)
+    with pytest.raises(InputError, match="was begun with other settings"):
+        LineLog(path, WHOSE | {"seed": 2}, resume=True)
+    assert path.read_text() == kept
+    path.write_text("no JSON\n")
+    with pytest.raises(InputError, match=r"log\.jsonl: a line is not JSON"):
+        LineLog(path, WHOSE, resume=True)
