@@ -69,8 +69,7 @@ class GraspPlan:
     qualities: (N,), descending; all NaN of a policy that predicts none. seconds: what each stage took, with the
     `total`. warnings: sentences that a person should read before a robot moves. model, seed: what the plan was made
     with, where that is known. refusals: the candidates that the policy refused, and why. things: (N,), the number of
-    the thing that each grasp takes. generations: what a search or a dense pass has
-    scored, batch after batch, with its qualities.
+    the thing that each grasp takes. generations: what a policy has judged, batch after batch, with its qualities.
 
     >>> import numpy as np, graspnet as gn
     >>> depth = np.full((240, 320), 0.5, np.float32)  # a table half a metre below the camera ...

@@ -62,14 +62,15 @@ def draw_plan(
     best = grasps_in_camera[slice(count)]
     box = _region(observation, best.origin)
     relief = _relief(observation)
-    picture = hillshade(relief, _depth(observation, best) / observation.camera.fx, _contrast(relief, box))
+    depth = _depth(observation, best)
+    picture = hillshade(relief, depth / observation.camera.fx, _contrast(relief, box))
     draw_shaded(whole, picture, _sentence(summary))
     _draw_near_by(near, picture, box, _of_the_near(count, qualities))
     _frame(whole, box)
     _draw_hands(whole, observation, best[slice(1)], qualities[:1])
     _draw_hands(near, observation, best, qualities[:count])
     for each in (whole, near):
-        draw_scale_bar(each, observation.camera, _depth(observation, best))
+        draw_scale_bar(each, observation.camera, depth)
     if count:
         draw_footprint(near, best[slice(1)], observation.camera, observation.gripper, "white")
         draw_ranks(near, best, observation.camera, observation.gripper)

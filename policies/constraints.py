@@ -103,9 +103,15 @@ class FeasibleSampler:
         central_fraction: float = 0.0,
     ) -> "FeasibleSampler":
         """InputError: nothing measured on the object mask."""
-        space = GraspSpace.of(observation)
-        antipodal = AntipodalSampler.of(space, sampling, constraints.opening_margin)
-        return FeasibleSampler(antipodal, Constraints(space, constraints), central_fraction)
+        return FeasibleSampler.within(Constraints(GraspSpace.of(observation), constraints), sampling, central_fraction)
+
+    @staticmethod
+    def within(
+        constraints: "Constraints", sampling: AntipodalSamplerConfig, central_fraction: float = 0.0
+    ) -> "FeasibleSampler":
+        """The sampler of what these constraints allow. InputError: as for `of`."""
+        antipodal = AntipodalSampler.of(constraints.space, sampling, constraints.config.opening_margin)
+        return FeasibleSampler(antipodal, constraints, central_fraction)
 
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """Up to `count` of them; fewer where four rounds of four times as many hold fewer.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from graspnet.errors import InputError
-from graspnet.run.storage import clear_errors
+from graspnet.run.storage import TEMPORARY, clear_errors
 
 __all__ = ["LineLog"]
 
@@ -27,7 +27,9 @@ class LineLog:
         with clear_errors(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             whole = [identity, *self.before]  # without a last line that was cut off
-            path.write_text("".join(map(_line, whole)))
+            temporary = path.with_suffix(TEMPORARY)
+            temporary.write_text("".join(map(_line, whole)))
+            temporary.replace(path)
 
     def add(self, value: Any) -> None:
         """Keep one more."""

@@ -14,7 +14,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.quality import Quality
 
-__all__ = ["AfterFailures", "share_left"]
+__all__ = ["AfterFailures", "after_failures", "share_left"]
 
 # Of the quality, right where a grasp failed. Second grasps at such a place held in 11 of 26 cases, and first grasps in
 # 55 % (docs/experiments/policies.md): one failure says little, three in a row say enough.
@@ -31,9 +31,16 @@ class AfterFailures:
     def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """The quality, times what `share_left` leaves of it."""
         qualities = self.quality(observation, grasps_in_camera)
-        if observation.failed is None:
-            return qualities
-        return qualities * share_left(grasps_in_camera.origin, observation.failed, observation.gripper.span)
+        return after_failures(qualities, grasps_in_camera.origin, observation)
+
+
+def after_failures(
+    qualities: Float64[np.ndarray, "N"], places: Float64[np.ndarray, "N 3"], observation: Observation
+) -> Float64[np.ndarray, "N"]:
+    """Qualities of grasps at these places of the camera's frame, times what `share_left` leaves of them."""
+    if observation.failed is None:
+        return qualities
+    return qualities * share_left(places, observation.failed, observation.gripper.span)
 
 
 def share_left(

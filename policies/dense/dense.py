@@ -17,7 +17,7 @@ from graspnet.models.dense import DenseForm
 from graspnet.models.fcgqcnn import FCGQCNN
 from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import Search, feasible_sampler
-from graspnet.policies.demands.failures import AfterFailures
+from graspnet.policies.demands.failures import AfterFailures, after_failures
 from graspnet.policies.dense.grid import DenseConfig, dense_qualities, grid_of
 from graspnet.policies.dense.pixels import best_pixels, check_pixel_crop
 from graspnet.policies.policy import Policy
@@ -44,9 +44,11 @@ class DensePolicy(Policy):
                 "the model answers with the mean over a crop's mirror images (flip_average), which does not slide; "
                 "cross_entropy plans with it"
             )
+        self._form: DenseForm | None = None
         if isinstance(network, FCGQCNN):
             check_pixel_crop(network.config.crop)
-        self._form = None if isinstance(network, FCGQCNN) else DenseForm(network)
+        else:
+            self._form = DenseForm(network)
 
     def plan(self, observation: Observation, rng: np.random.Generator) -> GraspPlan:
         """Judge the grid, improve its best grasps, score the finalists again."""
@@ -77,6 +79,6 @@ class DensePolicy(Policy):
             grid = grid_of(constraints, self._form, self.config, self.quality.checkpoint.standoff)
             grasps = grid.grasps
             qualities = dense_qualities(constraints.space, self.quality, self._form, grid)
-            qualities = AfterFailures(lambda *_: qualities)(run.observation, grasps)
+            qualities = after_failures(qualities, grasps.origin, run.observation)
         run.scored.append((grasps, qualities))
         return RankedGrasps.none().merged(grasps, qualities).top(count)

@@ -6,7 +6,7 @@ from its grasps' origins (`Checkpoint.standoff`) judges grasps of several height
 one of its pose numbers, and enters where image and pose are merged.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -74,10 +74,6 @@ class Grid:
     window: Int64[np.ndarray, "N 3"]
     standoff: Float64[np.ndarray, "N"]
     grasps: Grasps
-
-    def only(self, kept: np.ndarray) -> "Grid":
-        """Some of the grasps, by a mask."""
-        return replace(self, window=self.window[kept], standoff=self.standoff[kept], grasps=self.grasps[kept])
 
 
 def grid_of(constraints: Constraints, form: DenseForm, config: DenseConfig, standoff: float = 0.0) -> Grid:

@@ -5,8 +5,6 @@ the network runs once for each depth of a grasp's origin. With a stride of 4, ce
 pixel is (4 i, 4 j).
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
@@ -19,7 +17,7 @@ from graspnet.grasps.image_grasps import ImageGrasps, grasps_from_image
 from graspnet.models.fcgqcnn import FCGQCNN
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import Constraints
-from graspnet.policies.demands.failures import share_left
+from graspnet.policies.demands.failures import after_failures
 from graspnet.policies.dense.grid import DenseConfig, widest_feasible
 from graspnet.quality import NetworkQuality
 
@@ -49,9 +47,8 @@ def best_pixels(
     if not observation.object_mask.any():
         return Grasps.none(), np.zeros(0)
     qualities, image_grasps = _judged(observation, quality, _depths(observation, config))
-    if observation.failed is not None:
-        rays = observation.camera.rays(image_grasps.center)
-        qualities = qualities * share_left(rays * image_grasps.depth[:, None], observation.failed, space.w)
+    places = observation.camera.rays(image_grasps.center) * image_grasps.depth[:, None]
+    qualities = after_failures(qualities, places, observation)
     order = np.argsort(-qualities, kind="stable")[:MOST_CANDIDATES]
     kept, kept_qualities = Grasps.none(), np.zeros(0)
     for rows in np.split(order, range(CONSTRAINTS_BATCH, len(order), CONSTRAINTS_BATCH)):
@@ -83,7 +80,7 @@ def _judged(
     crop, bins, stride = network.config.crop, network.config.angle_bins, network.config.stride
     image, corner = _window(observation, crop, stride)
     angles = np.pi / 2 - (np.arange(bins) + 0.5) * np.pi / bins
-    qualities = np.stack(list(_passes(image, quality, network, depths)))  # (D, A, h, w)
+    qualities = _passes(image, quality, network, depths)
     rows, columns = (first + stride * np.arange(n) for first, n in zip(corner, qualities.shape[2:], strict=True))
     on_object = observation.object_mask[np.ix_(rows, columns)]
     level, turn, i, j = np.nonzero(np.broadcast_to(on_object, qualities.shape))
@@ -94,13 +91,15 @@ def _judged(
 
 def _passes(
     image: Float32[np.ndarray, "H W"], quality: NetworkQuality, network: FCGQCNN, depths: Float64[np.ndarray, "D"]
-) -> Iterator[Float64[np.ndarray, "A h w"]]:
+) -> Float64[np.ndarray, "D A h w"]:
     """One pass for each depth: of all depths at once, the feature maps of a heap would take gigabytes."""
-    pixels = torch.from_numpy(image)[None, None]
+    pixels, qualities = torch.from_numpy(image)[None, None], []
     with torch.inference_mode():
         for depth in depths:
             logits = network.dense(pixels, torch.tensor([depth], dtype=torch.float32))[0].movedim(1, -1)
-            yield quality.checkpoint.quality(logits.reshape(-1, 2)).double().reshape(logits.shape[:-1]).numpy()
+            each = quality.checkpoint.quality(logits.reshape(-1, 2)).double()
+            qualities.append(each.reshape(logits.shape[:-1]).numpy())
+    return np.stack(qualities)
 
 
 def _window(
@@ -119,4 +118,4 @@ def _window(
     there = low - (first - before)
     measured = np.nan_to_num(observation.depth[low[0] : high[0], low[1] : high[1]], nan=0.0)
     image[there[0] : there[0] + measured.shape[0], there[1] : there[1] + measured.shape[1]] = measured
-    return image, first.astype(np.int64)
+    return image, first

@@ -25,7 +25,6 @@ from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.planning import MIN_QUALITY, load_policy, load_quality, plan_observation
 from graspnet.policies.policy import Policy
-from graspnet.policies.samplers.antipodal import AntipodalSampler
 from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
 from graspnet.policies.servo.registration import Relief, motion_between
 from graspnet.quality import Quality
@@ -238,7 +237,9 @@ class Servo:
         if not len(around):
             return self._missed(followed)
         draws = followed.images % config.fresh_interval == 0
-        fresh = self._fresh(constraints) if draws else Grasps.none()
+        fresh = Grasps.none()
+        if draws:
+            fresh = FeasibleSampler.within(constraints, config.search.sampler).sample(config.fresh, self._rng)
         qualities = self.quality(window, Grasps.concatenate([around, fresh]))
         elites = np.argsort(-qualities[: len(around)])[: max(4, round(ELITES * len(around)))]
         quality = float(qualities[elites].mean())
@@ -255,12 +256,6 @@ class Servo:
         return replace(
             followed, grasp=grasp, width=width, quality=quality, missed=0, images=followed.images + 1, rival_seen=rivals
         )
-
-    def _fresh(self, constraints: Constraints) -> Grasps:
-        """Grasps anywhere in the window, which may be better than the one that is followed."""
-        search = self.config.search
-        antipodal = AntipodalSampler.of(constraints.space, search.sampler, search.constraints.opening_margin)
-        return FeasibleSampler(antipodal, constraints).sample(self.config.fresh, self._rng)
 
     def _missed(self, followed: _Followed) -> _Followed | None:
         """The same after one more image without it; None: it is lost."""

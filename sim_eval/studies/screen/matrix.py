@@ -26,6 +26,8 @@ __all__ = ["ScreenConfig", "Variant"]
 
 TRAIN, GENERATE, EXAMPLES = "train", "generate", "examples"
 
+NAME_DIGITS = 12  # of the folders of trainings and datasets: screens that were begun have these names
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenConfig:
@@ -84,12 +86,12 @@ class Variant:
     def training(self) -> str:
         """A name of the weights: variants that differ only in how a trained network answers share them."""
         train = config_to_dict(replace(self.train, flip_average=False))
-        return json_checksum({"train": train, "examples": self.examples, "generate": self.generate})
+        return json_checksum({"train": train, "examples": self.examples, "generate": self.generate}, NAME_DIGITS)
 
     @property
     def dataset(self) -> str:
         """A name of the dataset; empty for the screen's own."""
-        return json_checksum(self.generate) if self.generate else ""
+        return json_checksum(self.generate, NAME_DIGITS) if self.generate else ""
 
     def generate_config(self, header: DatasetHeader) -> GenerateConfig:
         """The config of the variant's dataset: that of the screen's own, changed. InputError: that has none of ours."""

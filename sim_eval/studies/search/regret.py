@@ -207,7 +207,8 @@ def markdown_table(table: Sequence[Row]) -> str:
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Gets records.jsonl, results.json.")
 def main(protocol: str, model: str, trials: int, seed: int, workers: int, resume: bool, output: Path) -> None:
     """Print a row for each search."""
-    _protocol(protocol), load_quality(model)  # names that are unknown are refused before any process begins
+    _protocol(protocol)  # what is wrong is said before any process begins
+    load_quality(model)
     settings = {variant.name: [variant.policy, *variant.overrides] for variant in SEARCHES}
     identity = {"protocol": protocol, "weights": weights_checksum(model), "seed": seed, "searches": settings}
     log = LineLog(output / "records.jsonl", identity, resume)

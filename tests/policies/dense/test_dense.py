@@ -39,9 +39,8 @@ def dense_and_crops(observation, quality, config=WHOLE, standoff=0.0):
     space, network = GraspSpace.of(observation), quality.checkpoint.network
     form = DenseForm(network)
     grid = grid_of(Constraints(space, ConstraintConfig()), form, config, standoff)
-    chosen = grid.only(
-        np.isin(np.arange(len(grid.grasps)), np.random.default_rng(0).permutation(len(grid.grasps))[:1200])
-    )
+    some = np.sort(np.random.default_rng(0).permutation(len(grid.grasps))[:1200])
+    chosen = replace(grid, window=grid.window[some], standoff=grid.standoff[some], grasps=grid.grasps[some])
     assert np.abs(chosen.standoff).max() <= standoff * space.w + 1e-9
     sizes = np.repeat(observation.gripper.sizes()[None], len(chosen.grasps), axis=0)
     crops = grasp_crops(observation, chosen.grasps.poses, sizes, network.crop, chosen.standoff)
