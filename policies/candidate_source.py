@@ -77,7 +77,7 @@ class OnPolicy:
         noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
         if not noisy.object_mask.any():
             return Grasps.none()
-        ranked = Search(self._quality, feasible_sampler(noisy, config), config, rng).ranked()
+        ranked = Search(self._quality, feasible_sampler(GraspSpace.of(noisy), config), config, rng).ranked()
         elites = ranked.top(max(count, int(np.ceil(config.elite_fraction * config.samples)))).grasps_in_camera
         return elites[rng.permutation(len(elites))[:count]]
 

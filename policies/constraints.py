@@ -32,6 +32,7 @@ __all__ = [
     "Constraints",
     "FeasibleSampler",
     "fingers_in_view",
+    "room_over_table",
     "something_between_jaws",
     "tips_above_table",
 ]
@@ -40,6 +41,7 @@ MOST_POINTS = 50_000  # of the objects, for `something_between_jaws`: of 640 x 4
 TABLE_NOISE = 0.006  # metres, at least: four deviations of a structured-light camera's depth at 0.7 m
 DEVIATIONS = 4.0  # of a noisier image's table
 NEAR_TABLE = 0.02  # metres over or below it: cells by which its noise is told
+ROUNDING = 1e-9  # metres: what is raised to a height is not below it
 FEWEST_CELLS = 100  # by which a table's noise can be told
 
 REASONS = (  # in the order in which they are checked; a grasp is refused for the first one
@@ -201,6 +203,7 @@ class Constraints:
             self._rise(self._measured, seen, self._palm) + gripper.palm_face,
         )
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
+        touching = np.maximum(touching, self._sunk(seen))
         free = _raised(seen, touching)
         kept = self._kept(REASONS[1], free, self._above_table(free))
         free, touching = free[kept], touching[kept]
@@ -213,6 +216,18 @@ class Constraints:
         self._kept(REASONS[4], free, kept | (touching > 0))
         held_free, reached = within_reach(self.space.observation, self._off_table(free[kept], held[kept]))
         return held_free[self._kept(REASONS[5], held_free, reached)]
+
+    def _sunk(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """By how much each grasp has to go back along its approach so that no fingertip is too near to the table, m.
+
+        A tilted hand has one corner lower than its middle, of which alone the samplers know.
+        """
+        observation = self.space.observation
+        if observation.table is None:
+            return np.zeros(len(grasps_in_camera))
+        missing = -room_over_table(observation, grasps_in_camera, self.config.table_clearance)
+        fall = float(observation.table.normal @ self.space.approach)
+        return np.where(missing > 0, missing / max(fall, 1e-3) + ROUNDING, 0.0)
 
     def _off_table(self, grasps_in_camera: Grasps, top: Float64[np.ndarray, "N"]) -> Grasps:
         """The same grasps, raised to the wanted clearance. top: how far what they grasp rises over their origin."""
@@ -428,15 +443,23 @@ def tips_above_table(
 
     True where no table is known.
     """
+    return np.asarray(room_over_table(observation, grasps_in_camera, clearance) >= 0)
+
+
+def room_over_table(
+    observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
+) -> Float64[np.ndarray, "N"]:
+    """How far the lowest corner of the two fingertips is from `clearance` metres above the table, or from its doubt
+    where that is more: metres along the table's normal, negative for one that is too low; infinity without a table."""
     table, gripper = observation.table, ParallelJaw.of(observation.gripper)
     if table is None:
-        return np.ones(len(grasps_in_camera), dtype=bool)
+        return np.full(len(grasps_in_camera), np.inf)
     tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
     half_x = gripper.finger_breadth / 2
     half_y = grasps_in_camera.width / 2 + gripper.finger_thickness
     axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
     lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
-    return np.asarray(lowest >= np.maximum(clearance, table.doubt(tip)))
+    return np.asarray(lowest - np.maximum(clearance, table.doubt(tip)), dtype=np.float64)
 
 
 def _raised(grasps_in_camera: Grasps, height: Float64[np.ndarray, "N"]) -> Grasps:

@@ -6,6 +6,8 @@ in the space across the approach: dimensionless, and the same for a grasp with i
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import zip_longest
 from time import perf_counter
 from typing import ClassVar
 
@@ -16,7 +18,8 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
-from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
+from graspnet.policies.cross_entropy.approaches import tilted_approaches
 from graspnet.policies.cross_entropy.ascent import ascended
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.demands.failures import AfterFailures
@@ -29,6 +32,7 @@ from graspnet.refusals import Refusals
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler", "rescored"]
 
+STEEPEST_APPROACH = math.radians(60.0)  # a hand that comes flatter than this sweeps over the table
 NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 
 
@@ -47,6 +51,10 @@ class CrossEntropyConfig:
     central_fraction: float = 0.0  # of what is sampled: grasps through the middle of each thing; the rest is antipodal
     finalists: int = 16  # scored again, against the winner's curse
     alternatives: int = 8  # of other places, scored again with them, for an arm that cannot reach the best
+    approach_tilt: float = 0.0  # off the table's normal: approaches tilted so are tried as well; 0: upright ones alone
+    approaches: int = 6  # so many tilted ones, evenly around the normal
+    approach_samples: int = 96  # first generation along each of them
+    approach_searches: int = 1  # so many, those of the best first generations, are searched as the upright one is
     ascent_steps: int = 0  # along the network's gradient, from the best finalists; both ends are then ranked
     ascent_reach: float = 0.06  # so far in all
     ascents: int = 4  # so many finalists
@@ -58,10 +66,10 @@ class CrossEntropyConfig:
     constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
 
     def __post_init__(self) -> None:
-        for name in ("initial_samples", "samples", "components", "finalists", "jitters"):
+        for name in ("initial_samples", "samples", "components", "finalists", "jitters", "approach_samples"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("iterations", "alternatives", "ascent_steps", "ascents"):
+        for name in ("iterations", "alternatives", "ascent_steps", "ascents", "approaches", "approach_searches"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
         if not 0 < self.elite_fraction <= 1:
@@ -71,6 +79,10 @@ class CrossEntropyConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         if min(self.position_floor, self.angle_floor) <= 0:
             raise InputError("position_floor and angle_floor must be positive: without them a mixture collapses")
+        if not 0 <= self.approach_tilt <= STEEPEST_APPROACH:
+            raise InputError(
+                f"approach_tilt is {self.approach_tilt}; it must lie in [0, {STEEPEST_APPROACH:.3g}] (radians, 60°)"
+            )
         if min(self.jitter_position, self.jitter_angle, self.pessimism, self.ascent_reach) < 0:
             raise InputError("jitter_position, jitter_angle, pessimism and ascent_reach must not be negative")
 
@@ -90,25 +102,60 @@ class CrossEntropyPolicy(Policy):
         """Search, then rank the finalists again; of those that are alike the plan holds the best."""
         start = perf_counter()
         quality = _Timed(AfterFailures(self.quality))
-        best, refusals, scored = RankedGrasps.none(), Refusals(), list[tuple[Grasps, Float64[np.ndarray, "_"]]]()
+        best, searches = RankedGrasps.none(), list[Search]()
         if len(observation.object_points):
-            sampler = feasible_sampler(observation, self.config)
-            network = self.quality if isinstance(self.quality, NetworkQuality) else None
-            run = Search(quality, sampler, self.config, rng, network)
-            best, refusals, scored = run.finished(run.ranked()), sampler.constraints.refusals, run.scored
+            searches = self._searches(observation, quality, rng)
+            best = _over_all(searches)
+        refusals = reduce(Refusals.merged, (run.sampler.constraints.refusals for run in searches), Refusals())
         total = perf_counter() - start
         seconds = {"sample": total - quality.seconds, "evaluate": quality.seconds, "total": total}
         if not len(best):
             return GraspPlan.nothing(self.name, observation, seconds, refusals)
         return GraspPlan(
             observation, best.grasps_in_camera, best.qualities, "", seconds, self.name, refusals=refusals,
-            generations=tuple(scored),
+            generations=_side_by_side([run.scored for run in searches]),
         )  # fmt: skip
 
+    def _searches(self, observation: Observation, quality: Quality, rng: np.random.Generator) -> list["Search"]:
+        """One along each approach, the upright one first."""
+        config, approaches = self.config, [observation.approach]
+        if config.approach_tilt:
+            approaches += tilted_approaches(observation, config.approach_tilt, config.approaches)
+        network = self.quality if isinstance(self.quality, NetworkQuality) else None
+        samplers = [feasible_sampler(GraspSpace.along(observation, approach), config) for approach in approaches]
+        return [Search(quality, sampler, config, rng, network) for sampler in samplers]
 
-def feasible_sampler(observation: Observation, config: CrossEntropyConfig) -> FeasibleSampler:
+
+def feasible_sampler(space: GraspSpace, config: CrossEntropyConfig) -> FeasibleSampler:
     """Where a search begins. InputError: nothing measured on the object mask."""
-    return FeasibleSampler.of(observation, config.sampler, config.constraints, config.central_fraction)
+    constraints = Constraints(space, config.constraints)
+    return FeasibleSampler.within(constraints, config.sampler, config.central_fraction)
+
+
+def _over_all(searches: list["Search"]) -> RankedGrasps:
+    """The finalists of the upright search and of those tilted ones that begin best, ranked together."""
+    (upright, *tilted), config = searches, searches[0].config
+    best = upright.finished(upright.ranked())
+    if not tilted:
+        return best
+    begun = [run.begun(config.approach_samples) for run in tilted]
+    most = max(1, round(config.elite_fraction * config.approach_samples))
+    promise = np.array([ranked.qualities[:most].sum() / most for ranked in begun])  # few grasps promise little
+    for k in np.argsort(-promise, kind="stable")[: config.approach_searches]:
+        ended = tilted[k].finished(tilted[k].improved(begun[k]))
+        best = best.merged(ended.grasps_in_camera, ended.qualities)
+    return best.only(best.distinct(len(best), upright.observation.gripper.span))
+
+
+def _side_by_side(
+    scored: list[list[tuple[Grasps, Float64[np.ndarray, "_"]]]],
+) -> tuple[tuple[Grasps, Float64[np.ndarray, "_"]], ...]:
+    """The first generations of all searches as one, then the second ones, and so on."""
+    together = [[generation for generation in row if generation] for row in zip_longest(*scored)]
+    return tuple(
+        (Grasps.concatenate([grasps for grasps, _ in row]), np.concatenate([qualities for _, qualities in row]))
+        for row in together
+    )
 
 
 class _Timed:
@@ -142,8 +189,11 @@ class Search:
 
     def ranked(self) -> RankedGrasps:
         """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
-        candidates = self.sampler.sample(self.config.initial_samples, self.rng)
-        return self.improved(RankedGrasps.none().merged(*self.judged(candidates)))
+        return self.improved(self.begun(self.config.initial_samples))
+
+    def begun(self, count: int) -> RankedGrasps:
+        """The first generation alone: what the sampler gives, best first."""
+        return RankedGrasps.none().merged(*self.judged(self.sampler.sample(count, self.rng)))
 
     def judged(self, candidates: Grasps) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
         """A generation and its qualities, which are kept."""
@@ -170,7 +220,8 @@ class Search:
         config, span = self.config, self.observation.gripper.span
         others = ranked.distinct(config.alternatives + 1, span)
         finalists = np.union1d(np.arange(min(config.finalists, len(ranked))), others)
-        best = rescored(self._ascended(ranked.only(finalists)), self.observation, self.quality, config, self.rng)
+        space = self.sampler.constraints.space
+        best = rescored(self._ascended(ranked.only(finalists)), space, self.quality, config, self.rng)
         best = best.only(best.distinct(len(best), span))
         return replace(best, grasps_in_camera=self.sampler.constraints.opened(best.grasps_in_camera))
 
@@ -188,7 +239,7 @@ class Search:
 
 def rescored(
     ranked: RankedGrasps,
-    observation: Observation,
+    space: GraspSpace,
     quality: Quality,
     config: CrossEntropyConfig,
     rng: np.random.Generator,
@@ -200,14 +251,13 @@ def rescored(
     """
     if not len(ranked):
         return ranked
-    space = GraspSpace.of(observation)
     coordinates = space.coordinates(ranked.grasps_in_camera)
     angles = space.angles(ranked.grasps_in_camera)
     moved = coordinates[:, None] + space.w * config.jitter_position * rng.standard_normal((config.jitters, 3))
     turned = angles[:, None] + config.jitter_angle * rng.standard_normal(config.jitters)
     width = np.repeat(ranked.grasps_in_camera.width, config.jitters)
     jittered = space.grasps(moved.reshape(-1, 3), turned.reshape(-1), width)
-    scores = quality(observation, jittered).reshape(len(ranked), config.jitters)
+    scores = quality(space.observation, jittered).reshape(len(ranked), config.jitters)
     robust = np.maximum(scores.mean(axis=1) - config.pessimism * scores.std(axis=1), 0.0)
     return RankedGrasps.none().merged(ranked.grasps_in_camera, robust)
 

@@ -20,6 +20,7 @@ from graspnet.policies.cross_entropy.cross_entropy import Search, feasible_sampl
 from graspnet.policies.demands.failures import AfterFailures, after_failures
 from graspnet.policies.dense.grid import DenseConfig, dense_qualities, grid_of
 from graspnet.policies.dense.pixels import best_pixels, check_pixel_crop
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.policy import Policy
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.quality import NetworkQuality, Quality
@@ -55,7 +56,7 @@ class DensePolicy(Policy):
         start = perf_counter()
         if not len(observation.object_points):
             return GraspPlan.nothing(self.name, observation, {"total": perf_counter() - start}, Refusals())
-        sampler = feasible_sampler(observation, self.config.search)
+        sampler = feasible_sampler(GraspSpace.of(observation), self.config.search)
         run = Search(AfterFailures(self.quality), sampler, self.config.search, rng, self.quality)
         best = self._grid(run)
         seconds = {"dense": perf_counter() - start}

@@ -23,6 +23,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.models.checkpoint import weights_checksum
 from graspnet.observation.observation import Observation
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, rescored
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.planning import load_policy, load_quality
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.quality import Quality
@@ -121,9 +122,8 @@ def searched(
 
 def _robust_quality(plan: GraspPlan, quality: Quality, seed: int) -> float:
     best = RankedGrasps(plan.grasps_in_camera[slice(1)], plan.qualities[:1])
-    return float(
-        rescored(best, plan.observation, quality, COMMON_ERRORS, np.random.default_rng([seed, 1])).qualities[0]
-    )
+    space, rng = GraspSpace.of(plan.observation), np.random.default_rng([seed, 1])
+    return float(rescored(best, space, quality, COMMON_ERRORS, rng).qualities[0])
 
 
 @dataclass(frozen=True)

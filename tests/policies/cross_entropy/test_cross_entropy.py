@@ -5,6 +5,7 @@ import pytest
 
 from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, rescored
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.ranking import RankedGrasps
 from graspnet.policies.registry import make_policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
@@ -126,7 +127,7 @@ def test_rescoring_prefers_a_plateau_to_a_higher_peak(box_scene):
 
     ranked = RankedGrasps.none().merged(pair, peak_and_plateau(observation, pair))
     assert ranked.qualities[0] == 1.0
-    again = rescored(ranked, observation, peak_and_plateau, CONFIG, np.random.default_rng(0))
+    again = rescored(ranked, GraspSpace.of(observation), peak_and_plateau, CONFIG, np.random.default_rng(0))
     np.testing.assert_array_equal(again.grasps_in_camera.poses[0], pair.poses[1])
     assert again.qualities[0] == pytest.approx(0.8)
     assert again.qualities[1] == pytest.approx(0.1)
@@ -144,7 +145,8 @@ def test_rescored_qualities_are_mean_less_half_a_standard_deviation_over_jitters
         return np.linspace(0.2, 1.0, len(jittered))
 
     config = CrossEntropyConfig(jitters=400)
-    ranked = rescored(RankedGrasps(grasps, np.ones(5)), observation, remember, config, np.random.default_rng(0))
+    space, rng = GraspSpace.of(observation), np.random.default_rng(0)
+    ranked = rescored(RankedGrasps(grasps, np.ones(5)), space, remember, config, rng)
     values = np.linspace(0.2, 1.0, 2000).reshape(5, 400)
     np.testing.assert_allclose(ranked.qualities, np.sort(values.mean(1) - 0.5 * values.std(1))[::-1], atol=1e-12)
     offsets = asked[0].origin.reshape(5, 400, 3) - grasps.origin[:, None]
