@@ -17,6 +17,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import REACH, Observation
 from graspnet.policies.constraints import FeasibleSampler
+from graspnet.policies.cross_entropy.approaches import STEEPEST_APPROACH, tilted_approaches
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, feasible_sampler
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.heuristics import PrincipalAxisConfig, PrincipalAxisPolicy
@@ -32,6 +33,7 @@ CROP_REACH = REACH  # spans to the farthest corner of a crop
 # One search: 352 evaluations, of a plan's 960. A dataset has many views, and its elites need not be the best.
 SHORT_SEARCH: dict[str, Any] = {"initial_samples": 160, "iterations": 2, "samples": 96}
 MINED_AMONG = 128  # feasible grasps of a view that a model scores to find the ones it may overrate
+AZIMUTHS = 24  # ways in which a tilted approach may lean
 # Grasps near the heuristic's differ from it by these σ: in spans of the hand, and in radians about its approach.
 JITTER, JITTER_ANGLE = 0.06, np.deg2rad(6)
 
@@ -45,20 +47,45 @@ class SourceOptions:
     policy: str | None = None
     # of on_policy and hard_negatives: one that ships, or a folder that `graspnet train` made
     model: str | None = None
+    # of policy_sampler, on_policy and hard_negatives, in radians (approach_tilt_deg): a view's grasps share an approach
+    # that is drawn up to so far off the table's normal
+    approach_tilt: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.approach_tilt <= STEEPEST_APPROACH:
+            raise InputError(
+                f"approach_tilt is {self.approach_tilt}; it must lie in [0, {STEEPEST_APPROACH:.3g}] (rad)"
+            )
+
+
+@dataclass(frozen=True)
+class _PolicyView:
+    """What sources that search as a policy does have in common: what they see, and along which approach."""
+
+    sensor: Sensor
+    config: CrossEntropyConfig
+    approach_tilt: float
+
+    def sampler(self, observation: Observation, reach: float, rng: np.random.Generator) -> FeasibleSampler | None:
+        """The sampler of a noisy image; None where that shows nothing to take."""
+        noisy = _through(self.sensor, _around_object(observation, reach), rng)
+        if not noisy.object_mask.any():
+            return None
+        tilted = tilted_approaches(noisy, rng.uniform(0, self.approach_tilt), AZIMUTHS) if self.approach_tilt else []
+        approach = tilted[rng.integers(len(tilted))] if tilted else noisy.approach
+        return feasible_sampler(GraspSpace.along(noisy, approach), self.config)
 
 
 class PolicySampler:
     """`policy_sampler`: the feasible antipodal grasps among which every policy starts."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self._sensor, self._config, _ = _parsed(options, "policy_sampler")
+        self._view, _ = _parsed(options, "policy_sampler")
 
     def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
         """At most `count`; none where the noisy image shows nothing to take."""
-        noisy = _through(self._sensor, _around_object(observation, HAND_REACH), rng)
-        if not noisy.object_mask.any():
-            return Grasps.none()
-        return FeasibleSampler.of(noisy, self._config.sampler, self._config.constraints).sample(count, rng)
+        sampler = self._view.sampler(observation, HAND_REACH, rng)
+        return sampler.sample(count, rng) if sampler else Grasps.none()
 
 
 class OnPolicy:
@@ -69,15 +96,15 @@ class OnPolicy:
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self._sensor, self._config, model = _parsed(options, "on_policy")
+        self._view, model = _parsed(options, "on_policy")
         self._quality = _network(model, "on_policy", "`--on-policy MODEL`")
 
     def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
         """At most `count`; none where the noisy image shows nothing to take."""
-        noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
-        if not noisy.object_mask.any():
+        sampler, config = self._view.sampler(observation, CROP_REACH, rng), self._view.config
+        if sampler is None:
             return Grasps.none()
-        ranked = Search(self._quality, feasible_sampler(GraspSpace.of(noisy), config), config, rng).ranked()
+        ranked = Search(self._quality, sampler, config, rng).ranked()
         elites = ranked.top(max(count, int(np.ceil(config.elite_fraction * config.samples)))).grasps_in_camera
         return elites[rng.permutation(len(elites))[:count]]
 
@@ -93,7 +120,7 @@ class HardNegatives:
     surplus = 4
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self._sensor, self._config, model = _parsed(options, "hard_negatives")
+        self._view, model = _parsed(options, "hard_negatives")
         remedy = "`candidates.options.hard_negatives.model=MODEL`"
         self._quality = _network(model, "hard_negatives", remedy)
 
@@ -105,11 +132,12 @@ class HardNegatives:
         self, observation: Observation, count: int, rng: np.random.Generator
     ) -> tuple[Grasps, Float64[np.ndarray, "N"]]:
         """At most `surplus` times `count`, best first, and the quality of each."""
-        noisy, config = _through(self._sensor, _around_object(observation, CROP_REACH), rng), self._config
-        if not noisy.object_mask.any():
+        sampler = self._view.sampler(observation, CROP_REACH, rng)
+        if sampler is None:
             return Grasps.none(), np.zeros(0)
-        drawn = FeasibleSampler.of(noisy, config.sampler, config.constraints).sample(MINED_AMONG, rng)
-        best = RankedGrasps.none().merged(drawn, self._quality(noisy, drawn)).top(self.surplus * count)
+        drawn = sampler.sample(MINED_AMONG, rng)
+        qualities = self._quality(sampler.observation, drawn)
+        best = RankedGrasps.none().merged(drawn, qualities).top(self.surplus * count)
         return best.grasps_in_camera, best.qualities
 
 
@@ -118,8 +146,9 @@ class PrincipalAxisGrasps:
     near by. What a network must not underrate."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self._sensor, config, _ = _parsed(options, "principal_axis")
-        self._policy, self._table_clearance = PrincipalAxisPolicy(PrincipalAxisConfig()), config.sampler.table_clearance
+        view, _ = _parsed(options, "principal_axis")
+        self._sensor, self._table_clearance = view.sensor, view.config.sampler.table_clearance
+        self._policy = PrincipalAxisPolicy(PrincipalAxisConfig())
 
     def __call__(self, observation: Observation, count: int, rng: np.random.Generator) -> Grasps:
         """`count`, the heuristic's own first; none where the noisy image shows nothing to take."""
@@ -138,13 +167,13 @@ class PrincipalAxisGrasps:
         return space.grasps(near, turn + twist, np.full(count, space.w))
 
 
-def _parsed(options: Mapping[str, str], source: str) -> tuple[Sensor, CrossEntropyConfig, str | None]:
-    """InputError: an unknown option, sensor or policy."""
+def _parsed(options: Mapping[str, str], source: str) -> tuple[_PolicyView, str | None]:
+    """What a source sees, and the name of its model. InputError: an unknown option, sensor or policy."""
     chosen = parse_config(SourceOptions, options, f"candidates.options.{source}")
     config = load_config(CrossEntropyConfig, "policy", chosen.policy or "cross_entropy")
     if chosen.policy is None:
         config = replace(config, **SHORT_SEARCH)
-    return load_sensor(chosen.sensor), config, chosen.model
+    return _PolicyView(load_sensor(chosen.sensor), config, chosen.approach_tilt), chosen.model
 
 
 def _network(model: str | None, source: str, remedy: str) -> NetworkQuality:

@@ -115,6 +115,11 @@ class FeasibleSampler:
         antipodal = AntipodalSampler.of(constraints.space, sampling, constraints.config.opening_margin)
         return FeasibleSampler(antipodal, constraints, central_fraction)
 
+    @property
+    def observation(self) -> Observation:
+        """What is seen."""
+        return self.constraints.space.observation
+
     def sample(self, count: int, rng: np.random.Generator) -> Grasps:
         """Up to `count` of them; fewer where four rounds of four times as many hold fewer.
 

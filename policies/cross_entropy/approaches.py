@@ -10,7 +10,9 @@ from jaxtyping import Float64
 from graspnet.observation.observation import MAX_TILT, Observation
 from graspnet.transforms import unit
 
-__all__ = ["tilted_approaches"]
+__all__ = ["STEEPEST_APPROACH", "tilted_approaches"]
+
+STEEPEST_APPROACH = np.deg2rad(60.0)  # off the table's normal: a hand that comes flatter sweeps over the table
 
 
 def tilted_approaches(observation: Observation, tilt: float, count: int) -> list[Float64[np.ndarray, "3"]]:

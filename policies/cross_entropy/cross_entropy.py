@@ -19,7 +19,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
-from graspnet.policies.cross_entropy.approaches import tilted_approaches
+from graspnet.policies.cross_entropy.approaches import STEEPEST_APPROACH, tilted_approaches
 from graspnet.policies.cross_entropy.ascent import ascended
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.demands.failures import AfterFailures
@@ -32,7 +32,6 @@ from graspnet.refusals import Refusals
 
 __all__ = ["CrossEntropyConfig", "CrossEntropyPolicy", "Search", "feasible_sampler", "rescored"]
 
-STEEPEST_APPROACH = math.radians(60.0)  # a hand that comes flatter than this sweeps over the table
 NARROWEST = 0.1  # opening of a grasp drawn from a mixture, as a share of the hand's
 
 
@@ -185,7 +184,7 @@ class Search:
     @property
     def observation(self) -> Observation:
         """What is seen."""
-        return self.sampler.constraints.space.observation
+        return self.sampler.observation
 
     def ranked(self) -> RankedGrasps:
         """Every grasp that was scored, in all generations, best first. None that touches something is ever scored."""
