@@ -33,6 +33,7 @@ CROP_REACH = REACH  # spans to the farthest corner of a crop
 # One search: 352 evaluations, of a plan's 960. A dataset has many views, and its elites need not be the best.
 SHORT_SEARCH: dict[str, Any] = {"initial_samples": 160, "iterations": 2, "samples": 96}
 MINED_AMONG = 128  # feasible grasps of a view that a model scores to find the ones it may overrate
+UPRIGHT_SHARE = 1 / 3  # of the views, where approaches are tilted: a policy always tries the upright one, too
 AZIMUTHS = 24  # ways in which a tilted approach may lean
 # Grasps near the heuristic's differ from it by these σ: in spans of the hand, and in radians about its approach.
 JITTER, JITTER_ANGLE = 0.06, np.deg2rad(6)
@@ -48,7 +49,7 @@ class SourceOptions:
     # of on_policy and hard_negatives: one that ships, or a folder that `graspnet train` made
     model: str | None = None
     # of policy_sampler, on_policy and hard_negatives, in radians (approach_tilt_deg): a view's grasps share an approach
-    # that is drawn up to so far off the table's normal
+    # that is drawn up to so far off the table's normal; in a third of the views it is the normal
     approach_tilt: float = 0.0
 
     def __post_init__(self) -> None:
@@ -71,9 +72,13 @@ class _PolicyView:
         noisy = _through(self.sensor, _around_object(observation, reach), rng)
         if not noisy.object_mask.any():
             return None
-        tilted = tilted_approaches(noisy, rng.uniform(0, self.approach_tilt), AZIMUTHS) if self.approach_tilt else []
-        approach = tilted[rng.integers(len(tilted))] if tilted else noisy.approach
-        return feasible_sampler(GraspSpace.along(noisy, approach), self.config)
+        return feasible_sampler(GraspSpace.along(noisy, self._approach(noisy, rng)), self.config)
+
+    def _approach(self, observation: Observation, rng: np.random.Generator) -> Float64[np.ndarray, "3"]:
+        if not self.approach_tilt or rng.random() < UPRIGHT_SHARE:
+            return observation.approach
+        approaches = tilted_approaches(observation, rng.uniform(0, self.approach_tilt), AZIMUTHS)
+        return approaches[rng.integers(len(approaches))] if approaches else observation.approach
 
 
 class PolicySampler:
