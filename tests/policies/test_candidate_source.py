@@ -98,3 +98,24 @@ def test_options_that_do_not_exist_are_refused(options, message):
 def test_the_network_of_on_policy_grasps_must_be_named():
     with pytest.raises(InputError, match="on_policy has no model"):
         OnPolicy({})
+
+
+def test_sources_propose_along_approaches_of_a_cone_and_a_third_of_the_views_upright(box_scene):
+    scene = box_scene(BLOCK, tilt=0.3, known_pose=True)
+    source = PolicySampler(IDEAL | {"approach_tilt_deg": "35"})
+    tilts = []
+    for view in range(40):
+        grasps = source(scene, 8, np.random.default_rng(view))
+        (approach,) = np.unique(grasps.approach.round(9), axis=0)  # of one view all have the same
+        tilts.append(np.rad2deg(np.arccos(min(1.0, approach @ scene.approach))))
+        assert feasible(scene, grasps).all()
+    tilts = np.array(tilts)
+    upright = int((tilts < 1e-3).sum())
+    assert 5 <= upright <= 22  # a third of 40; beyond three deviations of that count
+    assert tilts.max() <= 35 + 1e-3
+    assert np.quantile(tilts[tilts > 1e-3], 0.75) > 20  # uniform up to 35
+
+
+def test_a_tilt_beyond_sixty_degrees_is_no_option():
+    with pytest.raises(InputError, match=r"approach_tilt is 1\.3"):
+        PolicySampler(IDEAL | {"approach_tilt_deg": "75"})
