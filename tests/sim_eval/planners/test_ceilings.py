@@ -51,6 +51,15 @@ def test_the_label_on_the_image_ranks_as_the_oracle_does_not_as_the_network(tria
     assert plan.qualities[0] > 0.7
 
 
+def test_the_label_on_the_image_is_asked_about_the_depth_that_a_policy_is_given(trial):
+    """A camera whose depth is wrong by 6 % as a whole: the table, whose place is known, tells."""
+    seen = replace(trial.situation.observation, world_from_camera=trial.world_from_camera)
+    wrong = replace(trial.situation, observation=replace(seen, depth=seen.depth * np.float32(0.94)))
+    plan = OracleOnImage().plan(wrong)
+    share = np.nanmedian(plan.observation.depth / seen.depth)
+    assert share == pytest.approx(1.0, abs=0.005)
+
+
 def test_no_grasp_is_an_answer(trial):
     small = replace(trial.gripper, max_width=0.006)
     nothing = replace(trial.situation, observation=replace(trial.observation, gripper=small))
