@@ -31,6 +31,7 @@ __all__ = [
     "draw_shaded",
     "hillshade",
     "new_figure",
+    "new_figure_with_strip",
     "picture_format",
     "png_bytes",
     "quality_colors",
@@ -54,10 +55,23 @@ TOWARDS_LIGHT = unit(np.array([-1.0, -1.0, 1.7]))  # left and up in the image, 5
 
 def new_figure(rows: int = 1, columns: int = 1, *, width: float = 4.0, aspect: float = 0.75) -> tuple["Figure", Any]:
     """A figure of rows x columns pictures, each `width` inches wide and `aspect` as high, and the array of its axes."""
+    figure, axes, _ = new_figure_with_strip(rows, columns, 0, width=width, aspect=aspect)
+    return figure, axes
+
+
+def new_figure_with_strip(
+    rows: int, columns: int, strip: int, *, width: float = 4.0, aspect: float = 0.75
+) -> tuple["Figure", Any, Any]:
+    """The same with a row of `strip` small square pictures below, whose axes come last; 0: there is none."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(columns * width, rows * (width * aspect + 0.3)), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    below = columns * width / strip + 0.3 if strip else 0.0
+    above = rows * (width * aspect + 0.3)
+    figure = Figure(figsize=(columns * width, above + below), layout="constrained")
+    if not strip:
+        return figure, figure.subplots(rows, columns, squeeze=False), np.zeros(0, dtype=object)
+    pictures, small = figure.subfigures(2, 1, height_ratios=[above, below])
+    return figure, pictures.subplots(rows, columns, squeeze=False), small.subplots(1, strip, squeeze=False)
 
 
 def save_png(figure: "Figure", path: str | Path, dpi: int = 100) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.inputs.depth_image import FARTHEST
 from graspnet.observation.observation import Observation
 from graspnet.refusals import Refusals
@@ -232,12 +233,15 @@ class GraspPlan:
         """Draw the plan on its depth image, as a picture file: what `graspnet plan --image` writes.
 
         explain: a third picture shows where candidates were refused, in a colour for each reason, and a fourth the
-        quality of those that a search or a dense pass has judged.
+        quality of those that a search or a dense pass has judged. A strip below has what a network sees of the best.
         """
         from graspnet.plan_picture import draw_plan
 
         refusals, judged = (self.refusals, self.generations) if explain else (None, ())
-        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals, judged)
+        crops = explain and bool(judged) and isinstance(self.observation.gripper, ParallelJaw)
+        draw_plan(
+            self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals, judged, crops
+        )
 
 
 def _faults(refusals: Refusals) -> str:

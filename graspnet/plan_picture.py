@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from graspnet.drawing import (
+    draw_crops,
     draw_footprint,
     draw_grasps,
     draw_quality_bar,
@@ -16,7 +17,7 @@ from graspnet.drawing import (
     draw_scale_bar,
     draw_shaded,
     hillshade,
-    new_figure,
+    new_figure_with_strip,
     quality_colors,
     save_picture,
 )
@@ -46,16 +47,19 @@ def draw_plan(
     path: Path,
     refusals: Refusals | None = None,
     judged: Sequence[tuple[Grasps, Float64[np.ndarray, "_"]]] = (),
+    crops: bool = False,
 ) -> None:
     """The whole image with the best grasp, and the best five from near by, numbered and coloured by quality.
 
     Grasps come best first; qualities are NaN where the policy predicts none. refusals: the candidates that were
-    refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it. The folder of
-    `path` must exist; its name says which kind of picture is written. InputError: neither PNG nor JPEG.
+    refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it. crops: a strip
+    below shows what a network sees of the best five, which must be of a parallel jaw. The folder of `path` must exist;
+    its name says which kind of picture is written. InputError: neither PNG nor JPEG.
     """
     pictures = 2 + (refusals is not None) + bool(judged)
     rows = 2 if pictures == 4 else 1
-    figure, axes = new_figure(rows, pictures // rows, width=6.0)
+    strip = SHOWN if crops and len(grasps_in_camera) else 0
+    figure, axes, small = new_figure_with_strip(rows, pictures // rows, strip, width=6.0)
     places = list(axes.flat)
     whole, near = places[:2]
     count = min(SHOWN, len(grasps_in_camera))
@@ -80,6 +84,8 @@ def draw_plan(
         _draw_refused(places[2], observation, refusals, picture)
     if judged:
         _draw_judged(places[-1], observation, judged, picture)
+    if strip:
+        _draw_strip(small, observation, best, qualities[:count])
     save_picture(figure, path)
 
 
@@ -120,6 +126,22 @@ def _draw_judged(
     u, v = observation.camera.project(grasps.origin[order]).T
     axes.scatter(u, v, s=9, c=quality_colors(qualities[order]), linewidths=0)
     draw_quality_bar(axes)
+
+
+def _draw_strip(
+    axes: np.ndarray, observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]
+) -> None:
+    """The crops of the best, turned so that the jaws stand left and right."""
+    from graspnet.crops.of_observation import METRIC_CROP, crop
+
+    titles = [f"Number {k}: {quality:.2f}" for k, quality in enumerate(qualities, 1)]
+    titles[0] = f"What a network sees. {titles[0]}"
+    images = crop(observation, grasps).images.numpy()
+    for k, width in enumerate(grasps.width):  # the hand's largest opening is size / window cells
+        opening = float(width / observation.gripper.span) * METRIC_CROP.size / METRIC_CROP.window
+        draw_crops(axes[:, k], images[k : k + 1], opening=opening, titles=titles[k : k + 1])
+    for unused in axes.flat[len(grasps) :]:
+        unused.set_axis_off()
 
 
 def _draw_near_by(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], box: Box, title: str) -> None:

@@ -10,7 +10,7 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.height_map import HeightMap
 from graspnet.observation.observation import Observation
 
-__all__ = ["crop", "heightmap"]
+__all__ = ["METRIC_CROP", "crop", "heightmap"]
 
 METRIC_CROP = MetricCropConfig()
 
