@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import ndimage
 
+from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.height_map import map_axes
 from graspnet.observation.observation import Observation
@@ -57,16 +58,21 @@ NUMBERS = (
     _Number("focal_length_px", "the camera's focal length is {}", 0, " px", 10.0),
     _Number("opening", "the hand opens to {}", 0, " mm", 0.001, 1000.0),
     _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings", 0.02),
+    _Number("approach_tilt", "the hand comes {} off the table's normal", 0, "°", np.pi / 180, 180 / np.pi),
     _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 0.0, 100.0),
 )
 
 
-def range_warnings(details: Mapping[str, Any], observation: Observation) -> list[str]:
+def range_warnings(details: Mapping[str, Any], observation: Observation, planned: Grasps | None = None) -> list[str]:
     """Say in one sentence each what of an observation lies outside of a network's range; nothing where all is well.
 
-    details: of a `Checkpoint`. A number is outside where it was not trained, or where the network's curve has fallen.
+    details: of a `Checkpoint`. planned: grasps in the camera frame, whose approaches may be tilted. A number is outside
+    where it was not trained, or where the network's curve has fallen.
     """
     seen, trained, limits = _seen(observation), _trained(details), details.get("limits", {})
+    if planned is not None and len(planned):
+        cosine = planned.approach @ observation.approach
+        seen["approach_tilt"] = float(np.arccos(np.clip(cosine.min(), -1.0, 1.0)))
     found = []
     for number in NUMBERS:
         value, known = seen.get(number.name), trained.get(number.name)
@@ -211,7 +217,7 @@ def _width(points: Float64[np.ndarray, "P 3"], observation: Observation) -> floa
 def _trained(details: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Collect the trained ranges by the names of NUMBERS; models of earlier versions tell fewer."""
     camera, grippers = details.get("camera", {}), details.get("grippers", {})
-    found = {name: camera.get(name) for name in ("distance", "tilt", "focal_length_px")}
+    found = {name: camera.get(name) for name in ("distance", "tilt", "focal_length_px", "approach_tilt")}
     found["opening"] = grippers.get("max_width")
     found["object_width"] = details.get("objects", {}).get("width_in_openings")
     return {name: (float(ends[0]), float(ends[1])) for name, ends in found.items() if ends is not None}

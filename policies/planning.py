@@ -209,7 +209,9 @@ def plan_observation(
     if top_k is not None and len(planned) > top_k:
         planned = planned.only(np.arange(len(planned)) < top_k)
     quality = getattr(planner, "quality", None)  # heuristics have none
-    outside = range_warnings(quality.checkpoint.details, observation) if isinstance(quality, NetworkQuality) else []
+    outside = list[str]()
+    if isinstance(quality, NetworkQuality):
+        outside = range_warnings(quality.checkpoint.details, observation, planned.grasps_in_camera)
     warnings = (*doubtful, *scaled, *planned.warnings, *outside)
     things = thing_numbers(observation, planned.grasps_in_camera.origin) if len(planned) else None
     name = _model_name(policy, planner, model)

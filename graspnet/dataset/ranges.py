@@ -48,14 +48,21 @@ def focal_range_px(headers: Sequence[DatasetHeader]) -> tuple[float, float]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def camera_range(camera_from_grasp: Float64[np.ndarray, "N 4 4"], focal_lengths_px: Sequence[float]) -> Range:
+def camera_range(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"],
+    focal_lengths_px: Sequence[float],
+    approach_tilt: Float64[np.ndarray, "N"],
+) -> Range:
     """Smallest and largest distance (z of the grasps, metres), tilt (radians) and focal length (pixels).
 
-    The tilt is the angle between a grasp's approach and the camera's axis.
+    The tilt is the angle between a grasp's approach and the camera's axis, approach_tilt that between the approach and
+    straight down; the latter is left out where no camera's pose is known (NaN).
     """
     distance, cosine = camera_from_grasp[:, 2, [3, 2]].T
     tilt = np.arccos(np.clip(cosine, -1.0, 1.0))
-    return {
+    known = approach_tilt[np.isfinite(approach_tilt)]
+    of_approach: Range = {"approach_tilt": [float(known.min()), float(known.max())]} if len(known) else {}
+    return of_approach | {
         "distance": [float(distance.min()), float(distance.max())],
         "tilt": [float(tilt.min()), float(tilt.max())],
         "focal_length_px": [float(min(focal_lengths_px)), float(max(focal_lengths_px))],

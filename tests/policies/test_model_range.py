@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from graspnet.camera import Camera
+from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import Observation
+from graspnet.policies.cross_entropy.approaches import tilted_approaches
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.model_range import range_warnings
 
 CUBE = ((0.03, 0.03, 0.03), (0.0, 0.0), 0.0)
@@ -32,6 +35,23 @@ def test_a_cube_at_arm_s_length_is_no_reason_to_warn(box_scene):
 
 def test_a_model_that_tells_nothing_of_its_range_warns_of_nothing(box_scene):
     assert range_warnings({}, box_scene(CUBE, height=3.0, tilt=0.9)) == []
+
+
+def test_a_hand_that_comes_further_from_the_side_than_in_training_is_told(box_scene):
+    observation = box_scene(CUBE, tilt=0.3, known_pose=True)
+    approaches = tilted_approaches(observation, np.deg2rad(30), 3)
+    spaces = [GraspSpace.along(observation, approach) for approach in (observation.approach, *approaches)]
+    planned = Grasps.concatenate(
+        [space.grasps(np.array([[0.0, 0.0, -0.7]]), np.zeros(1), np.array([0.05])) for space in spaces]
+    )
+    upright = TRAINED | {"camera": TRAINED["camera"] | {"approach_tilt": [0.0, 0.0]}}
+    assert range_warnings(upright, observation, planned) == [
+        "the hand comes 30° off the table's normal; the network was trained from 0 to 0°"
+    ]
+    assert range_warnings(upright, observation, planned[:1]) == []
+    tilted = TRAINED | {"camera": TRAINED["camera"] | {"approach_tilt": [0.0, np.deg2rad(35)]}}
+    assert range_warnings(tilted, observation, planned) == []
+    assert range_warnings(TRAINED, observation, planned) == []  # a model of before tells nothing of it
 
 
 @pytest.mark.parametrize(

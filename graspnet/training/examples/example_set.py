@@ -92,7 +92,8 @@ def gathered(
         feasible += [image.feasible for image in found]
         if found:
             poses = np.concatenate([image.camera_from_grasp for image in found])
-            cameras.append(camera_range(poses, [image.camera.fx for image in found]))
+            approach_tilt = np.concatenate([image.approach_tilt for image in found])
+            cameras.append(camera_range(poses, [image.camera.fx for image in found], approach_tilt))
         total += sum(image.nbytes for image in found)
         if kept is not None:
             kept.append(found)

@@ -23,6 +23,7 @@ class ImageExamples:
     """One image's window and the N grasps in it. `number` is the image's place in its split, and names its streams.
 
     dataset: which of the datasets it is of, counted from 0. measured: a camera took the image, with all of its noise.
+    approach_tilt: between a grasp's approach and straight down, radians; NaN where the camera's pose is unknown.
     """
 
     number: int
@@ -33,6 +34,7 @@ class ImageExamples:
     robustness: Float64[np.ndarray, "N"]
     feasible: Bool[np.ndarray, "N"]  # closes on the object and touches nothing on the way
     factors: Float64[np.ndarray, "N 2"]  # `LabelConfig.factors`
+    approach_tilt: Float64[np.ndarray, "N"]
     dataset: int = 0
     measured: bool = False
 
@@ -77,11 +79,19 @@ def shard_examples(
                 robustness=robustness[rows],
                 feasible=feasible[rows],
                 factors=factors[rows],
+                approach_tilt=_tilt(poses, shard.images.world_from_camera[i]),
                 dataset=dataset,
                 measured=measured,
             )
         )
     return examples
+
+
+def _tilt(
+    camera_from_grasp: Float64[np.ndarray, "N 4 4"], world_from_camera: Float64[np.ndarray, "4 4"]
+) -> Float64[np.ndarray, "N"]:
+    approach_up = camera_from_grasp[:, :3, 2] @ world_from_camera[2, :3]
+    return np.arccos(np.clip(-approach_up, -1.0, 1.0))
 
 
 def crop_window(

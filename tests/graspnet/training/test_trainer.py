@@ -128,6 +128,7 @@ def test_a_finished_training_leaves_model_figures_and_logs_only(trained):
     assert details["objects"] == {}  # the dataset's config is empty: nobody says how objects were scaled
     assert details["camera"]["focal_length_px"] == [220.0, 220.0]
     assert details["camera"]["tilt"] == [0.0, 0.0]  # the bars are seen from straight above
+    assert details["camera"]["approach_tilt"] == pytest.approx([0.0, 0.0], abs=1e-6)  # and grasped from there
     assert details["training"]["batches"]["sensor"] == "ideal"
 
 
