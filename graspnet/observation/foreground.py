@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
-from scipy.ndimage import distance_transform_edt, maximum, minimum
+from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -69,7 +69,7 @@ def find_foreground(
     is_cut = ~is_noise & (total(_frame(np.isfinite(depth))[raised].astype(np.float64)) > 0)
     is_long = ~is_noise & ~is_cut & (_length(points[raised], thing, count) > LONGEST * span)
     beside = _distance(raised, (is_cut | is_long)[thing])
-    nearest = minimum(beside[raised] * pixel, thing, np.arange(count))
+    nearest = _lowest(beside[raised] * pixel, thing, count)
     is_crumb = (area < CRUMB_AREA * span**2) & (nearest < CRUMB_DISTANCE * span) & ~(is_noise | is_cut | is_long)
 
     mask = np.zeros_like(raised)
@@ -143,9 +143,15 @@ def _bands(used: Bool[np.ndarray, "L"]) -> tuple[int, int]:
 
 def _length(points: Float[np.ndarray, "P 3"], thing: Int[np.ndarray, "P"], count: int) -> Float64[np.ndarray, "T"]:
     """The longest side of each thing's box in the camera's axes, metres."""
-    index = np.arange(count)
-    sides = [maximum(along, thing, index) - minimum(along, thing, index) for along in points.T]
+    sides = [-_lowest(-along, thing, count) - _lowest(along, thing, count) for along in points.T]
     return np.asarray(np.max(sides, axis=0), dtype=np.float64)
+
+
+def _lowest(values: Float[np.ndarray, "P"], thing: Int[np.ndarray, "P"], count: int) -> Float64[np.ndarray, "T"]:
+    """The smallest value of each thing. (SciPy sorts all pixels for it, which takes twenty times as long.)"""
+    lowest = np.full(count, np.inf)
+    np.minimum.at(lowest, thing, values)
+    return lowest
 
 
 def _distance(raised: Bool[np.ndarray, "H W"], marked: Bool[np.ndarray, "P"]) -> Float64[np.ndarray, "H W"]:
