@@ -58,9 +58,9 @@ NUMBERS = (
     _Number("focal_length_px", "the camera's focal length is {}", 0, " px", 10.0),
     _Number("opening", "the hand opens to {}", 0, " mm", 0.001, 1000.0),
     _Number("object_width", "the object's narrow side is {} of the hand", 2, " openings", 0.02),
-    _Number("approach_tilt", "the hand comes {} off the table's normal", 0, "°", np.pi / 180, 180 / np.pi),
     _Number("missing", "{} of the pixels around the object have no depth", 0, " %", 0.0, 100.0),
 )
+APPROACH = _Number("approach_tilt", "the hand comes {} off the table's normal", 0, "°", np.pi / 180, 180 / np.pi)
 
 
 def range_warnings(details: Mapping[str, Any], observation: Observation, planned: Grasps | None = None) -> list[str]:
@@ -70,11 +70,11 @@ def range_warnings(details: Mapping[str, Any], observation: Observation, planned
     where it was not trained, or where the network's curve has fallen.
     """
     seen, trained, limits = _seen(observation), _trained(details), details.get("limits", {})
-    if planned is not None and len(planned):
-        cosine = planned.approach @ observation.approach
+    if planned is not None and len(planned) and observation.table is not None:
+        cosine = planned.approach @ observation.table.normal
         seen["approach_tilt"] = float(np.arccos(np.clip(cosine.min(), -1.0, 1.0)))
     found = []
-    for number in NUMBERS:
+    for number in (*NUMBERS, APPROACH):
         value, known = seen.get(number.name), trained.get(number.name)
         if value is None:
             continue

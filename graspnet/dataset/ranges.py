@@ -15,6 +15,7 @@ from graspnet.dataset.records import DatasetHeader
 __all__ = ["camera_range", "focal_range_px", "gripper_names", "gripper_ranges", "object_range"]
 
 LENGTHS = ("finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")  # of a hand, as its file names them
+UPRIGHT = np.deg2rad(1.0)  # approaches no further from straight down tell how the camera is tilted
 MOST_NAMES = 8  # Hands are named one by one up to so many.
 Range = dict[str, list[Any]]
 
@@ -53,13 +54,15 @@ def camera_range(
     focal_lengths_px: Sequence[float],
     approach_tilt: Float64[np.ndarray, "N"],
 ) -> Range:
-    """Smallest and largest distance (z of the grasps, metres), tilt (radians) and focal length (pixels).
+    """Smallest and largest distance (z of the grasps, metres), tilt of the camera and of the approach (radians), and
+    focal length (pixels).
 
-    The tilt is the angle between a grasp's approach and the camera's axis, approach_tilt that between the approach and
-    straight down; the latter is left out where no camera's pose is known (NaN).
+    approach_tilt: between each approach and straight down; its range is left out where no camera's pose is known (NaN).
+    The camera's tilt is the angle between its axis and an upright approach, or any where none is known to be upright.
     """
     distance, cosine = camera_from_grasp[:, 2, [3, 2]].T
-    tilt = np.arccos(np.clip(cosine, -1.0, 1.0))
+    upright = approach_tilt < UPRIGHT
+    tilt = np.arccos(np.clip(cosine[upright] if upright.any() else cosine, -1.0, 1.0))
     known = approach_tilt[np.isfinite(approach_tilt)]
     of_approach: Range = {"approach_tilt": [float(known.min()), float(known.max())]} if len(known) else {}
     return of_approach | {

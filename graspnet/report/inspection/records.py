@@ -57,7 +57,7 @@ EVALUATION = {
 LENGTHS = ("max_width", "min_width", "finger_length", "finger_thickness", "finger_breadth", "pad_to_tip")
 UNITS = {
     **dict.fromkeys(LENGTHS, (1000.0, " mm")), "force": (1.0, " N"), "distance": (1.0, " m"),
-    "tilt": (180 / np.pi, "°"), "focal_length_px": (1.0, " px"),
+    **dict.fromkeys(("tilt", "approach_tilt"), (180 / np.pi, "°")), "focal_length_px": (1.0, " px"),
 }  # fmt: skip
 
 

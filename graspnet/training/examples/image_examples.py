@@ -45,7 +45,7 @@ class ImageExamples:
     def nbytes(self) -> int:
         """The memory that it takes, in bytes."""
         arrays = (self.depth, self.camera_from_grasp, self.sizes, self.robustness, self.feasible, self.factors)
-        return sum(array.nbytes for array in arrays)
+        return sum(array.nbytes for array in (*arrays, self.approach_tilt))
 
 
 def shard_examples(
@@ -79,7 +79,7 @@ def shard_examples(
                 robustness=robustness[rows],
                 feasible=feasible[rows],
                 factors=factors[rows],
-                approach_tilt=_tilt(poses, shard.images.world_from_camera[i]),
+                approach_tilt=_approach_tilt(poses, shard.images.world_from_camera[i]),
                 dataset=dataset,
                 measured=measured,
             )
@@ -87,9 +87,10 @@ def shard_examples(
     return examples
 
 
-def _tilt(
+def _approach_tilt(
     camera_from_grasp: Float64[np.ndarray, "N 4 4"], world_from_camera: Float64[np.ndarray, "4 4"]
 ) -> Float64[np.ndarray, "N"]:
+    """The angle between each approach and straight down, radians; NaN where the camera's pose is."""
     approach_up = camera_from_grasp[:, :3, 2] @ world_from_camera[2, :3]
     return np.arccos(np.clip(-approach_up, -1.0, 1.0))
 

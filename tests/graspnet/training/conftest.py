@@ -110,7 +110,7 @@ def _images(depth: np.ndarray) -> DepthImages:
     count = len(depth)
     return DepthImages(
         depth=depth, instance=(depth < TABLE).astype(np.uint8), cameras=(CAMERA,) * count,
-        world_from_camera=np.tile(np.eye(4), (count, 1, 1)), bin=np.full((count, 3), np.nan),
+        world_from_camera=np.tile(np.diag([1.0, -1.0, -1.0, 1.0]), (count, 1, 1)), bin=np.full((count, 3), np.nan),
     )  # fmt: skip
 
 
