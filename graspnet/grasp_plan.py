@@ -233,7 +233,7 @@ class GraspPlan:
         """Draw the plan on its depth image, as a picture file: what `graspnet plan --image` writes.
 
         explain: a third picture shows where candidates were refused, in a colour for each reason, and a fourth the
-        quality of those that a search or a dense pass has judged. A strip below has what a network sees of the best.
+        quality of those that a search or a dense pass has judged. A strip below has the relief around the best.
         """
         from graspnet.plan_picture import draw_plan
 

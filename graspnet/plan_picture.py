@@ -22,7 +22,7 @@ from graspnet.drawing import (
     save_picture,
 )
 from graspnet.grasps.grasps import Grasps
-from graspnet.observation.observation import Observation
+from graspnet.observation.observation import MAX_TILT, Observation
 from graspnet.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def draw_plan(
 
     Grasps come best first; qualities are NaN where the policy predicts none. refusals: the candidates that were
     refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it. crops: a strip
-    below shows what a network sees of the best five, which must be of a parallel jaw. The folder of `path` must exist;
-    its name says which kind of picture is written. InputError: neither PNG nor JPEG.
+    below has the relief around the best five, as our networks see it; they must be of a parallel jaw. The folder of
+    `path` must exist; its name says which kind of picture is written. InputError: neither PNG nor JPEG.
     """
     pictures = 2 + (refusals is not None) + bool(judged)
     rows = 2 if pictures == 4 else 1
@@ -131,17 +131,19 @@ def _draw_judged(
 def _draw_strip(
     axes: np.ndarray, observation: Observation, grasps: Grasps, qualities: Float64[np.ndarray, "M"]
 ) -> None:
-    """The crops of the best, turned so that the jaws stand left and right."""
+    """The crops of the best, turned so that the jaws stand left and right; no relief can be seen along an approach that
+    is too far from the camera's axis."""
     from graspnet.crops.of_observation import METRIC_CROP, crop
 
-    titles = [f"Number {k}: {quality:.2f}" for k, quality in enumerate(qualities, 1)]
-    titles[0] = f"What a network sees. {titles[0]}"
-    images = crop(observation, grasps).images.numpy()
-    for k, width in enumerate(grasps.width):  # the hand's largest opening is size / window cells
-        opening = float(width / observation.gripper.span) * METRIC_CROP.size / METRIC_CROP.window
-        draw_crops(axes[:, k], images[k : k + 1], opening=opening, titles=titles[k : k + 1])
-    for unused in axes.flat[len(grasps) :]:
-        unused.set_axis_off()
+    shown = np.flatnonzero(grasps.approach[:, 2] >= np.cos(MAX_TILT))
+    for ax in axes.flat:
+        ax.set_axis_off()
+    images = crop(observation, grasps[shown]).images.numpy()
+    for k, image in zip(shown, images, strict=True):  # the hand's largest opening is size / window cells
+        opening = float(grasps.width[k] / observation.gripper.span) * METRIC_CROP.size / METRIC_CROP.window
+        first = "The relief as our networks see it: n" if k == shown[0] else "N"
+        axes[0, k].set_axis_on()
+        draw_crops(axes[:, k], image[None], opening=opening, titles=[f"{first}umber {k + 1}, {qualities[k]:.2f}"])
 
 
 def _draw_near_by(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], box: Box, title: str) -> None:

@@ -17,7 +17,7 @@ from graspnet.grasps.grasps import Grasps
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.observation import REACH, Observation
 from graspnet.policies.constraints import FeasibleSampler
-from graspnet.policies.cross_entropy.approaches import STEEPEST_APPROACH, tilted_approaches
+from graspnet.policies.cross_entropy.approaches import check_approach_tilt, tilted_approaches
 from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig, Search, feasible_sampler
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.heuristics import PrincipalAxisConfig, PrincipalAxisPolicy
@@ -53,10 +53,7 @@ class SourceOptions:
     approach_tilt: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.approach_tilt <= STEEPEST_APPROACH:
-            raise InputError(
-                f"approach_tilt is {self.approach_tilt}; it must lie in [0, {STEEPEST_APPROACH:.3g}] (rad)"
-            )
+        check_approach_tilt(self.approach_tilt)
 
 
 @dataclass(frozen=True)
@@ -178,6 +175,11 @@ def _parsed(options: Mapping[str, str], source: str) -> tuple[_PolicyView, str |
     config = load_config(CrossEntropyConfig, "policy", chosen.policy or "cross_entropy")
     if chosen.policy is None:
         config = replace(config, **SHORT_SEARCH)
+    if config.approach_tilt:
+        tilt = f"approach_tilt_deg: {np.rad2deg(config.approach_tilt):.4g}"
+        raise InputError(
+            f"candidates.options.{source}: the policy's {tilt} is not read; give it as the source's option"
+        )
     return _PolicyView(load_sensor(chosen.sensor), config, chosen.approach_tilt), chosen.model
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "Constraints",
     "FeasibleSampler",
     "fingers_in_view",
-    "room_over_table",
     "something_between_jaws",
     "tips_above_table",
 ]
@@ -102,10 +101,9 @@ class FeasibleSampler:
         observation: Observation,
         sampling: AntipodalSamplerConfig,
         constraints: ConstraintConfig,
-        central_fraction: float = 0.0,
     ) -> "FeasibleSampler":
-        """InputError: nothing measured on the object mask."""
-        return FeasibleSampler.within(Constraints(GraspSpace.of(observation), constraints), sampling, central_fraction)
+        """The sampler along the upright approach. InputError: nothing measured on the object mask."""
+        return FeasibleSampler.within(Constraints(GraspSpace.of(observation), constraints), sampling)
 
     @staticmethod
     def within(
@@ -208,38 +206,51 @@ class Constraints:
             self._rise(self._measured, seen, self._palm) + gripper.palm_face,
         )
         touching = np.where(touching > self.config.depth_margin, touching, 0.0)
-        touching = np.maximum(touching, self._sunk(seen))
-        free = _raised(seen, touching)
+        sunk = self._sunk(seen)
+        free = _raised(seen, np.maximum(touching, sunk))
         kept = self._kept(REASONS[1], free, self._above_table(free))
-        free, touching = free[kept], touching[kept]
+        free, touching, sunk = free[kept], touching[kept], sunk[kept]
         if self.config.hidden_share < 1:
             kept = self._kept(REASONS[3], free, self._hidden_share(free) <= self.config.hidden_share)
-            free, touching = free[kept], touching[kept]
+            free, touching, sunk = free[kept], touching[kept], sunk[kept]
         held = self._rise(self._graspable, free, self._between)
         kept = held > np.where(touching > 0, 0.0, over_tips)
         self._kept(REASONS[2], free, kept | (touching == 0))
-        self._kept(REASONS[4], free, kept | (touching > 0))
+        self._kept(REASONS[1], free, kept | (touching > 0) | (sunk == 0))
+        self._kept(REASONS[4], free, kept | (touching > 0) | (sunk > 0))
         held_free, reached = within_reach(self.space.observation, self._off_table(free[kept], held[kept]))
         return held_free[self._kept(REASONS[5], held_free, reached)]
 
     def _sunk(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
-        """By how much each grasp has to go back along its approach so that no fingertip is too near to the table, m.
+        """By how much each grasp has to go back along its approach so that no corner is too near to the table, metres.
 
-        A tilted hand has one corner lower than its middle, of which alone the samplers know.
+        A tilted hand has corners lower than the middle of its tips, of which alone the samplers know. On its way back
+        it moves sideways, to where the table may be known less well: so the question is asked twice.
         """
-        observation = self.space.observation
-        if observation.table is None:
+        if self.space.observation.table is None:
             return np.zeros(len(grasps_in_camera))
-        missing = -room_over_table(observation, grasps_in_camera, self.config.table_clearance)
-        fall = float(observation.table.normal @ self.space.approach)
-        return np.where(missing > 0, missing / max(fall, 1e-3) + ROUNDING, 0.0)
+        first = self._missing(grasps_in_camera)
+        return first + self._missing(_raised(grasps_in_camera, first))
+
+    def _missing(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        room = room_over_table(self.space.observation, grasps_in_camera, self.config.table_clearance)
+        return np.where(room < 0, -room / self._cosine + ROUNDING, 0.0)
+
+    @cached_property
+    def _cosine(self) -> float:
+        """Of the angle between the approach and the normal of the table, which must be known."""
+        assert self.space.observation.table is not None
+        return max(float(self.space.observation.table.normal @ self.space.approach), 1e-3)
 
     def _off_table(self, grasps_in_camera: Grasps, top: Float64[np.ndarray, "N"]) -> Grasps:
         """The same grasps, raised to the wanted clearance. top: how far what they grasp rises over their origin."""
-        coordinates, to_tip = self.space.coordinates(grasps_in_camera), self.space.gripper.pad_to_tip
-        tips = coordinates[:, 2] - to_tip - self.space.table_height(coordinates[:, :2])
-        wanted = np.minimum(self.config.table_share * (tips + to_tip + top), self.config.most_table_clearance)
-        return _raised(grasps_in_camera, np.where(np.isfinite(tips), np.maximum(wanted - tips, 0.0), 0.0))
+        if self.space.observation.table is None:
+            return grasps_in_camera
+        coordinates = self.space.coordinates(grasps_in_camera)
+        height = coordinates[:, 2] + top - self.space.table_height(coordinates[:, :2])
+        wanted = np.minimum(self.config.table_share * height, self.config.most_table_clearance)
+        lacking = wanted - lowest_over_table(self.space.observation, grasps_in_camera)
+        return _raised(grasps_in_camera, np.maximum(lacking, 0.0) / self._cosine)
 
     def opened(self, grasps_in_camera: Grasps) -> Grasps:
         """The same grasps, opened as far as what stands between the jaws needs, and a margin on either side.
@@ -444,27 +455,33 @@ def something_between_jaws(observation: Observation, grasps_in_camera: Grasps) -
 def tips_above_table(
     observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
 ) -> Bool[np.ndarray, "N"]:
-    """Whether the lowest corner of the two fingertips stays `clearance` metres above the table, and above its doubt.
+    """Whether the hand's lowest corner stays `clearance` metres above the table, and above its doubt.
 
-    True where no table is known.
+    That is a fingertip's where the hand comes upright; of a tilted one it may be the palm's. True where no table is
+    known.
     """
     return np.asarray(room_over_table(observation, grasps_in_camera, clearance) >= 0)
 
 
-def room_over_table(
-    observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
-) -> Float64[np.ndarray, "N"]:
-    """How far the lowest corner of the two fingertips is from `clearance` metres above the table, or from its doubt
-    where that is more: metres along the table's normal, negative for one that is too low; infinity without a table."""
+def room_over_table(observation: Observation, grasps_in_camera: Grasps, clearance: float) -> Float64[np.ndarray, "N"]:
+    """How far the hand's lowest corner is above `clearance` metres over the table, or above its doubt where that is
+    more: metres along the table's normal, negative for one that is too low; infinity where no table is known."""
     table, gripper = observation.table, ParallelJaw.of(observation.gripper)
     if table is None:
         return np.full(len(grasps_in_camera), np.inf)
     tip = grasps_in_camera.origin + grasps_in_camera.approach * gripper.pad_to_tip
-    half_x = gripper.finger_breadth / 2
-    half_y = grasps_in_camera.width / 2 + gripper.finger_thickness
-    axes = np.abs(np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :2], table.normal))
-    lowest = table.height(tip) - axes[:, 0] * half_x - axes[:, 1] * half_y
-    return np.asarray(lowest - np.maximum(clearance, table.doubt(tip)), dtype=np.float64)
+    return lowest_over_table(observation, grasps_in_camera) - np.maximum(clearance, table.doubt(tip))
+
+
+def lowest_over_table(observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+    """Height of the hand's lowest corner over the table, metres; infinity where no table is known."""
+    table, gripper = observation.table, ParallelJaw.of(observation.gripper)
+    if table is None:
+        return np.full(len(grasps_in_camera), np.inf)
+    low, high = gripper.boxes(grasps_in_camera.width)
+    normal_in_grasp = np.einsum("nij,i->nj", grasps_in_camera.poses[:, :3, :3], table.normal)[:, None]
+    below_origin = np.maximum(normal_in_grasp * low, normal_in_grasp * high).sum(axis=2).max(axis=1)
+    return table.height(grasps_in_camera.origin) - below_origin
 
 
 def _raised(grasps_in_camera: Grasps, height: Float64[np.ndarray, "N"]) -> Grasps:

@@ -56,15 +56,18 @@ class RankedGrasps:
     def distinct(self, count: int, span: float) -> Int64[np.ndarray, "M"]:
         """The ranks of the best `count` of different places: none is like a better one (non-maximum suppression).
 
-        Alike are grasps whose origins are within 0.3 spans of the hand (metres), and whose closing axes within 20°.
+        Alike are grasps whose origins are within 0.3 spans of the hand (metres), and whose closing axes and approaches
+        within 20°.
         """
         origin, closing = self.grasps_in_camera.origin, self.grasps_in_camera.closing
+        approach = self.grasps_in_camera.approach
         left = np.ones(len(self), dtype=bool)
         ranks: list[int] = []
         while left.any() and len(ranks) < count:
             best = int(np.argmax(left))
             near = np.linalg.norm(origin - origin[best], axis=1) < SAME_PLACE * span
-            left &= ~(near & (np.abs(closing @ closing[best]) > np.cos(SAME_ANGLE)))
+            near &= np.minimum(np.abs(closing @ closing[best]), approach @ approach[best]) > np.cos(SAME_ANGLE)
+            left &= ~near
             ranks.append(best)
         return np.array(ranks, dtype=np.int64)
 

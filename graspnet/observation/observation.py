@@ -19,7 +19,7 @@ from graspnet.observation.foreground import NOISE, Foreground, find_foreground
 from graspnet.observation.height_map import STEEPEST_VIEW, DepthView, HeightMap, map_axes
 from graspnet.transforms import invert, transform_points, unit
 
-__all__ = ["REACH", "Feasible", "Observation", "Plane", "fit_plane", "seen_together"]
+__all__ = ["MAX_TILT", "REACH", "Feasible", "Observation", "Plane", "fit_plane", "seen_together"]
 
 # Poses of the grasp frame, (N, 4, 4), to a mask (N,): whether the arm reaches each. Any: users type no arrays.
 Feasible = Callable[[Float64[np.ndarray, "N 4 4"]], Any]

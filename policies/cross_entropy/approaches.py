@@ -7,28 +7,36 @@ image shows free space.
 import numpy as np
 from jaxtyping import Float64
 
+from graspnet.errors import InputError
 from graspnet.observation.observation import MAX_TILT, Observation
 from graspnet.transforms import unit
 
-__all__ = ["STEEPEST_APPROACH", "tilted_approaches"]
+__all__ = ["check_approach_tilt", "tilted_approaches"]
 
-STEEPEST_APPROACH = np.deg2rad(60.0)  # off the table's normal: a hand that comes flatter sweeps over the table
+STEEPEST = np.deg2rad(60.0)  # off the table's normal: a hand that comes flatter sweeps over the table
+
+
+def check_approach_tilt(tilt: float) -> None:
+    """InputError: a tilt (radians) below 0 or beyond 60°."""
+    if not 0 <= tilt <= STEEPEST:
+        raise InputError(f"approach_tilt is {np.rad2deg(tilt):.4g}°; it must lie between 0 and 60°")
 
 
 def tilted_approaches(observation: Observation, tilt: float, count: int) -> list[Float64[np.ndarray, "3"]]:
     """`count` unit vectors in the camera frame, `tilt` radians off the upright approach and evenly around it.
 
-    The first one leans the way in which the camera looks. Those are left out that are further than 75° from the
-    camera's axis, since no height map can be made along them.
+    The first one leans the way in which the camera looks. Those are left out that are further than 75° from the axis of
+    a camera, of any look at the scene, since no height map can be made along them.
     """
-    upright = observation.approach
-    lookout = np.array([0.0, 0.0, 1.0])
-    across = lookout - (lookout @ upright) * upright
-    if np.linalg.norm(across) < 1e-3:  # a camera overhead leans no way: begin along the image's v axis
-        across = np.array([0.0, 1.0, 0.0]) - upright[1] * upright
-    forward = unit(across)
-    aside = np.cross(upright, forward)
+    upright_in_camera = observation.approach
+    optical_axis = np.array([0.0, 0.0, 1.0])
+    forward = optical_axis - optical_axis @ upright_in_camera * upright_in_camera
+    if np.linalg.norm(forward) < 1e-3:  # a camera overhead leans no way: begin along the image's v axis
+        forward = np.array([0.0, 1.0, 0.0]) - upright_in_camera[1] * upright_in_camera
+    forward_in_camera = unit(forward)
+    sideways_in_camera = np.cross(upright_in_camera, forward_in_camera)
     azimuth = 2 * np.pi * np.arange(count)[:, None] / max(1, count)
-    lean = np.cos(azimuth) * forward + np.sin(azimuth) * aside
-    approaches = np.cos(tilt) * upright + np.sin(tilt) * lean
-    return [approach for approach in approaches if approach[2] >= np.cos(MAX_TILT)]
+    lean = np.cos(azimuth) * forward_in_camera + np.sin(azimuth) * sideways_in_camera
+    approaches = np.cos(tilt) * upright_in_camera + np.sin(tilt) * lean
+    axes = np.array([optical_axis, *(observation.camera_from(other)[:3, 2] for other in observation.others)])
+    return list(approaches[(approaches @ axes.T >= np.cos(MAX_TILT)).all(axis=1)])

@@ -19,7 +19,7 @@ from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.observation.observation import Observation
 from graspnet.policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
-from graspnet.policies.cross_entropy.approaches import STEEPEST_APPROACH, tilted_approaches
+from graspnet.policies.cross_entropy.approaches import check_approach_tilt, tilted_approaches
 from graspnet.policies.cross_entropy.ascent import ascended
 from graspnet.policies.cross_entropy.gaussian_mixture import GaussianMixture, fit_mixture
 from graspnet.policies.demands.failures import AfterFailures
@@ -65,10 +65,11 @@ class CrossEntropyConfig:
     constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
 
     def __post_init__(self) -> None:
-        for name in ("initial_samples", "samples", "components", "finalists", "jitters", "approach_samples"):
+        counts = ("initial_samples", "samples", "components", "finalists", "jitters")
+        for name in (*counts, "approach_samples", "approach_searches"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("iterations", "alternatives", "ascent_steps", "ascents", "approaches", "approach_searches"):
+        for name in ("iterations", "alternatives", "ascent_steps", "ascents", "approaches"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
         if not 0 < self.elite_fraction <= 1:
@@ -78,12 +79,20 @@ class CrossEntropyConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must lie in [0, 1]")
         if min(self.position_floor, self.angle_floor) <= 0:
             raise InputError("position_floor and angle_floor must be positive: without them a mixture collapses")
-        if not 0 <= self.approach_tilt <= STEEPEST_APPROACH:
-            raise InputError(
-                f"approach_tilt is {self.approach_tilt}; it must lie in [0, {STEEPEST_APPROACH:.3g}] (radians, 60°)"
-            )
+        check_approach_tilt(self.approach_tilt)
         if min(self.jitter_position, self.jitter_angle, self.pessimism, self.ascent_reach) < 0:
             raise InputError("jitter_position, jitter_angle, pessimism and ascent_reach must not be negative")
+
+    def check_upright(self, who: str) -> None:
+        """InputError: settings with a cone of approaches, for someone who searches along the upright one alone."""
+        if self.approach_tilt:
+            raise InputError(
+                f"search.approach_tilt_deg: {who} grasps from above alone; only cross_entropy tilts its hand"
+            )
+
+    def elites(self, generation: int) -> int:
+        """How many of the best are fitted after a generation of so many."""
+        return max(2, math.ceil(self.elite_fraction * generation))
 
 
 class CrossEntropyPolicy(Policy):
@@ -138,8 +147,8 @@ def _over_all(searches: list["Search"]) -> RankedGrasps:
     if not tilted:
         return best
     begun = [run.begun(config.approach_samples) for run in tilted]
-    most = max(1, round(config.elite_fraction * config.approach_samples))
-    promise = np.array([ranked.qualities[:most].sum() / most for ranked in begun])  # few grasps promise little
+    elites = config.elites(config.approach_samples)
+    promise = np.array([ranked.qualities[:elites].sum() for ranked in begun])  # few grasps promise little
     for k in np.argsort(-promise, kind="stable")[: config.approach_searches]:
         ended = tilted[k].finished(tilted[k].improved(begun[k]))
         best = best.merged(ended.grasps_in_camera, ended.qualities)
@@ -206,7 +215,7 @@ class Search:
         for _ in range(config.iterations):
             if not len(ranked):
                 break
-            elites = ranked.top(max(2, int(np.ceil(config.elite_fraction * generation))))
+            elites = ranked.top(config.elites(generation))
             mixture = _fit(elites.grasps_in_camera, self.sampler.constraints.space, config, self.rng)
             candidates = _resample(mixture, self.sampler, config, self.rng)
             generation = len(candidates)
@@ -246,10 +255,11 @@ def rescored(
     """The same grasps by mean − pessimism × standard deviation of their quality over jittered poses, at least 0.
 
     The best of a thousand noisy scores is too good to be true; one that stays good nearby is not. All finalists get
-    the same jitters, so that none is lucky.
+    the same jitters, so that none is lucky. Their approach is the space's.
     """
     if not len(ranked):
         return ranked
+    assert np.allclose(ranked.grasps_in_camera.approach, space.approach, atol=1e-5)
     coordinates = space.coordinates(ranked.grasps_in_camera)
     angles = space.angles(ranked.grasps_in_camera)
     moved = coordinates[:, None] + space.w * config.jitter_position * rng.standard_normal((config.jitters, 3))

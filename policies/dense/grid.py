@@ -47,6 +47,7 @@ class DenseConfig:
     search: CrossEntropyConfig = field(default_factory=lambda: CrossEntropyConfig(iterations=1))
 
     def __post_init__(self) -> None:
+        self.search.check_upright("dense")
         if self.pairs < 0:
             raise InputError(f"pairs is {self.pairs}; it must not be negative")
         if self.angles < 1 or self.heights < 1 or not self.height_step > 0:

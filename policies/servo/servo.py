@@ -60,6 +60,7 @@ class ServoConfig:
     filter: FilterConfig = field(default_factory=FilterConfig)
 
     def __post_init__(self) -> None:
+        self.search.check_upright("the servo")
         for name in ("near", "fresh", "fresh_interval", "patience", "sure_images", "misses"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -122,7 +122,7 @@ def searched(
 
 def _robust_quality(plan: GraspPlan, quality: Quality, seed: int) -> float:
     best = RankedGrasps(plan.grasps_in_camera[slice(1)], plan.qualities[:1])
-    space, rng = GraspSpace.of(plan.observation), np.random.default_rng([seed, 1])
+    space, rng = GraspSpace.along(plan.observation, best.grasps_in_camera.approach[0]), np.random.default_rng([seed, 1])
     return float(rescored(best, space, quality, COMMON_ERRORS, rng).qualities[0])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graspnet.policies.constraints import ConstraintConfig, FeasibleSampler
+from graspnet.policies.constraints import ConstraintConfig, Constraints, FeasibleSampler
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSampler, AntipodalSamplerConfig
 from graspnet.policies.samplers.central import CentralSampler
@@ -62,7 +62,9 @@ def test_axes_are_those_of_the_covariance(box_scene):
 def test_a_share_of_feasible_grasps_is_central(box_scene):
     scene = box_scene(BAR)
     few, many = (
-        FeasibleSampler.of(scene, CONFIG, ConstraintConfig(), share).sample(200, np.random.default_rng(0))
+        FeasibleSampler.within(Constraints(GraspSpace.of(scene), ConstraintConfig()), CONFIG, share).sample(
+            200, np.random.default_rng(0)
+        )
         for share in (0.0, 1.0)
     )
     middle = central(scene).things.center[0]
