@@ -36,6 +36,7 @@ ABOVE_TABLE = 10.0  # m: higher than whatever is seen
 CONTRAST = 0.25  # of the heights from near by: what is so much higher or lower is white or black
 # Told apart by people with any colour vision: Okabe & Ito, Color Universal Design, 2008.
 REFUSAL_COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#F0E442", "#0072B2")
+STRIP = "The relief around each, as our networks see it. Orange: the jaws; violet: not measured."
 Box = tuple[float, float, float, float]  # left, right, top, bottom, in pixels
 
 
@@ -141,9 +142,9 @@ def _draw_strip(
     images = crop(observation, grasps[shown]).images.numpy()
     for k, image in zip(shown, images, strict=True):  # the hand's largest opening is size / window cells
         opening = float(grasps.width[k] / observation.gripper.span) * METRIC_CROP.size / METRIC_CROP.window
-        first = "The relief as our networks see it: n" if k == shown[0] else "N"
         axes[0, k].set_axis_on()
-        draw_crops(axes[:, k], image[None], opening=opening, titles=[f"{first}umber {k + 1}, {qualities[k]:.2f}"])
+        draw_crops(axes[:, k], image[None], opening=opening, titles=[f"Number {k + 1}: {qualities[k]:.2f}"])
+    axes[0, 0].figure.suptitle(STRIP, fontsize="medium")
 
 
 def _draw_near_by(axes: "Axes", picture: Float64[np.ndarray, "H W 3"], box: Box, title: str) -> None:

@@ -101,7 +101,7 @@ def test_the_network_of_on_policy_grasps_must_be_named():
 
 
 def test_sources_propose_along_approaches_of_a_cone_and_a_third_of_the_views_upright(box_scene):
-    scene = box_scene(BLOCK, tilt=0.3, known_pose=True)
+    scene = box_scene(BLOCK, tilt=0.8, known_pose=True)
     source = PolicySampler(IDEAL | {"approach_tilt_deg": "35"})
     tilts = []
     for view in range(40):
@@ -110,10 +110,10 @@ def test_sources_propose_along_approaches_of_a_cone_and_a_third_of_the_views_upr
         tilts.append(np.rad2deg(np.arccos(min(1.0, approach @ scene.approach))))
         assert feasible(scene, grasps).all()
     tilts = np.array(tilts)
-    upright = int((tilts < 1e-3).sum())
+    upright = int((tilts < 0.05).sum())
     assert 5 <= upright <= 22  # a third of 40; beyond three deviations of that count
-    assert tilts.max() <= 35 + 1e-3
-    assert np.quantile(tilts[tilts > 1e-3], 0.75) > 20  # uniform up to 35
+    assert tilts.max() <= 35.05
+    assert np.quantile(tilts[tilts > 0.05], 0.75) > 20  # uniform up to 35
 
 
 def test_a_tilt_beyond_sixty_degrees_is_no_option():

@@ -93,7 +93,7 @@ def test_the_strip_has_the_relief_around_the_best_as_networks_see_it(box_scene, 
     scene = box_scene(BLOCK)
     planned = gn.load_policy("ranking").plan(scene, np.random.default_rng(0))
     planned.draw(tmp_path / "plan.png", explain=True)
-    strip = [axes for axes in drawn[0].axes if re.search(r"umber \d, \d\.\d\d$", axes.get_title())]
+    strip = [axes for axes in drawn[0].axes if re.fullmatch(r"Number \d: \d\.\d\d", axes.get_title())]
     assert len(strip) == min(5, len(planned))
     crops = gn.crop(scene, planned.grasps_in_camera).images.numpy()
     for axes, (heights, measured) in zip(strip, crops, strict=False):

@@ -21,22 +21,33 @@ from tests.feasibility import feasible
 
 BLOCK = ((0.10, 0.03, 0.06), (0.0, 0.0), 0.4)
 TILT = np.deg2rad(25)
-CONE = CrossEntropyConfig(approach_tilt=TILT, approaches=4, initial_samples=64, samples=48, approach_samples=48)
+VIEW = np.deg2rad(40)  # of the camera off the vertical
+CONE = CrossEntropyConfig(approach_tilt=TILT, approaches=6, initial_samples=64, samples=48, approach_samples=48)
 
 
 def tilts(observation, grasps) -> np.ndarray:
     return np.arccos(np.clip(grasps.approach @ observation.approach, -1, 1))
 
 
-@pytest.mark.parametrize("camera_tilt", [0.0, 0.3, 0.6])
-def test_a_cones_approaches_have_its_angle_and_lie_evenly_around_the_normal(box_scene, camera_tilt):
+@pytest.mark.parametrize("camera_tilt", [0.3, 0.6, 0.9])
+def test_approaches_lie_evenly_on_a_cone_around_the_normal_on_the_cameras_side(box_scene, camera_tilt):
     observation = box_scene(BLOCK, tilt=camera_tilt, known_pose=True)
-    approaches = np.array(tilted_approaches(observation, TILT, 6))
+    approaches = np.array(tilted_approaches(observation, TILT, 24))
     normal = looking_down(0.7, camera_tilt)[:3, :3].T @ np.array([0.0, 0.0, -1.0])
     np.testing.assert_allclose(approaches @ normal, np.cos(TILT), atol=1e-12)
-    neighbours = np.sum(approaches * np.roll(approaches, 1, axis=0), axis=1)
-    between = np.cos(TILT) ** 2 + np.sin(TILT) ** 2 * np.cos(np.pi / 3)  # of two lines on a cone, 60° apart
-    np.testing.assert_allclose(neighbours, between, atol=1e-12)
+    assert (approaches[:, 2] > np.cos(camera_tilt)).all()  # nearer to the optical axis than an upright hand
+    neighbours = np.sum(approaches[1:] * approaches[:-1], axis=1)
+    between = np.cos(TILT) ** 2 + np.sin(TILT) ** 2 * np.cos(np.pi / 12)  # of two lines on a cone, 15° apart
+    assert np.isclose(neighbours, between, atol=1e-12).sum() >= len(approaches) - 2  # the ends of an arc are not
+    # On a sphere, cos c = cos t cos T + sin t sin T cos φ for a camera at t and an approach at T, φ apart: it is above
+    # cos t where cos φ > cos t (1 − cos T) / (sin t sin T).
+    edge = np.cos(camera_tilt) * (1 - np.cos(TILT)) / (np.sin(camera_tilt) * np.sin(TILT))
+    assert len(approaches) == np.sum(np.cos(2 * np.pi * np.arange(24) / 24) > edge)
+
+
+def test_a_camera_overhead_tilts_no_hand(box_scene):
+    assert tilted_approaches(box_scene(BLOCK, known_pose=True), TILT, 6) == []
+    assert tilted_approaches(box_scene(BLOCK, tilt=np.deg2rad(10), known_pose=True), TILT, 6) == []
 
 
 def test_the_first_one_leans_the_way_the_camera_looks(box_scene):
@@ -47,18 +58,13 @@ def test_the_first_one_leans_the_way_the_camera_looks(box_scene):
     np.testing.assert_allclose(along, [0.0, 0.0, 1.0], atol=1e-9)
 
 
-def test_approaches_along_which_the_camera_cannot_see_are_left_out(box_scene):
-    observation = box_scene(BLOCK, tilt=np.deg2rad(60), known_pose=True)
-    kept = np.array(tilted_approaches(observation, np.deg2rad(30), 8))
-    assert 0 < len(kept) < 8
-    assert (kept[:, 2] >= np.cos(np.deg2rad(75)) - 1e-12).all()
-
-
 def test_of_several_looks_every_camera_sees_along_every_approach(box_scene):
     first, second = (box_scene(BLOCK, tilt=tilt, known_pose=True) for tilt in (0.0, np.deg2rad(60)))
     both = seen_together([first, second])
-    kept = tilted_approaches(both, TILT, 8)
-    assert 0 < len(kept) < len(tilted_approaches(first, TILT, 8)) == 8
+    kept = np.array(tilted_approaches(both, TILT, 8))
+    axes = np.array([[0.0, 0.0, 1.0], first.world_from_camera[:3, :3].T @ second.world_from_camera[:3, 2]])
+    assert len(kept) > 0 == len(tilted_approaches(first, TILT, 8))
+    assert (kept @ axes.T >= np.cos(np.deg2rad(75))).all()
     plan = CrossEntropyPolicy(CONE, lambda seen, grasps: np.full(len(grasps), 0.5)).plan(both, np.random.default_rng(0))
     assert len(plan)
 
@@ -72,14 +78,14 @@ def corners_in_world(grasps, hand, tilt=0.0) -> np.ndarray:
     return np.einsum("nij,ncj->nci", world_from_grasp[:, :3, :3], in_grasp) + world_from_grasp[:, None, :3, 3]
 
 
-@pytest.mark.parametrize(("hand", "tilt"), [("yumi", 25), ("panda", 35), ("panda", 45), ("robotiq_85", 60)])
+@pytest.mark.parametrize(("hand", "tilt"), [("yumi", 25), ("panda", 35), ("panda", 45), ("robotiq_85", 40)])
 def test_no_corner_of_a_tilted_hand_is_nearer_to_the_table_than_the_clearance(box_scene, hand, tilt):
     gripper = load_parallel_jaw(hand)
-    observation = box_scene(((0.10, 0.03, 0.06), (0.0, 0.0), 0.0), gripper=gripper, known_pose=True)
+    observation = box_scene(((0.10, 0.03, 0.06), (0.0, 0.0), 0.0), gripper=gripper, tilt=VIEW, known_pose=True)
     rng, lowest = np.random.default_rng(0), []
     for approach in tilted_approaches(observation, np.deg2rad(tilt), 4):
         sampler = feasible_sampler(GraspSpace.along(observation, approach), CrossEntropyConfig())
-        lowest.append(corners_in_world(sampler.sample(40, rng), gripper)[..., 2].min(axis=1))
+        lowest.append(corners_in_world(sampler.sample(40, rng), gripper, VIEW)[..., 2].min(axis=1))
     heights = np.concatenate(lowest)
     assert len(heights) > 20
     assert heights.min() >= 0.001 - 1e-6  # the clearance that constraints ask for
@@ -87,17 +93,17 @@ def test_no_corner_of_a_tilted_hand_is_nearer_to_the_table_than_the_clearance(bo
 
 def test_a_tilted_hand_keeps_as_far_from_the_table_as_an_upright_one(box_scene):
     """A fifth of what it grasps, and at most 5 mm: of a block of 15 mm, 3 mm."""
-    observation = box_scene(((0.10, 0.03, 0.015), (0.0, 0.0), 0.0), known_pose=True)
+    observation = box_scene(((0.10, 0.03, 0.015), (0.0, 0.0), 0.0), tilt=VIEW, known_pose=True)
     for approach in [observation.approach, *tilted_approaches(observation, np.deg2rad(20), 4)]:
         sampler = feasible_sampler(GraspSpace.along(observation, approach), CrossEntropyConfig())
         grasps = sampler.sample(60, np.random.default_rng(0))
-        heights = corners_in_world(grasps, observation.gripper)[..., 2].min(axis=1)
+        heights = corners_in_world(grasps, observation.gripper, VIEW)[..., 2].min(axis=1)
         assert heights.min() > 0.002
         assert np.median(heights) > 0.0025
 
 
 def test_a_table_that_is_fitted_to_noise_refuses_no_hand_that_was_just_raised_above_it(box_scene):
-    observation = box_scene(((0.10, 0.03, 0.03), (0.08, 0.05), 0.0), noise=0.004)
+    observation = box_scene(((0.10, 0.03, 0.03), (0.08, 0.05), 0.0), tilt=VIEW, noise=0.004)
     for approach in tilted_approaches(observation, TILT, 4):
         space = GraspSpace.along(observation, approach)
         sampler = feasible_sampler(space, CrossEntropyConfig())
@@ -107,7 +113,7 @@ def test_a_table_that_is_fitted_to_noise_refuses_no_hand_that_was_just_raised_ab
 
 
 def test_what_the_table_leaves_no_room_for_is_refused_for_the_table(box_scene):
-    observation = box_scene(((0.10, 0.03, 0.003), (0.0, 0.0), np.pi / 4), known_pose=True)
+    observation = box_scene(((0.10, 0.03, 0.003), (0.0, 0.0), np.pi / 4), tilt=VIEW, known_pose=True)
     along = tilted_approaches(observation, np.deg2rad(55), 1)[0]
     sampler = feasible_sampler(GraspSpace.along(observation, along), CrossEntropyConfig())
     assert len(sampler.sample(20, np.random.default_rng(0))) < 5
@@ -115,7 +121,7 @@ def test_what_the_table_leaves_no_room_for_is_refused_for_the_table(box_scene):
 
 
 def test_a_search_in_a_cone_finds_what_only_tilted_grasps_are_good_for(box_scene):
-    observation = box_scene(BLOCK, known_pose=True)
+    observation = box_scene(BLOCK, tilt=VIEW, known_pose=True)
 
     def tilted_is_better(seen, grasps):
         return 0.2 + 0.6 * (tilts(seen, grasps) / TILT)
@@ -128,11 +134,11 @@ def test_a_search_in_a_cone_finds_what_only_tilted_grasps_are_good_for(box_scene
     assert feasible(observation, cone.grasps_in_camera).all()
     assert len(cone.generations) == 1 + CONE.iterations
     first, _ = cone.generations[0]
-    assert len(np.unique(first.approach.round(6), axis=0)) == 5  # upright and four tilted ones, in one generation
+    assert len(np.unique(first.approach.round(6), axis=0)) == 4  # upright and three tilted ones, in one generation
 
 
 def test_a_search_in_a_cone_keeps_the_upright_grasp_where_that_is_best(box_scene):
-    observation = box_scene(BLOCK, known_pose=True)
+    observation = box_scene(BLOCK, tilt=VIEW, known_pose=True)
 
     def upright_is_better(seen, grasps):
         return 0.8 - 0.6 * (tilts(seen, grasps) / TILT)
@@ -143,7 +149,7 @@ def test_a_search_in_a_cone_keeps_the_upright_grasp_where_that_is_best(box_scene
 
 
 def test_without_a_tilt_a_search_is_the_upright_one(box_scene):
-    observation = box_scene(BLOCK, known_pose=True)
+    observation = box_scene(BLOCK, tilt=VIEW, known_pose=True)
     plans = [
         CrossEntropyPolicy(config, lambda seen, grasps: np.cos(37 * grasps.origin[:, 0]) ** 2).plan(
             observation, np.random.default_rng(3)
@@ -154,8 +160,8 @@ def test_without_a_tilt_a_search_is_the_upright_one(box_scene):
 
 
 def test_grasps_of_one_place_along_different_approaches_are_alternatives(box_scene):
-    observation = box_scene(BLOCK, known_pose=True)
-    spaces = [GraspSpace.along(observation, a) for a in tilted_approaches(observation, TILT, 2)]
+    observation = box_scene(BLOCK, tilt=VIEW, known_pose=True)
+    spaces = [GraspSpace.along(observation, a) for a in tilted_approaches(observation, TILT, 6)[:2]]
     origin = spaces[0].coordinates(spaces[0].grasps(np.array([[0.0, 0.0, -0.66]]), np.zeros(1), np.array([0.05])))
     same_place = Grasps.concatenate([
         space.grasps(space.height_map.coordinates(spaces[0].height_map.points(origin)), np.zeros(1), np.array([0.05]))
