@@ -112,7 +112,10 @@ def load_preset(room: str, source: str) -> object:
     if room == "policy":
         return load_config(policy_class(Path(source).stem).config_type, room, source)
     module, _, name = CONFIGS[room].partition(":")
-    return load_config(getattr(importlib.import_module(module), name), room, source)
+    config = load_config(getattr(importlib.import_module(module), name), room, source)
+    if room == "generate":
+        config.candidates.check_sources()  # the options of a source are its own: it is made before the first object is
+    return config
 
 
 @pytest.mark.parametrize("path", presets(), ids=lambda path: f"{path.parent.name}/{path.stem}")
