@@ -26,9 +26,9 @@ def tilted_approaches(observation: Observation, tilt: float, count: int) -> list
     """Of `count` unit vectors in the camera frame, `tilt` radians off the upright approach and evenly around it, those
     that come nearer to the way in which a camera looks than the upright one does; none where cameras look down.
 
-    The first of all leans the way the camera looks, where the image shows what is in the hand's way. A hand that leans
-    away from there comes through what nobody has seen: it touches something three times as often. Nor can a height map
-    be made further than 75° from the axis of any camera.
+    The first of all leans the way the camera looks, where the image shows what is in the hand's way. Other tilted hands
+    come through what nobody has seen: over heaps seen from overhead they touched something three times as often as
+    upright ones. Nor can a height map be made further than 75° from the axis of any camera.
     """
     upright_in_camera = observation.approach
     optical_axis = np.array([0.0, 0.0, 1.0])
