@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float64, Int64
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
 from graspnet.grasps.image_grasps import image_from_grasps
-from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.inputs.depth_image import FARTHEST
 from graspnet.observation.observation import Observation
 from graspnet.refusals import Refusals
@@ -238,10 +237,7 @@ class GraspPlan:
         from graspnet.plan_picture import draw_plan
 
         refusals, judged = (self.refusals, self.generations) if explain else (None, ())
-        crops = explain and bool(judged) and isinstance(self.observation.gripper, ParallelJaw)
-        draw_plan(
-            self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals, judged, crops
-        )
+        draw_plan(self.observation, self.grasps_in_camera, self.qualities, self.summary, Path(path), refusals, judged)
 
 
 def _faults(refusals: Refusals) -> str:

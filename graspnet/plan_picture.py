@@ -22,6 +22,7 @@ from graspnet.drawing import (
     save_picture,
 )
 from graspnet.grasps.grasps import Grasps
+from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.observation.observation import MAX_TILT, Observation
 from graspnet.refusals import Refusals
 
@@ -48,18 +49,18 @@ def draw_plan(
     path: Path,
     refusals: Refusals | None = None,
     judged: Sequence[tuple[Grasps, Float64[np.ndarray, "_"]]] = (),
-    crops: bool = False,
 ) -> None:
     """The whole image with the best grasp, and the best five from near by, numbered and coloured by quality.
 
     Grasps come best first; qualities are NaN where the policy predicts none. refusals: the candidates that were
-    refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it. crops: a strip
-    below has the relief around the best five, as our networks see it; they must be of a parallel jaw. The folder of
-    `path` must exist; its name says which kind of picture is written. InputError: neither PNG nor JPEG.
+    refused are shown in a third picture. judged: those that got a quality, in a fourth, coloured by it, and below, for
+    a parallel jaw, a strip has the relief around the best five, as our networks see it. The folder of `path` must
+    exist; its name says which kind of picture is written. InputError: neither PNG nor JPEG.
     """
     pictures = 2 + (refusals is not None) + bool(judged)
     rows = 2 if pictures == 4 else 1
-    strip = SHOWN if crops and len(grasps_in_camera) else 0
+    has_crops = bool(judged) and isinstance(observation.gripper, ParallelJaw)
+    strip = SHOWN if has_crops and len(grasps_in_camera) else 0
     figure, axes, small = new_figure_with_strip(rows, pictures // rows, strip, width=6.0)
     places = list(axes.flat)
     whole, near = places[:2]

@@ -230,7 +230,7 @@ class Constraints:
         if self.space.observation.table is None:
             return np.zeros(len(grasps_in_camera))
         first = self._missing(grasps_in_camera)
-        return first + self._missing(_raised(grasps_in_camera, first))
+        return first + self._missing(_raised(grasps_in_camera, first)) if first.any() else first
 
     def _missing(self, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         room = room_over_table(self.space.observation, grasps_in_camera, self.config.table_clearance)

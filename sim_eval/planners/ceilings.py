@@ -25,10 +25,10 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grasps.grasps import Grasps
 from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation.depth_scale import scaled_to_table
 from graspnet.observation.observation import Observation
 from graspnet.policies.registry import make_policy
 from graspnet.sim_eval.planners.planner import Planner, Situation
+from graspnet.sim_eval.planners.policy_planner import PolicyPlanner
 from graspnet.transforms import invert
 
 __all__ = ["CEILINGS", "CalibratedOracle", "Oracle", "OracleOnImage", "true_robustness"]
@@ -96,10 +96,8 @@ class OracleOnImage(Planner):
     """Searches as the cross-entropy policy does on the noisy image, with the true label for a quality."""
 
     def plan(self, situation: Situation) -> GraspPlan:
-        """See Planner. Depth is scaled to the table where that is known, as for a policy."""
-        observation, _ = scaled_to_table(situation.observation)
-        policy = make_policy("cross_entropy", quality=_TrueQuality(situation))
-        return policy.plan(observation, np.random.default_rng(situation.seed))
+        """See Planner."""
+        return PolicyPlanner(make_policy("cross_entropy", quality=_TrueQuality(situation))).plan(situation)
 
 
 # --policy and results know them by these names; each is made without arguments

@@ -172,8 +172,7 @@ def test_grasps_of_one_place_along_different_approaches_are_alternatives(box_sce
 
 
 def test_policies_that_grasp_from_above_refuse_a_tilt():
-    for policy in ("dense", "servo"):
-        config = DenseConfig if policy == "dense" else ServoConfig
+    for config in (DenseConfig, ServoConfig):
         with pytest.raises(InputError, match=r"search\.approach_tilt_deg: .* from above alone"):
             config(search=CrossEntropyConfig(approach_tilt=TILT))
 
