@@ -6,19 +6,21 @@ their heights differ least: Lucas & Kanade, IJCAI 1981, in the inverse compositi
 (the turn of a disc, the length of a bar that leaves the picture) is held where it was expected.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float64
-from scipy.ndimage import gaussian_filter, map_coordinates
+from jaxtyping import Bool, Float64
+from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
 
-__all__ = ["PlanarMotion", "Relief", "motion_between"]
+__all__ = ["PlanarMotion", "Relief", "motion_between", "visible_share"]
 
 CELLS = 56  # along a side of a relief
 BLUR = 1.5  # cells; so far a motion may be from what was expected for the gradients to point the right way
 ITERATIONS = 12
 STOP = 0.01  # cells: a step that is smaller is the last one
+SCALE = np.array([1.0, 1.0, 0.1])  # a unit of each moves the border of a thing as wide as a hand by about a cell
 PRIOR = 0.003  # of the largest curvature: what holds a direction that the reliefs do not tell
 
 
@@ -47,11 +49,13 @@ class Relief:
     """Heights over a square of the table (metres), 0 where nothing was measured; `pitch` metres a cell.
 
     Cell (i, j) is at center + pitch · ((j, i) − (CELLS − 1) / 2), counted from where the thing was first seen.
+    known: 1 where a camera could see the table or what stands on it, 0 where an arm was in the way.
     """
 
     heights: Float64[np.ndarray, "n n"]
     center: Float64[np.ndarray, "2"]
     pitch: float
+    known: Float64[np.ndarray, "n n"] = field(default_factory=lambda: np.ones((CELLS, CELLS)))
 
     @staticmethod
     def of(points: Float64[np.ndarray, "P 3"], center: Float64[np.ndarray, "2"], side: float) -> "Relief":
@@ -75,52 +79,78 @@ class Relief:
         heights = (total / np.maximum(count, usual)).reshape(CELLS, CELLS)
         return Relief(gaussian_filter(heights, BLUR), center, pitch)
 
+    @property
+    def places(self) -> Float64[np.ndarray, "n n 2"]:
+        """The middle of each cell, x and y in the frame that `center` is in."""
+        offset = self.pitch * (np.arange(CELLS) - (CELLS - 1) / 2)
+        x, y = np.meshgrid(offset, offset)
+        return np.stack([x, y], axis=-1) + self.center
+
+    def unknown_where(self, hidden: Bool[np.ndarray, "n n"]) -> "Relief":
+        """The same, but nothing is known of some cells, nor of those that the blur has mixed with them."""
+        near = binary_dilation(hidden, iterations=math.ceil(2 * BLUR)) if hidden.any() else hidden
+        return replace(self, known=np.where(near, 0.0, self.known))
+
 
 def motion_between(model: Relief, seen: Relief, expected: PlanarMotion) -> tuple[PlanarMotion, float]:
     """The motion that takes what `model` shows to where `seen` shows it, and how alike the two then are.
 
     model: as the thing was first seen, its center 0. expected: where the search begins, and what stays where the
-    reliefs do not tell. The likeness is the correlation of their heights, 1 at best.
+    reliefs do not tell. The likeness is the correlation of their heights where `seen` is known, 1 at best.
     """
-    offset = np.arange(CELLS) - (CELLS - 1) / 2
-    x, y = np.meshgrid(offset, offset)  # cells from the model's center
     gradient_y, gradient_x = np.gradient(model.heights)
+    x, y = _cells()
     jacobian = np.stack([gradient_x, gradient_y, gradient_y * x - gradient_x * y], axis=-1).reshape(-1, 3)
-    scale = np.array([1.0, 1.0, 0.1])  # a unit of each moves the border of a thing as wide as a hand by about a cell
-    curvature = (jacobian * scale).T @ (jacobian * scale)
-    if not curvature.any():
+    jacobian *= SCALE
+    if not jacobian.any():
         return expected, 0.0
-    held = PRIOR * np.abs(curvature).max()
+    held = PRIOR * np.abs(jacobian.T @ jacobian).max()
     motion = _in_cells(expected.matrix, model.pitch)
-    between = -seen.center / seen.pitch + (CELLS - 1) / 2
     for _ in range(ITERATIONS):
-        difference = _moved(seen, motion, x, y, between, model.pitch) - model.heights
+        heights, known = _moved(seen, motion, model.pitch)
+        difference = known * (heights - model.heights)
         now = PlanarMotion.of(_in_cells(motion, 1 / model.pitch))
         moved = np.array(
             [(now.x - expected.x) / model.pitch, (now.y - expected.y) / model.pitch, now.yaw - expected.yaw]
         )
-        slope = (jacobian * scale).T @ difference.ravel() + held * moved / scale
-        step = scale * np.linalg.solve(curvature + held * np.eye(3), slope)
+        curvature = jacobian.T @ (known.reshape(-1, 1) * jacobian)
+        slope = jacobian.T @ difference.ravel() + held * moved / SCALE
+        step = SCALE * np.linalg.solve(curvature + held * np.eye(3), slope)
         motion = motion @ np.linalg.inv(PlanarMotion(*step.tolist()).matrix)
-        if np.abs(step / scale).max() < STOP:
+        if np.abs(step / SCALE).max() < STOP:
             break
-    alike = _correlation(_moved(seen, motion, x, y, between, model.pitch), model.heights)
-    return PlanarMotion.of(_in_cells(motion, 1 / model.pitch)), alike
+    heights, known = _moved(seen, motion, model.pitch)
+    return PlanarMotion.of(_in_cells(motion, 1 / model.pitch)), _correlation(known * heights, known * model.heights)
+
+
+def visible_share(model: Relief, seen: Relief, expected: PlanarMotion) -> float:
+    """How much of what `model` shows `seen` knows, if it moved as expected: 1 all of it, 0 nothing."""
+    known = _moved(seen, _in_cells(expected.matrix, model.pitch), model.pitch)[1]
+    total = float((model.heights**2).sum())
+    return float((known * model.heights**2).sum()) / total if total > 0 else 1.0
+
+
+def _cells() -> tuple[Float64[np.ndarray, "n n"], Float64[np.ndarray, "n n"]]:
+    """The x and y of all cells, counted in cells from the middle."""
+    offset = np.arange(CELLS) - (CELLS - 1) / 2
+    x, y = np.meshgrid(offset, offset)
+    return x, y
 
 
 def _moved(
-    seen: Relief,
-    motion: Float64[np.ndarray, "4 4"],
-    x: Float64[np.ndarray, "n n"],
-    y: Float64[np.ndarray, "n n"],
-    between: Float64[np.ndarray, "2"],
-    pitch: float,
-) -> Float64[np.ndarray, "n n"]:
-    """What is seen where the motion takes the model's cells. between: the thing's frame, in cells of `seen`."""
+    seen: Relief, motion: Float64[np.ndarray, "4 4"], pitch: float
+) -> tuple[Float64[np.ndarray, "n n"], Float64[np.ndarray, "n n"]]:
+    """What is seen where the motion takes the model's cells, and how well it is known there. Lengths of the motion are
+    in cells of the model, whose pitch is given."""
+    (x, y), between = _cells(), -seen.center / seen.pitch + (CELLS - 1) / 2
     cells = pitch / seen.pitch
     column = (motion[0, 0] * x + motion[0, 1] * y + motion[0, 3]) * cells + between[0]
     row = (motion[1, 0] * x + motion[1, 1] * y + motion[1, 3]) * cells + between[1]
-    return np.asarray(map_coordinates(seen.heights, [row, column], order=1, mode="constant"), dtype=np.float64)
+    heights = np.asarray(map_coordinates(seen.heights, [row, column], order=1, mode="constant"), dtype=np.float64)
+    if seen.known.all():
+        return heights, np.ones_like(heights)
+    known = map_coordinates(seen.known, [row, column], order=1, mode="constant", cval=1.0)
+    return heights, np.asarray(known, dtype=np.float64)
 
 
 def _in_cells(motion: Float64[np.ndarray, "4 4"], pitch: float) -> Float64[np.ndarray, "4 4"]:

@@ -7,6 +7,9 @@ smallest range nothing is planned: the last grasp moves on at its last speed.
 
 The arm may be anywhere: all that counts is where the camera was, beside the hand, when each image was taken. An error
 of the cell's calibration, or a thing that was pushed, is seen and made good; an error between hand and camera is not.
+
+The camera may also stand beside the arm. Then the arm covers a part of its images, and what lies there is not known: a
+thing that is mostly covered moves on as it did until it can be seen again.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,6 +21,7 @@ from jaxtyping import Bool, Float64
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.inputs.array_file import shape_text, size_text
 from graspnet.observation.foreground import MIN_HEIGHT
 from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
 from graspnet.policies.constraints import Constraints, FeasibleSampler
@@ -26,17 +30,19 @@ from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.planning import MIN_QUALITY, load_policy, load_quality, plan_observation
 from graspnet.policies.policy import Policy
 from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
-from graspnet.policies.servo.registration import Relief, motion_between
+from graspnet.policies.servo.registration import Relief, motion_between, visible_share
 from graspnet.quality import Quality
 from graspnet.transforms import invert, perpendicular_to, rigid, transform_points
 
-__all__ = ["Servo", "ServoConfig", "Target", "load_servo"]
+__all__ = ["Servo", "ServoConfig", "Target", "load_servo", "without_arm"]
 
 Status = Literal["searching", "following", "blind", "lost"]
 SQUARE = 4.0  # spans of the hand: the side of what is followed
 ELITES = 0.25  # of the grasps nearby: the place that their mean has is the place of the best one, less its luck
 ELSEWHERE = 0.3  # spans; a grasp that is further away is another one
 GATE = 16.0  # squared deviations: what moved further than this did not move on, it was pushed
+OVER = 0.02  # m: what rises so far above the thing that is followed is an arm
+WHOLE, SOME = 0.95, 0.4  # of the thing in view: enough to plan its grasp anew, and to see where it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +80,11 @@ class ServoConfig:
 class Target:
     """Where the hand is to go.
 
-    status: `following` it sees the thing; `blind` it is nearer than the sensor sees; `searching` nothing to grasp has
-    been found yet; `lost` it has not seen the thing for some images: stop, or go back and look. world_from_grasp: the
-    grasp at `time`, in the arm's world, None while searching. velocity: of the thing, metres a second. width: opening,
-    metres. quality: what the network thinks of it now. sure: the thing was seen often enough since it was found or
-    pushed; until then the hand should stay where its camera sees.
+    status: `following` it sees the thing; `blind` it is nearer than the sensor sees, or the arm hides the thing;
+    `searching` nothing to grasp has been found yet; `lost` it has not seen the thing for some images: stop, or go back
+    and look. world_from_grasp: the grasp at `time`, in the arm's world, None while searching. velocity: of the thing,
+    metres a second. width: opening, metres. quality: what the network thinks of it now. sure: the thing was seen often
+    enough since it was found or pushed; until then the hand should stay where its camera sees.
     """
 
     status: Status
@@ -126,6 +132,35 @@ class _Followed:
         return Target(status, time, moved, np.append(self.filter.speed, 0.0), self.width, self.quality, sure=sure)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """An image without the arm, what it shows of the table around a thing, and how much of the thing is not hidden."""
+
+    observation: Observation
+    relief: Relief
+    share: float
+
+    @staticmethod
+    def of(
+        followed: _Followed,
+        observation: Observation,
+        table: Plane,
+        time: float,
+        arm: Bool[np.ndarray, "H W"] | None,
+    ) -> "_Seen":
+        """What an image shows of the thing that is followed. arm: pixels known to be the arm's, without depth."""
+        expected, top = followed.filter.at(time), float(followed.relief.heights.max())
+        over = np.nan_to_num(table.height(observation.points), nan=0.0) > top + OVER
+        seen = without_arm(observation, over) if over.any() else observation
+        relief = _relief(seen, table, followed.world_from_thing, np.array([expected.x, expected.y]))
+        covered = over if arm is None else over | arm
+        if not covered.any():
+            return _Seen(seen, relief, 1.0)
+        hidden = _hidden(relief.places, top, followed.world_from_thing, seen, table, covered)
+        relief = relief.unknown_where(hidden)
+        return _Seen(seen, relief, visible_share(followed.relief, relief, expected))
+
+
 class Servo:
     """Follows one grasp from image to image. Made by `load_servo`; one for each pick, or `forget` between them.
 
@@ -155,12 +190,16 @@ class Servo:
         """The next image is the first of another pick."""
         self._followed, self._time = None, -np.inf
 
-    def see(self, observation: Observation, time: float) -> Target:
+    def see(self, observation: Observation, time: float, arm: Bool[np.ndarray, "H W"] | None = None) -> Target:
         """Take in an image, and say where the grasp was when it was taken (`Target.at` says where it will be).
 
         observation: with `world_from_camera`, where the arm says that the camera was. The table is found in the image.
-        time: when the image was taken, seconds. InputError: no pose; an image that is not later than the last one.
+        time: when the image was taken, seconds. arm: pixels that show the arm or its hand; what they hide is not known.
+        What rises 2 cm above the thing is taken for an arm without being told. InputError: no pose; an image that is
+        not later than the last one; a mask of another size.
         """
+        if arm is not None:
+            observation = without_arm(observation, arm)
         if observation.world_from_camera is None:
             raise InputError("an image of a servo needs world_from_camera: where the arm held the camera (4x4, metres)")
         if not time > self._time:
@@ -168,7 +207,7 @@ class Servo:
         self._time = time
         if self._followed is None:
             return self._search(observation, time)
-        return self._follow(self._followed, observation, time)
+        return self._follow(self._followed, observation, time, arm)
 
     def _search(self, observation: Observation, time: float) -> Target:
         """Plan the whole image, and begin to follow the best grasp."""
@@ -185,7 +224,9 @@ class Servo:
         self._followed = _Followed(here, relief, in_thing, plan.best.width, float(plan.qualities[0]), begun)
         return self._followed.target("following", time, self.config.sure_images)
 
-    def _follow(self, followed: _Followed, observation: Observation, time: float) -> Target:
+    def _follow(
+        self, followed: _Followed, observation: Observation, time: float, arm: Bool[np.ndarray, "H W"] | None
+    ) -> Target:
         assert observation.world_from_camera is not None
         expected = followed.target("blind", time, self.config.sure_images)
         assert expected.world_from_grasp is not None
@@ -193,22 +234,29 @@ class Servo:
         if in_camera[2] < self.config.smallest_range:
             return expected
         table = fit_plane(observation.points[np.isfinite(observation.depth)])
-        moved = None if table is None else self._moved(followed, observation, table, time)
-        if moved is None or table is None:
-            self._followed = self._missed(followed)
-            return replace(expected, status="following" if self._followed else "lost")
-        again = self._planned_again(moved, observation, table, time)
+        if table is None:
+            return self._not_seen(followed, expected)
+        seen = _Seen.of(followed, observation, table, time, arm)
+        if seen.share < SOME:
+            return expected
+        moved = self._moved(followed, seen.relief, time)
+        if moved is None:
+            return self._not_seen(followed, expected)
+        again = moved if seen.share < WHOLE else self._planned_again(moved, seen.observation, table, time)
         self._followed = again
         if again is None:
             return replace(expected, status="lost", reason="nothing can be grasped there any more")
         return again.target("following", time, self.config.sure_images)
 
-    def _moved(self, followed: _Followed, observation: Observation, table: Plane, time: float) -> _Followed | None:
+    def _not_seen(self, followed: _Followed, expected: Target) -> Target:
+        """What to say of an image without the thing: it is still followed, or lost by now."""
+        self._followed = self._missed(followed)
+        return replace(expected, status="following" if self._followed else "lost")
+
+    def _moved(self, followed: _Followed, seen: Relief, time: float) -> _Followed | None:
         """The thing where it is now; None where it is not seen."""
         expected = followed.filter.at(time)
-        center = np.array([expected.x, expected.y])
-        seen = _relief(observation, table, followed.world_from_thing, center)
-        drift = _center_of(seen) - _center_of(followed.relief) - center
+        drift = _center_of(seen) - _center_of(followed.relief) - seen.center
         starts = (expected, replace(expected, x=expected.x + drift[0], y=expected.y + drift[1]))
         motion, alike = max(
             (motion_between(followed.relief, seen, start) for start in starts), key=lambda each: each[1]
@@ -293,6 +341,36 @@ def _relief(
     places = transform_points(invert(world_from_thing) @ observation.world_from_camera, points)
     places = np.column_stack([places[:, :2], table.height(points)])
     return Relief.of(places, center, SQUARE * observation.gripper.span)
+
+
+def without_arm(observation: Observation, arm: Bool[np.ndarray, "H W"]) -> Observation:
+    """The same, with no depth where the arm is. InputError: a mask of another size."""
+    if arm.shape != observation.depth.shape:
+        raise InputError(f"arm is {shape_text(arm)}; the depth image is {size_text(observation.depth)}")
+    return replace(observation, depth=np.where(arm, np.float32(np.nan), observation.depth))
+
+
+def _hidden(
+    places: Float64[np.ndarray, "n n 2"],
+    top: float,
+    world_from_thing: Float64[np.ndarray, "4 4"],
+    observation: Observation,
+    table: Plane,
+    covered: Bool[np.ndarray, "H W"],
+) -> Bool[np.ndarray, "n n"]:
+    """Which places of a thing's frame are out of view or covered, on the table itself or at the height of the thing."""
+    assert observation.world_from_camera is not None
+    thing_from_camera = invert(world_from_thing) @ observation.world_from_camera
+    equations = np.vstack([thing_from_camera[:2, :3], -table.normal])  # of a point in the camera's frame
+    hidden, size = np.zeros(places.shape[:2], dtype=bool), np.array(covered.shape[::-1])
+    for height in (0.0, top):
+        wanted = np.dstack([places - thing_from_camera[:2, 3], np.full(hidden.shape, height - table.offset)])
+        points = wanted @ np.linalg.inv(equations).T
+        at = np.rint(observation.camera.project(np.maximum(points, [-np.inf, -np.inf, 1e-6])))
+        inside = (points[..., 2] > 1e-6) & (at >= 0).all(axis=-1) & (at < size).all(axis=-1)
+        u, v = np.where(inside[..., None], at, 0).astype(int).transpose(2, 0, 1)
+        hidden |= ~inside | covered[v, u]
+    return hidden
 
 
 def _raised(observation: Observation, table: Plane) -> Bool[np.ndarray, "H W"]:

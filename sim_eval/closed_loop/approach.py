@@ -5,18 +5,16 @@ past the object's with the belt's speed; else they are the same.
 """
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
 from graspnet.data_gen.physics.guide import Command, Guide
 from graspnet.data_gen.physics.outcome import Outcome
-from graspnet.grippers.parallel_jaw import ParallelJaw
-from graspnet.observation.observation import Observation
+from graspnet.sim_eval.closed_loop.cameras import HandAt, Look, RigCamera
 from graspnet.sim_eval.closed_loop.leaders import Leader
 from graspnet.sim_eval.closed_loop.rig import RigConfig
 
@@ -25,8 +23,6 @@ __all__ = ["Approach", "Motion"]
 GAIN = 8.0  # 1/s: so many times its distance is the hand's speed near its aim
 ALONG, ACROSS, TURNED, STILL = 0.0007, 0.0015, np.deg2rad(1.0), 0.01  # m, m, rad, m/s: then the hand has arrived
 FUNNEL_FREE, FUNNEL_TOP = 0.003, 0.1  # m: so far off sideways costs nothing; higher than this the hand need not wait
-
-Picture = Callable[[Float64[np.ndarray, "4 4"], float], Float32[np.ndarray, "H W"]]
 
 
 @dataclass(frozen=True)
@@ -44,19 +40,15 @@ class Motion:
 
 
 class Approach(Guide):
-    """Leads the hand, takes its camera's pictures, and hands them to the leader when they are ready."""
+    """Leads the hand, takes the camera's pictures, and hands them to the leader when they are ready."""
 
-    def __init__(
-        self, leader: Leader, rig: RigConfig, gripper: ParallelJaw, motion: Motion, picture: Picture, step: float
-    ) -> None:
-        """picture: what the camera on the hand sees from where the hand is in the object's world, at a time."""
-        self.leader, self.rig, self.gripper, self.motion, self._picture = leader, rig, gripper, motion, picture
-        self._step = step
+    def __init__(self, leader: Leader, rig: RigConfig, motion: Motion, camera: RigCamera, step: float) -> None:
+        self.leader, self.rig, self.motion, self._camera, self._step = leader, rig, motion, camera, step
         aim = leader.target.at(0.0)
         self._pose = aim.copy()
         self._pose[:3, 3] -= rig.height * aim[:3, 2]
         self._velocity = np.zeros(3)
-        self._underway: deque[tuple[float, float, Observation]] = deque()  # ready at, taken at, what is seen
+        self._underway: deque[tuple[float, float, Look]] = deque()  # ready at, taken at, what is seen
         self._next_picture, self._pushed = 0.0, False
         self.pictures, self.seconds, self.duration = 0, 0.0, 0.0
 
@@ -100,10 +92,9 @@ class Approach(Guide):
         still = float(np.linalg.norm(self._velocity)) < STILL
         if time >= self._next_picture and self.leader.looks(self._standoff(time), still):
             self._next_picture = time + self.rig.frame_interval
-            depth = self._picture(self._command(time).world_from_grasp, time)
-            believed = self._pose @ self.rig.hand_from_camera
-            seen = Observation(depth, self.rig.camera, self.gripper, world_from_camera=believed)
-            self._underway.append((time + self.rig.latency, time, seen))
+            command = self._command(time)
+            hand = HandAt(self._pose.copy(), command.world_from_grasp, command.width, time)
+            self._underway.append((time + self.rig.latency, time, self._camera.look(hand)))
         while self._underway and self._underway[0][0] <= time:
             _, taken, seen = self._underway.popleft()
             start = process_time()

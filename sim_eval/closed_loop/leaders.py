@@ -1,18 +1,20 @@
 """Leaders: who tells the hand where to go. They differ in when they look, and share all else (approach.py).
 
 - `open`: the grasp that the camera beside the arm showed, and nothing more.
-- `second_look`: on the way the hand stops once, its own camera looks, and what that shows is grasped.
-- `servo`: its own camera looks all along (`graspnet.policies.servo`).
+- `second_look`: on the way the hand stops once, a camera looks, and what that shows is grasped.
+- `servo`: a camera looks all along (`graspnet.policies.servo`).
+
+The camera hangs on the hand, or is the one beside the arm.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar
 
-from graspnet.observation.observation import Observation
 from graspnet.policies.planning import plan_observation
 from graspnet.policies.policy import Policy
-from graspnet.policies.servo.servo import Servo, Target
+from graspnet.policies.servo.servo import Servo, Target, without_arm
+from graspnet.sim_eval.closed_loop.cameras import Look
 
 __all__ = ["LEADERS", "Leader", "OpenLoop", "SecondLook", "Servoing"]
 
@@ -32,7 +34,7 @@ class Leader(ABC):
         """Say whether the camera is to take a picture now, where the hand is so far from the grasp (metres)."""
 
     @abstractmethod
-    def take(self, observation: Observation, time: float) -> None:
+    def take(self, look: Look, time: float) -> None:
         """Take in a picture of that time, with `world_from_camera` as the arm believes it."""
 
     @property
@@ -55,12 +57,12 @@ class OpenLoop(Leader):
         """See Leader: never."""
         return False
 
-    def take(self, observation: Observation, time: float) -> None:
+    def take(self, look: Look, time: float) -> None:
         """See Leader: there are no pictures."""
 
 
 class SecondLook(Leader):
-    """Stops where its camera is `distance` from the grasp, and looks once more."""
+    """Stops `standoff` (metres) before the grasp, and looks once more."""
 
     name = "second_look"
 
@@ -76,8 +78,9 @@ class SecondLook(Leader):
         self._asked = True
         return True
 
-    def take(self, observation: Observation, time: float) -> None:
+    def take(self, look: Look, time: float) -> None:
         """See Leader: plan anew. Without a grasp, the first one stays."""
+        observation = look.observation if look.arm is None else without_arm(look.observation, look.arm)
         assert observation.world_from_camera is not None
         plan = plan_observation(replace(observation, world_from_camera=None), self._policy, seed=self._seed)
         self._answered = True
@@ -97,19 +100,20 @@ class Servoing(Leader):
 
     name = "servo"
 
-    def __init__(self, first: Target, servo: Servo, waits: float) -> None:
-        """waits: so near the hand comes before its camera has seen anything."""
+    def __init__(self, first: Target, servo: Servo, waits: float, beside: bool = False) -> None:
+        """waits: so near the hand comes before the camera has seen anything. beside: the camera stands beside the arm,
+        and may see again what the hand hides now."""
         super().__init__(first)
-        self._servo, self._waits, self._unseen = servo, waits, 0
+        self._servo, self._waits, self._unseen, self._beside = servo, waits, 0, beside
         self._servo.forget()
 
     def looks(self, standoff: float, still: bool) -> bool:
-        """See Leader: always."""
-        return self.target.status != "blind"
+        """See Leader: as long as there is something to see."""
+        return self._beside or self.target.status != "blind"
 
-    def take(self, observation: Observation, time: float) -> None:
+    def take(self, look: Look, time: float) -> None:
         """See Leader. Where nothing is found, what was known stays the aim."""
-        seen = self._servo.see(observation, time)
+        seen = self._servo.see(look.observation, time, look.arm)
         found = seen.world_from_grasp is not None
         self._unseen = 0 if found else self._unseen + 1
         self.target = seen if found else replace(self.target, status=seen.status)

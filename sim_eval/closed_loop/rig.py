@@ -1,6 +1,7 @@
-"""An arm with a camera on its hand: where the camera hangs, how fast the hand goes, how late a picture is."""
+"""An arm and a camera: where the camera is, how fast the hand goes, how late a picture is."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -14,8 +15,10 @@ __all__ = ["RigConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class RigConfig:
-    """SI units. The camera hangs beside the palm and looks at the place between the pads, from some way off."""
+    """SI units. The camera on the hand hangs beside the palm and looks at the place between the pads, from some way
+    off. The camera beside the arm is the one that looks first."""
 
+    place: Literal["on_hand", "beside_arm"] = "on_hand"  # of the camera that looks on the way
     fov: float = np.deg2rad(69.0)  # horizontal, of 320 x 240 pixels
     beside: float = 0.07  # from the approach axis, along the hand's x
     behind: float = 0.10  # from the pads' centre, back along the approach

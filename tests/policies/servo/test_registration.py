@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graspnet.policies.servo.registration import PlanarMotion, Relief, motion_between
+from graspnet.policies.servo.registration import CELLS, PlanarMotion, Relief, motion_between, visible_share
 
 SIDE = 0.2
 
@@ -59,3 +59,38 @@ def test_nothing_is_like_nothing():
 def test_a_motion_is_its_matrix_and_back():
     motion = PlanarMotion(0.1, -0.2, 2.5)
     np.testing.assert_allclose(np.array(list(vars(PlanarMotion.of(motion.matrix)).values())), [0.1, -0.2, 2.5])
+
+
+def test_what_an_arm_hides_is_not_known_and_does_not_move_the_thing():
+    """Half of the L is gone and a hand stands there instead: taken as seen, it draws the L towards itself."""
+    moved = PlanarMotion(0.005, -0.003, 0.1)
+    points = block(moved, 1)
+    beyond = points[:, 0] > 0.012
+    hand = np.random.default_rng(2).uniform([0.012, -0.03, 0.03], [0.06, 0.05, 0.05], size=(30_000, 3))
+    model, seen = relief(block(PlanarMotion())), relief(np.concatenate([points[~beyond], hand]))
+    taken_as_seen, unlike = motion_between(model, seen, PlanarMotion())
+    masked = seen.unknown_where(seen.places[..., 0] > 0.010)
+    found, alike = motion_between(model, masked, PlanarMotion())
+    error = np.hypot(found.x - moved.x, found.y - moved.y)
+    assert error < 0.002
+    assert error < 0.3 * np.hypot(taken_as_seen.x - moved.x, taken_as_seen.y - moved.y)
+    assert alike > 0.97 > unlike
+
+
+def test_the_visible_share_is_that_of_what_rises():
+    model = relief(block(PlanarMotion()))
+    places, nowhere = model.places, np.zeros((CELLS, CELLS), dtype=bool)
+    assert visible_share(model, model, PlanarMotion()) == 1.0
+    assert visible_share(model, model.unknown_where(nowhere), PlanarMotion()) == 1.0
+    assert visible_share(model, model.unknown_where(~nowhere), PlanarMotion()) == 0.0
+    right, left = (model.unknown_where(side) for side in (places[..., 0] > 0.0, places[..., 0] < 0.0))
+    assert visible_share(model, right, PlanarMotion()) < visible_share(model, left, PlanarMotion()) < 0.7
+    assert visible_share(model, right, PlanarMotion(x=-0.1)) == pytest.approx(1.0)  # it has moved out from behind it
+    assert visible_share(relief(np.zeros((0, 3))), right, PlanarMotion()) == 1.0
+
+
+def test_the_places_of_cells_are_where_points_fall():
+    at = relief(np.zeros((0, 3)), (0.01, -0.02)).places
+    for row, column in ((0, 0), (10, 40), (40, 3)):
+        point = np.array([[*at[row, column], 0.03]])
+        assert np.unravel_index(relief(point, (0.01, -0.02)).heights.argmax(), (CELLS, CELLS)) == (row, column)

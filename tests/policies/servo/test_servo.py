@@ -82,6 +82,53 @@ def test_nearer_than_the_sensor_sees_the_last_grasp_moves_on(servo):
     assert np.linalg.norm(blind.world_from_grasp[:2, 3]) < 0.02
 
 
+def with_arm(image: Observation, columns: slice, height: float) -> tuple[Observation, np.ndarray]:
+    """The image with something flat over some columns, so high above the table (metres), and where that is."""
+    assert image.world_from_camera is not None
+    arm = np.zeros(image.depth.shape, dtype=bool)
+    arm[:, columns] = True
+    depth = np.where(arm, np.float32(image.world_from_camera[2, 3] - height), image.depth)
+    return replace(image, depth=depth.astype(np.float32)), arm
+
+
+BEHIND, BESIDE = slice(100, 230), slice(175, 230)  # columns of the image: over all of the box, and over its right end
+
+
+def test_a_camera_beside_the_arm_follows_a_thing_that_the_arm_hides_in_part(servo):
+    """Half of the box is seen, and moves on: its place is known to 3 mm, be the arm marked or as high as arms are."""
+    for k in range(4):
+        servo.see(seen(0.45, 0.0, 0.0), 0.1 * k)
+    image, arm = with_arm(seen(0.45, 0.004, 0.0), BESIDE, 0.04)
+    marked = servo.see(image, 0.4, arm)
+    image, _ = with_arm(seen(0.45, 0.008, 0.0), BESIDE, 0.2)
+    found = servo.see(image, 0.5)
+    before = marked.world_from_grasp
+    assert marked.status == found.status == "following"
+    np.testing.assert_allclose(found.world_from_grasp[:2, 3] - before[:2, 3], [0.004, 0.0], atol=0.003)
+
+
+def test_what_the_arm_hides_moves_on_and_is_followed_again(servo):
+    """40 mm/s; for 0.6 s, longer than until something is lost, the arm is over it."""
+    for k in range(8):
+        target = servo.see(seen(0.45, -0.04 + 0.004 * k, 0.0), 0.1 * k)
+    offset = target.world_from_grasp[0, 3] - (-0.04 + 0.028)
+    for k in range(8, 14):
+        image, arm = with_arm(seen(0.45, -0.04 + 0.004 * k, 0.0), BEHIND, 0.1)
+        hidden = servo.see(image, 0.1 * k, arm)
+        assert hidden.status == "blind"
+        assert hidden.world_from_grasp[0, 3] - offset == pytest.approx(-0.04 + 0.004 * k, abs=0.008)
+    again = servo.see(seen(0.45, -0.04 + 0.004 * 14, 0.0), 1.4)
+    assert again.status == "following"
+    assert again.world_from_grasp[0, 3] - offset == pytest.approx(0.016, abs=0.005)
+
+
+def test_a_mask_of_the_arm_must_fit_the_image_and_may_be_empty(servo):
+    image = seen(0.4, 0.0, 0.0)
+    with pytest.raises(InputError, match=r"arm is 10x10.*; the depth image is 320x240"):
+        servo.see(image, 0.0, np.zeros((10, 10), dtype=bool))
+    assert servo.see(image, 0.1, np.zeros(image.depth.shape, dtype=bool)).status == "following"
+
+
 def test_what_is_taken_away_is_lost_and_then_searched_for(servo):
     servo.see(seen(0.4, 0.0, 0.0), 0.0)
     statuses = [servo.see(seen(0.4, 0.0, 0.0, empty=True), 0.1 * k).status for k in range(1, 8)]

@@ -12,6 +12,7 @@ from graspnet.grippers.parallel_jaw import load_parallel_jaw
 from graspnet.observation.observation import Observation
 from graspnet.policies.servo.servo import Servo, Target
 from graspnet.sim_eval.closed_loop.approach import Approach, Motion
+from graspnet.sim_eval.closed_loop.cameras import HandAt, Look, RigCamera
 from graspnet.sim_eval.closed_loop.leaders import Leader, OpenLoop, Servoing
 from graspnet.sim_eval.closed_loop.rig import RigConfig
 from graspnet.transforms import frame_from_axes, is_rigid, rigid
@@ -31,12 +32,19 @@ def open_loop(pose: np.ndarray) -> OpenLoop:
     return OpenLoop(Target("searching", 0.0, pose, width=0.05, quality=0.5))
 
 
-def no_picture(world_from_hand: np.ndarray, time: float) -> np.ndarray:
-    raise AssertionError("an open loop takes no picture")
+class Camera(RigCamera):
+    """Always the same picture; it remembers where the hand was."""
+
+    def __init__(self) -> None:
+        self.hands: list[HandAt] = []
+
+    def look(self, hand: HandAt) -> Look:
+        self.hands.append(hand)
+        return Look(Observation(np.full((240, 320), 0.3, dtype=np.float32), RIG.camera, HAND))
 
 
-def approached(leader: Leader, motion: Motion = STILL, picture=no_picture) -> Approach:
-    return Approach(leader, RIG, HAND, motion, picture, STEP)
+def approached(leader: Leader, motion: Motion = STILL, camera: Camera | None = None) -> Approach:
+    return Approach(leader, RIG, motion, camera or Camera(), STEP)
 
 
 def world() -> PickWorld:
@@ -69,7 +77,7 @@ def test_the_hand_keeps_to_its_speeds_and_arrives_where_it_was_told():
 class Late(OpenLoop):
     """Changes its mind half-way: 30 mm to the side, and a quarter turn."""
 
-    def take(self, observation, time):
+    def take(self, look, time):
         turned = grasp(0.13)
         turned[:3, :3] = frame_from_axes(np.array([0.0, 0.0, -1.0]), np.array([1.0, 0.2, 0.0]))
         self.target = Target("following", time, turned, width=0.03, quality=0.5)
@@ -79,18 +87,14 @@ class Late(OpenLoop):
 
 
 def test_a_new_aim_is_reached_sideways_first_and_its_pictures_are_as_late_as_the_rig_says():
-    taken = []
-
-    def picture(world_from_hand, time):
-        taken.append(time)
-        return np.full((240, 320), 0.3, dtype=np.float32)
-
-    leader = approached(Late(Target("searching", 0.0, grasp(), width=0.05)), picture=picture)
+    camera = Camera()
+    leader = approached(Late(Target("searching", 0.0, grasp(), width=0.05)), camera=camera)
     poses, off = [], []
     while (command := leader.next(STEP * len(poses))) is not None:
         poses.append(command.world_from_grasp)
         off.append(np.hypot(poses[-1][0, 3] - 0.13, poses[-1][1, 3] - 0.05))
     height = np.array(poses)[:, 2, 3] - 0.015
+    taken = [hand.time for hand in camera.hands]
     late = np.arange(len(poses)) * STEP > taken[0] + RIG.latency + 0.3
     assert (height[late] > np.minimum(RIG.funnel * (np.array(off)[late] - 0.003), 0.1) - 0.02).all()
     assert off[-1] < 0.0016
@@ -107,6 +111,24 @@ def test_on_a_belt_a_hand_that_does_not_know_it_stays_behind_and_one_that_does_l
     leader = approached(knowing, belt)
     np.testing.assert_allclose(leader.drift, 0.0)
     assert world().guided(AT, leader).outcome == "success"
+
+
+def test_on_a_belt_the_hand_stays_behind_in_the_objects_world_as_far_as_the_belt_has_gone():
+    class Looking(OpenLoop):
+        def looks(self, standoff, still):
+            return True
+
+        def take(self, look, time):
+            """It knows already."""
+
+    camera = Camera()
+    knowing = Looking(Target("following", 0.0, grasp(), np.array([0.05, 0.0, 0.0]), 0.05, 0.5))
+    world().guided(AT, approached(knowing, Motion(np.array([0.05, 0.0, 0.0]), None, 0.3, 0.15), camera))
+    assert len(camera.hands) > 10
+    for hand in camera.hands:
+        behind = hand.arm_from_hand[:3, 3] - hand.world_from_hand[:3, 3]
+        np.testing.assert_allclose(behind, [0.05 * (hand.time + 0.3), 0.0, 0.0], atol=1e-12)
+        assert hand.width == 0.05
 
 
 def test_a_push_comes_once_and_where_the_hand_is_near():
@@ -143,12 +165,12 @@ class Scripted(Servo):
     def forget(self) -> None:
         """Nothing is remembered."""
 
-    def see(self, observation, time: float) -> Target:
+    def see(self, observation, time: float, arm=None) -> Target:
         return self.answers.pop(0)
 
 
 def test_a_servo_that_is_not_sure_keeps_the_hand_where_it_sees_and_one_that_finds_nothing_lets_it_go():
-    image = Observation(np.full((240, 320), 0.3, dtype=np.float32), RIG.camera, HAND)
+    image = Look(Observation(np.full((240, 320), 0.3, dtype=np.float32), RIG.camera, HAND))
 
     def leader(*answers: Target) -> Servoing:
         led = Servoing(Target("searching", 0.0, grasp(), width=0.05), Scripted(*answers), waits=0.2)
@@ -167,6 +189,15 @@ def test_a_servo_that_is_not_sure_keeps_the_hand_where_it_sees_and_one_that_find
     np.testing.assert_array_equal(blind_luck.target.world_from_grasp, grasp())
     assert leader(Target("lost", 0.0, grasp(), width=0.04)).holds
     assert not leader(unsure).holds
+
+
+@pytest.mark.parametrize(("beside", "looks"), [(False, False), (True, True)])
+def test_a_camera_beside_the_arm_looks_on_while_it_sees_nothing(beside, looks):
+    """The one on the hand has come too near; the other one may see the thing again."""
+    blind = Scripted(Target("blind", 0.0, grasp(), width=0.04))
+    led = Servoing(Target("searching", 0.0, grasp(), width=0.05), blind, 0.2, beside)
+    led.take(Camera().look(HandAt(np.eye(4), np.eye(4), 0.05, 0.0)), 0.0)
+    assert led.looks(0.1, False) is looks
 
 
 def test_the_camera_sees_the_place_between_the_pads():
