@@ -8,6 +8,7 @@ and would drop off-centre objects that a real hand centres.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,15 @@ def carriage_feedforward(
 
 def lowest_corner(gripper: ParallelJaw, world_from_grasp: Float64[np.ndarray, "4 4"], width: float) -> float:
     """Find how high above the table the lowest corner of the hand's boxes is, open to `width`; negative below it."""
+    return float(transform_points(world_from_grasp, _corners(gripper, width))[:, 2].min())
+
+
+@lru_cache(maxsize=64)
+def _corners(gripper: ParallelJaw, width: float) -> Float64[np.ndarray, "24 3"]:
+    """All corners of the hand's boxes in its grasp frame. A guided hand asks for them at every step."""
     low, high = gripper.boxes(np.array([width]))
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)
-    points = np.where(corners[None], high[0][:, None], low[0][:, None]).reshape(-1, 3)
-    return float(transform_points(world_from_grasp, points)[:, 2].min())
+    return np.where(corners[None], high[0][:, None], low[0][:, None]).reshape(-1, 3)
 
 
 @dataclass(frozen=True)

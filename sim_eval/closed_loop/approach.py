@@ -113,9 +113,10 @@ class Approach(Guide):
 
     def _turn(self, aim: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "3"]:
         """The shorter turn (a rotation vector in the hand's frame) to the aim, or to the aim with its jaws swapped."""
-        swapped = aim[:3, :3] * [-1.0, -1.0, 1.0]
-        turns = [Rotation.from_matrix(self._pose[:3, :3].T @ each).as_rotvec() for each in (aim[:3, :3], swapped)]
-        return np.asarray(min(turns, key=lambda each: float(np.linalg.norm(each))), dtype=np.float64)
+        to_aim = self._pose[:3, :3].T @ aim[:3, :3]
+        swapped = to_aim * [-1.0, -1.0, 1.0]
+        nearer = to_aim if np.trace(to_aim) >= np.trace(swapped) else swapped  # trace: 1 + 2 cos of the angle
+        return np.asarray(Rotation.from_matrix(nearer).as_rotvec(), dtype=np.float64)
 
     def _go(
         self,
