@@ -210,12 +210,12 @@ def _run(
 
     started = time.time()
     run, units = run_identity(config, choices, seed), f"{config.task.unit}s"
-    with RecordLog(output, run, resume, config.episodes) as log:
-        resumed = frozenset(log.done)
-        new = run_protocol(config, choices, seed, engine, resumed)
-        for record in track(new, config.episodes, output.name, units, len(resumed)):
-            log.add(record)
-        records = [log.done[index] for index in sorted(log.done)]
+    log = RecordLog(output, run, resume, config.episodes)
+    resumed = frozenset(log.done)
+    new = run_protocol(config, choices, seed, engine, resumed)
+    for record in track(new, config.episodes, output.name, units, len(resumed)):
+        log.add(record)
+    records = [log.done[index] for index in sorted(log.done)]
     session = Session(time.time() - started, engine.workers, resumed)
     write_json(output / "results.json", results_as_json(config, name, choices, seed, records, session))
     if not all(record.problem for record in records):

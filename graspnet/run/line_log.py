@@ -1,6 +1,8 @@
-"""A study's log: one JSON value a line, behind a first line that says which study it is. A stopped study goes on."""
+"""A log: one JSON value a line, behind a first line that says which run it is. A run that was stopped goes on."""
 
 import json
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +13,77 @@ __all__ = ["LineLog"]
 
 
 class LineLog:
-    """Values that are kept as soon as they are added. `before`: those of an earlier run.
+    """Values that are on the disk as soon as they are added. `before`: those of an earlier run.
 
-    identity: what must be the same in a study that goes on. InputError: there is a log and `resume` is False, or it is
-    another study's, or it cannot be read or written.
+    A last line that was cut off, as by a kill, is dropped.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any], resume: bool) -> None:
+    def __init__(
+        self, path: Path, identity: dict[str, Any], resume: bool, keep: Callable[[Any], bool] = lambda value: True
+    ) -> None:
+        """identity: what must be the same in a run that goes on; it may hold numbers that are not finite. keep: which
+        values of an earlier run are kept.
+
+        InputError: there is a log and `resume` is False, or it is another run's, or it cannot be read or written.
+        """
         self.path = path
-        self.before: list[Any] = []
-        if path.is_file():
-            if not resume:
-                raise InputError(f"{path}: a study was begun here; --resume goes on, or another --output")
-            self.before = _read(path, identity)
-        with clear_errors(str(path), "written"):
+        if path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"{path.parent}: is a file; --output names a folder, new or of a run to continue")
+        lines = _whole_lines(path)
+        if lines and not resume:
+            raise InputError(f"{path}: was begun already; --resume goes on with it, or choose another --output")
+        if lines and (changed := "; ".join(_changes(lines[0], json.loads(json.dumps(identity))))):
+            raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
+        self.before: list[Any] = [value for value in lines[1:] if keep(value)]
+        with clear_errors(str(path.parent), "made"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole = [identity, *self.before]  # without a last line that was cut off
+        with clear_errors(str(path), "written"):
             temporary = path.with_suffix(TEMPORARY)
-            temporary.write_text("".join(map(_line, whole)))
+            temporary.write_text("".join([json.dumps(identity) + "\n", *map(_line, self.before)]))
             temporary.replace(path)
 
     def add(self, value: Any) -> None:
-        """Keep one more."""
+        """Keep one more. No number in it may be NaN or infinite."""
         with clear_errors(str(self.path), "written"), self.path.open("a") as file:
             file.write(_line(value))
+            file.flush()
+            os.fsync(file.fileno())
 
 
-def _read(path: Path, identity: dict[str, Any]) -> list[Any]:
+def _whole_lines(path: Path) -> list[Any]:
+    """Read the lines that ended."""
+    if not path.is_file():
+        return []
     with clear_errors(str(path), "read"):
-        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = path.read_text().splitlines(keepends=True)
+    values = []
+    for number, line in enumerate(lines):
+        if not line.endswith("\n"):
+            break
         try:
-            first, *rest = [json.loads(line) for line in lines] or [None]
-        except ValueError as error:
-            raise InputError(f"{path}: a line is not JSON ({error}); choose another --output") from None
-    if first != json.loads(_line(identity)):
-        raise InputError(f"{path}: was begun with other settings; the same ones, or another --output")
-    return rest
+            values.append(json.loads(line))
+        except ValueError:
+            raise InputError(f"{path}: line {number + 1} is not JSON; delete the file and run again") from None
+    return values
 
 
 def _line(value: Any) -> str:
-    return json.dumps(value) + "\n"
+    return json.dumps(value, allow_nan=False) + "\n"
+
+
+def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Tell in words where two values of JSON differ, and how."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _changes(old.get(key), new.get(key), f"{path} {key}".strip())
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for k, (one, other) in enumerate(zip(old, new, strict=True)):
+            name = one.get("name", k) if isinstance(one, dict) else k
+            yield from _changes(one, other, f"{path} {name}")
+    elif old != new:
+        yield f"{path} was {_shown(old)}, is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    names = [entry.get("name") for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return ", ".join(map(str, names)) if names else "nothing" if value is None else str(value)

@@ -13,7 +13,6 @@ tells a model its own curves, and then plans with it warn where they fall (`gras
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -314,17 +313,16 @@ def main(output: Path, trials: int, resume: bool, model: str, into: Path | None,
     found_points = points(output / "made")
     configs = {point.name: point.config for point in found_points}
     planners = tuple(identified(replace(choice, model=model)) for choice in PLANNERS)
-    with ExitStack() as opened:
-        logs = {
-            name: opened.enter_context(RecordLog(output / name, run_identity(config, planners, seed), resume, trials))
-            for name, config in configs.items()
-        }
-        units = list(_units(logs, trials))
-        for name, record in track(
-            engine.run(partial(_trial, configs, planners, seed), units), len(units), "limits", "trials"
-        ):
-            logs[name].add(record)
-        rows = table({name: log.done for name, log in logs.items()}, found_points)
+    logs = {
+        name: RecordLog(output / name, run_identity(config, planners, seed), resume, trials)
+        for name, config in configs.items()
+    }
+    units = list(_units(logs, trials))
+    for name, record in track(
+        engine.run(partial(_trial, configs, planners, seed), units), len(units), "limits", "trials"
+    ):
+        logs[name].add(record)
+    rows = table({name: log.done for name, log in logs.items()}, found_points)
     with (output / TABLE).open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()

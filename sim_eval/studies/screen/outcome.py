@@ -222,11 +222,11 @@ def _records(screen: Screen, variant: Variant, seed: int, model: Path) -> list[E
     config, protocol = screen.config, screen.config.protocol_config()
     choice = identified(PlannerChoice(config.policy, model=str(model)))
     run = run_identity(protocol, [choice], SEED)
-    with RecordLog(screen.folder(variant, seed), run, resume=True, count=config.trials) as log:
-        for index in range(config.trials):
-            if index not in log.done:
-                log.add(record_episode(protocol, SEED, {choice.label: planner_of(choice)}, index, _renderer()))
-        return started(list(log.done.values()))
+    log = RecordLog(screen.folder(variant, seed), run, resume=True, count=config.trials)
+    for index in range(config.trials):
+        if index not in log.done:
+            log.add(record_episode(protocol, SEED, {choice.label: planner_of(choice)}, index, _renderer()))
+    return started(list(log.done.values()))
 
 
 def _trial(record: EpisodeRecord) -> Trial:

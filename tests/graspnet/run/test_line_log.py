@@ -26,9 +26,24 @@ def test_a_log_that_is_there_is_not_overwritten_nor_mixed_with_another(tmp_path)
     kept = path.read_text()
     with pytest.raises(InputError, match="--resume goes on"):
         LineLog(path, WHOSE, resume=False)
-    with pytest.raises(InputError, match="was begun with other settings"):
+    with pytest.raises(InputError, match="seed was 1, is 2"):
         LineLog(path, WHOSE | {"seed": 2}, resume=True)
     assert path.read_text() == kept
     path.write_text("no JSON\n")
-    with pytest.raises(InputError, match=r"log\.jsonl: a line is not JSON"):
+    with pytest.raises(InputError, match=r"log\.jsonl: line 1 is not JSON"):
         LineLog(path, WHOSE, resume=True)
+
+
+def test_values_that_are_not_kept_are_gone(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = LineLog(path, WHOSE, resume=False)
+    for value in (1, 2, 3):
+        log.add(value)
+    assert LineLog(path, WHOSE, resume=True, keep=lambda value: value != 2).before == [1, 3]
+    assert LineLog(path, WHOSE, resume=True).before == [1, 3]
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="out: is a file; --output names a folder"):
+        LineLog(tmp_path / "out" / "log.jsonl", WHOSE, resume=False)

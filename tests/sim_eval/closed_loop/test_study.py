@@ -55,7 +55,7 @@ def test_a_study_is_not_mixed_with_another(finished):
     assert isinstance(again.exception, InputError)
     assert "--resume goes on" in str(again.exception)
     other = CliRunner().invoke(main, [*arguments, "--trials", "2", "--resume", "rig.latency=0.2"])
-    assert "was begun with other settings" in str(other.exception)
+    assert "was begun as another run" in str(other.exception)
 
 
 def test_the_table_counts_trials_that_all_leaders_have_under_both_conditions():

@@ -40,30 +40,27 @@ def test_a_round_survives_json_with_attempts_that_know_no_quality():
 
 
 def test_a_resumed_log_has_all_whole_lines(tmp_path):
-    with _log(tmp_path, resume=False) as log:
-        for index in (2, 0, 1):
-            log.add(_record(index))
+    log = _log(tmp_path, resume=False)
+    for index in (2, 0, 1):
+        log.add(_record(index))
     path = tmp_path / "records.jsonl"
     path.write_bytes(path.read_bytes()[:-20])  # killed while it wrote the last one
-    with _log(tmp_path, resume=True) as log:
-        assert sorted(log.done) == [0, 2]
-        log.add(_record(1))
-    with _log(tmp_path, resume=True) as log:
-        assert sorted(log.done) == [0, 1, 2]
+    log = _log(tmp_path, resume=True)
+    assert sorted(log.done) == [0, 2]
+    log.add(_record(1))
+    assert sorted(_log(tmp_path, resume=True).done) == [0, 1, 2]
 
 
 def test_what_could_not_start_is_tried_again_by_a_resumed_run(tmp_path):
-    with _log(tmp_path, resume=False) as log:
-        log.add(_record(0))
-        log.add(EpisodeRecord(1, problem="cup.obj: CoACD found no end within 300 s"))
+    log = _log(tmp_path, resume=False)
+    log.add(_record(0))
+    log.add(EpisodeRecord(1, problem="cup.obj: CoACD found no end within 300 s"))
     for _ in range(2):
-        with _log(tmp_path, resume=True) as log:
-            assert sorted(log.done) == [0]
+        assert sorted(_log(tmp_path, resume=True).done) == [0]
 
 
 def test_trials_of_another_run_are_not_mixed_in(tmp_path):
-    with _log(tmp_path, resume=False) as log:
-        log.add(_record(0))
+    _log(tmp_path, resume=False).add(_record(0))
     with pytest.raises(InputError, match="--resume"):
         _log(tmp_path, resume=False)
     with pytest.raises(InputError, match="seed was 3, is 4"):
@@ -75,11 +72,10 @@ def test_trials_of_another_run_are_not_mixed_in(tmp_path):
 
 
 def test_a_run_can_be_extended_and_not_cut(tmp_path):
-    with _log(tmp_path, resume=False, count=3) as log:
-        for index in (0, 2):
-            log.add(_record(index))
-    with _log(tmp_path, resume=True, count=8) as log:
-        assert sorted(log.done) == [0, 2]
+    log = _log(tmp_path, resume=False, count=3)
+    for index in (0, 2):
+        log.add(_record(index))
+    assert sorted(_log(tmp_path, resume=True, count=8).done) == [0, 2]
     before = (tmp_path / "records.jsonl").read_bytes()
     with pytest.raises(InputError, match=r"holds number 2 already, and 2 were asked for.*--trials 3 or more"):
         _log(tmp_path, resume=True, count=2)

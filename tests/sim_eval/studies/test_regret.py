@@ -71,7 +71,7 @@ def test_the_command_prints_a_row_for_each_search(tmp_path, monkeypatch):
     again = CliRunner().invoke(main, ["--trials", "3", "--output", str(tmp_path / "out")])
     assert "--resume goes on" in str(again.exception)
     other = CliRunner().invoke(main, ["--seed", "2", "--resume", "--output", str(tmp_path / "out")])
-    assert "was begun with other settings" in str(other.exception)
+    assert "was begun as another run" in str(other.exception)
 
 
 def test_a_heap_is_no_trial_of_one_object(tmp_path):
