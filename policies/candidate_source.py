@@ -107,7 +107,7 @@ class OnPolicy:
         if sampler is None:
             return Grasps.none()
         ranked = Search(self._quality, sampler, config, rng).ranked()
-        elites = ranked.top(max(count, int(np.ceil(config.elite_fraction * config.samples)))).grasps_in_camera
+        elites = ranked.top(max(count, config.elites(config.samples))).grasps_in_camera
         return elites[rng.permutation(len(elites))[:count]]
 
 

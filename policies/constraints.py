@@ -32,8 +32,8 @@ __all__ = [
     "Constraints",
     "FeasibleSampler",
     "fingers_in_view",
+    "hand_above_table",
     "something_between_jaws",
-    "tips_above_table",
 ]
 
 MOST_POINTS = 50_000  # of the objects, for `something_between_jaws`: of 640 x 480 pixels, every sixth
@@ -412,7 +412,7 @@ class Constraints:
         return fingers_in_view(self.space.observation, grasps_in_camera)
 
     def _above_table(self, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
-        return tips_above_table(self.space.observation, grasps_in_camera, self.config.table_clearance)
+        return hand_above_table(self.space.observation, grasps_in_camera, self.config.table_clearance)
 
 
 def fingers_in_view(observation: Observation, grasps_in_camera: Grasps) -> Bool[np.ndarray, "N"]:
@@ -452,7 +452,7 @@ def something_between_jaws(observation: Observation, grasps_in_camera: Grasps) -
     return inside.any(axis=1)
 
 
-def tips_above_table(
+def hand_above_table(
     observation: Observation, grasps_in_camera: Grasps, clearance: float = 0.0
 ) -> Bool[np.ndarray, "N"]:
     """Whether the hand's lowest corner stays `clearance` metres above the table, and above its doubt.

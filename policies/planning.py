@@ -18,7 +18,7 @@ from graspnet.observation.depth_scale import scaled_to_table
 from graspnet.observation.observation import Feasible, Observation, seen_together
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
-from graspnet.policies.constraints import REASONS, fingers_in_view, something_between_jaws, tips_above_table
+from graspnet.policies.constraints import REASONS, fingers_in_view, hand_above_table, something_between_jaws
 from graspnet.policies.demands.reach import within_reach
 from graspnet.policies.demands.region import thing_numbers, within_region
 from graspnet.policies.model_range import range_warnings
@@ -232,7 +232,7 @@ def _possible(planned: GraspPlan) -> GraspPlan:
     if not len(planned) or not isinstance(planned.observation.gripper, ParallelJaw):
         return planned
     refusals, kept = Refusals(), np.ones(len(planned), dtype=bool)
-    checks = ((REASONS[0], fingers_in_view), (REASONS[1], tips_above_table), (REASONS[4], something_between_jaws))
+    checks = ((REASONS[0], fingers_in_view), (REASONS[1], hand_above_table), (REASONS[4], something_between_jaws))
     for reason, allowed in checks:
         passed = kept & allowed(planned.observation, planned.grasps_in_camera)
         refusals.add(reason, planned.grasps_in_camera.origin[kept & ~passed])

@@ -17,9 +17,9 @@ from graspnet.policies.policy import Policy
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig
 from graspnet.quality import Quality
 
-__all__ = ["RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]
+__all__ = ["SAME_PLACE", "RandomAntipodalPolicy", "RankedGrasps", "RankingConfig", "RankingPolicy"]
 
-SAME_PLACE = 0.3  # spans of the hand
+SAME_PLACE = 0.3  # spans of the hand; grasps that are further apart are different ones
 SAME_ANGLE = np.deg2rad(20.0)
 
 

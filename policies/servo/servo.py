@@ -29,6 +29,7 @@ from graspnet.policies.cross_entropy.cross_entropy import CrossEntropyConfig
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.planning import MIN_QUALITY, load_policy, load_quality, plan_observation
 from graspnet.policies.policy import Policy
+from graspnet.policies.ranking import SAME_PLACE
 from graspnet.policies.servo.pose_filter import FilterConfig, PoseFilter
 from graspnet.policies.servo.registration import Relief, motion_between, visible_share
 from graspnet.quality import Quality
@@ -39,7 +40,6 @@ __all__ = ["Servo", "ServoConfig", "Target", "load_servo", "without_arm"]
 Status = Literal["searching", "following", "blind", "lost"]
 SQUARE = 4.0  # spans of the hand: the side of what is followed
 ELITES = 0.25  # of the grasps nearby: the place that their mean has is the place of the best one, less its luck
-ELSEWHERE = 0.3  # spans; a grasp that is further away is another one
 GATE = 16.0  # squared deviations: what moved further than this did not move on, it was pushed
 OVER = 0.02  # m: what rises so far above the thing that is followed is an arm
 WHOLE, SOME = 0.95, 0.4  # of the thing in view: enough to plan its grasp anew, and to see where it is
@@ -294,7 +294,7 @@ class Servo:
         quality = float(qualities[elites].mean())
         refined = _refined(now, around[elites], constraints.space, config.gain)
         of_fresh = qualities[len(around) :]
-        elsewhere = np.linalg.norm(fresh.origin - refined.origin, axis=1) > ELSEWHERE * window.gripper.span
+        elsewhere = np.linalg.norm(fresh.origin - refined.origin, axis=1) > SAME_PLACE * window.gripper.span
         better = np.flatnonzero(elsewhere & (of_fresh > quality + config.better))
         rivals = followed.rival_seen + int(len(better) > 0) if len(better) or not draws else 0
         if len(better) and rivals >= config.patience:

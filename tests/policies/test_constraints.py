@@ -14,7 +14,7 @@ from graspnet.policies.constraints import (
     Constraints,
     FeasibleSampler,
     fingers_in_view,
-    tips_above_table,
+    hand_above_table,
 )
 from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.samplers.antipodal import AntipodalSamplerConfig, sample_antipodal
@@ -331,10 +331,10 @@ def test_a_finger_whose_corner_leaves_the_image_is_refused(box_scene):
 def test_tips_stay_above_a_fitted_table_by_its_doubt_and_above_a_known_one_exactly(box_scene):
     heights = 0.010 + np.array([-0.0005, 0.0005])
     known = box_scene(BLOCK, known_pose=True, noise=0.003)
-    np.testing.assert_array_equal(tips_above_table(known, from_above(0.0, 0.0, heights)), [False, True])
+    np.testing.assert_array_equal(hand_above_table(known, from_above(0.0, 0.0, heights)), [False, True])
     fitted = box_scene(BLOCK, noise=0.001)
     doubt = float(fitted.table.doubt(np.array([0.0, 0.0, HEIGHT])))
     assert doubt == pytest.approx(2 * 0.001 / np.sqrt(50), rel=0.1)  # of 50 patches, two deviations
     table = -float(fitted.table.height(np.array([0.0, 0.0, HEIGHT])))  # the fitted one over the true one
     grasps = from_above(0.0, 0.0, 0.010 + table + doubt * np.array([0.5, 1.5]))
-    np.testing.assert_array_equal(tips_above_table(fitted, grasps), [False, True])
+    np.testing.assert_array_equal(hand_above_table(fitted, grasps), [False, True])
