@@ -74,6 +74,8 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 def preset_path(room: str, source: str | Path) -> Path:
     """The file of a preset NAME of `configs/<room>/`, or `source` itself where it is a file."""
+    if not isinstance(source, str | Path):
+        raise InputError(f"a {type(source).__name__} names no preset of configs/{room}/; expected a name or a file")
     path, names = Path(source), preset_names(room)
     if str(source) in names:
         return names[str(source)]

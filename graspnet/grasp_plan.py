@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -152,8 +152,16 @@ class GraspPlan:
     def __iter__(self) -> Iterator[PlannedGrasp]:
         return map(self.__getitem__, range(len(self)))
 
-    def __getitem__(self, rank: int) -> PlannedGrasp:
-        """The grasp of that rank, 0 for the best. IndexError: there are fewer."""
+    @overload
+    def __getitem__(self, rank: int) -> PlannedGrasp: ...
+
+    @overload
+    def __getitem__(self, rank: slice) -> list[PlannedGrasp]: ...
+
+    def __getitem__(self, rank: int | slice) -> PlannedGrasp | list[PlannedGrasp]:
+        """The grasp of that rank, 0 for the best, or a list of those of a slice. IndexError: there are fewer."""
+        if isinstance(rank, slice):
+            return [self[k] for k in range(len(self))[rank]]
         if not -len(self) <= rank < len(self):
             raise IndexError(f"a plan of {len(self)} grasps has no grasp {rank}")
         grasp = self.grasps_in_camera[np.array([rank])]

@@ -7,17 +7,20 @@ from jaxtyping import Float64
 
 from graspnet.crops.crops import GraspCrops
 from graspnet.crops.of_observation import crop
+from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
+from graspnet.inputs.array_file import as_numbers
 from graspnet.models.checkpoint import Checkpoint
 from graspnet.models.network import check_pose_inputs, predict
 from graspnet.observation.observation import Observation
 from graspnet.run.threads import ThreadTrial
 
-__all__ = ["NETWORK_BATCH", "NetworkQuality", "Quality"]
+__all__ = ["NETWORK_BATCH", "CheckedQuality", "NetworkQuality", "Quality"]
 
 # Crops for one call of a network: with 128, gqcnn_2.0's feature maps pass the 32 MB above which malloc asks the system
 # for fresh pages each time, and those cost more than the convolution.
 NETWORK_BATCH = 32
+EXPECTED = "a quality in [0, 1] for each grasp, shape (N,)"
 
 
 @runtime_checkable  # beartype checks it under pytest
@@ -34,6 +37,29 @@ class Quality(Protocol):
     def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
         """One quality for each grasp; never negative, never NaN."""
         ...
+
+
+class CheckedQuality:
+    """A user's own function as a Quality, whose answers are looked at: a plan believes whatever it is told."""
+
+    def __init__(self, function: Quality) -> None:
+        if not callable(function):
+            raise InputError(
+                f"model is a {type(function).__name__}; expected a model's name or folder, or a function that scores "
+                "grasps: f(observation, grasps_in_camera) -> qualities"
+            )
+        self.function = function
+
+    def __call__(self, observation: Observation, grasps_in_camera: Grasps) -> Float64[np.ndarray, "N"]:
+        """The function's qualities. InputError: not one for each grasp, or one outside of [0, 1]."""
+        said = as_numbers(self.function(observation, grasps_in_camera), "what the model's function said", EXPECTED)
+        if said.shape != (len(grasps_in_camera),):
+            found = f"of {len(grasps_in_camera)} grasps the model's function said {said.shape}"
+            raise InputError(f"{found}; expected {EXPECTED}")
+        wrong = said[~((said >= 0) & (said <= 1))]
+        if len(wrong):
+            raise InputError(f"the model's function said {wrong[0]:g}; expected {EXPECTED}")
+        return said.astype(np.float64)
 
 
 class NetworkQuality:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from jaxtyping import Float64
 
 from graspnet.camera import Camera, load_camera
@@ -167,6 +168,9 @@ def plan(
     if region is not None:
         observation = within_region(observation, read_region(region))
     policy = load_policy(policy_name, model, config, overrides)
+    asked = click.get_current_context().get_parameter_source("model")
+    if asked is ParameterSource.COMMANDLINE and not policy.needs_quality:
+        raise InputError(f"--model {model}: the policy {policy_name} ranks grasps without one; leave it out")
     loaded = perf_counter() - start
 
     sources = Sources(str(depth_file), camera or "the recording's camera", gripper, str(segmask), str(camera_pose))
@@ -202,7 +206,7 @@ def _depth_scale(given: float | None, recording: Recording | None) -> float | No
     """Metres in one unit of the file: what was given, else what the folder says, said aloud."""
     if given is not None or recording is None:
         return given
-    click.echo(recording.source, err=True)
+    click.echo(f"{recording.source}: its depth is in {recording.unit}", err=True)
     return recording.depth_scale
 
 
@@ -212,6 +216,7 @@ def _camera(given: str | None, recording: Recording | None) -> Camera:
         return load_camera(given)
     if recording is None or recording.camera is None:
         raise InputError("--camera is missing: a preset (primesense, realsense_d435, phoxi) or a file of intrinsics")
+    click.echo(f"{recording.source}: its camera is taken", err=True)
     return recording.camera
 
 

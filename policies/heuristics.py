@@ -44,6 +44,7 @@ class PrincipalAxisPolicy(Policy):
     name: ClassVar[str] = "principal_axis"
     config_type: ClassVar[type] = PrincipalAxisConfig
     needs_quality: ClassVar[bool] = False
+    of_one_object: ClassVar[bool] = True
 
     def __init__(self, config: PrincipalAxisConfig, quality: Quality | None = None) -> None:
         self.config = config
@@ -68,6 +69,7 @@ class CentralAntipodalPolicy(Policy):
     name: ClassVar[str] = "central_antipodal"
     config_type: ClassVar[type] = RankingConfig
     needs_quality: ClassVar[bool] = False
+    of_one_object: ClassVar[bool] = True
 
     def __init__(self, config: RankingConfig, quality: Quality | None = None) -> None:
         self.config = config

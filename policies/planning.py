@@ -1,6 +1,6 @@
 """From a depth image to a grasp plan in one call: what `graspnet.plan` and the command `graspnet plan` both do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,21 @@ from graspnet.errors import InputError
 from graspnet.grasp_plan import GraspPlan
 from graspnet.grippers.gripper import Gripper, load_gripper
 from graspnet.grippers.parallel_jaw import ParallelJaw
+from graspnet.inputs.array_file import as_numbers
 from graspnet.models.checkpoint import load_checkpoint
 from graspnet.observation.depth_scale import scaled_to_table
 from graspnet.observation.observation import Feasible, Observation, seen_together
+from graspnet.observation.things import Things
 from graspnet.plausibility.doubts import doubts
 from graspnet.plausibility.sources import Sources
 from graspnet.policies.constraints import REASONS, fingers_in_view, hand_above_table, something_between_jaws
 from graspnet.policies.demands.reach import within_reach
 from graspnet.policies.demands.region import thing_numbers, within_region
+from graspnet.policies.grasp_space import GraspSpace
 from graspnet.policies.model_range import range_warnings
 from graspnet.policies.policy import Policy
 from graspnet.policies.registry import make_policy, policy_class
-from graspnet.quality import NetworkQuality, Quality
+from graspnet.quality import CheckedQuality, NetworkQuality, Quality
 from graspnet.refusals import Refusals
 
 __all__ = ["load_policy", "load_quality", "plan", "plan_each", "plan_observation"]
@@ -91,7 +94,7 @@ def plan(
     True
     """
     if isinstance(depth, Observation) or not hasattr(depth, "shape"):  # whatever has a shape is an image
-        looks = [depth] if isinstance(depth, Observation) else list(depth)
+        looks = [depth] if isinstance(depth, Observation) else list(depth) if isinstance(depth, Iterable) else []
         given: dict[str, Any] = {"camera": camera, "gripper": gripper, "mask": mask, "workspace": workspace}
         given |= {"world_from_camera": world_from_camera, "max_height": max_height, "failed": failed}
         given |= {"feasible": feasible, "region": region if len(looks) > 1 else None}
@@ -102,7 +105,8 @@ def plan(
         image: Any = depth
         seen = _observed(image, camera, gripper, mask, world_from_camera, workspace, max_height, failed, feasible)
     if region is not None:
-        seen = within_region(seen, np.asarray(region))
+        wanted = as_numbers(region, "region", "a point (u, v), a box (left, top, right, bottom) or a mask")
+        seen = within_region(seen, wanted)
     return plan_observation(seen, policy, model, min_quality, seed, top_k=top_k)
 
 
@@ -161,9 +165,13 @@ def _observed(
     feasible: Feasible | None,
 ) -> Observation:
     """InputError: an array that is none of numbers, or whatever an Observation refuses."""
-    depth = np.asarray(depth)
-    if depth.dtype.kind not in "biuf":
-        raise InputError(f"depth is of type {depth.dtype}, not an array of numbers; a file is read by np.load")
+    depth = as_numbers(depth, "depth", "an array of numbers, (height, width)")
+    if not isinstance(camera, Camera | str | Path):
+        made = "a Camera (of a matrix: gn.Camera.from_matrix(K, width, height))"
+        raise InputError(f"camera is a {type(camera).__name__}; expected {made}, the name of a preset, or a file")
+    if not isinstance(gripper, Gripper | str | Path):
+        made = "a gripper such as gn.ParallelJaw(...)"
+        raise InputError(f"gripper is a {type(gripper).__name__}; expected {made}, the name of a preset, or a file")
     camera = camera if isinstance(camera, Camera) else load_camera(camera)
     gripper = gripper if isinstance(gripper, Gripper) else load_gripper(gripper)
     if depth.dtype.kind == "f":
@@ -177,7 +185,8 @@ def _observed(
 
 def _places(failed: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "K 3"]:
     """InputError: an array of another shape."""
-    places = np.asarray(failed, dtype=np.float64)
+    expected = "places in the camera's frame, (K, 3) in metres"
+    places = np.asarray(as_numbers(failed, "failed", expected), dtype=np.float64)
     if places.ndim != 2 or places.shape[1] != 3:
         raise InputError(f"failed has the shape {places.shape}; expected (K, 3): one place for each grasp that failed")
     return places
@@ -201,11 +210,16 @@ def plan_observation(
         raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k is {top_k}; it must be at least 1 (grasps)")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed is {seed!r}; it must be a whole number, 0 or more")
     doubtful = doubts(observation, sources or Sources())
     observation, factor = scaled_to_table(observation)
     scaled = [SCALED.format(factor)] if abs(factor - 1) > LARGE_SCALE else []
     planner = load_policy(policy, model) if isinstance(policy, str) else policy
     planned = _possible(planner.plan(observation, np.random.default_rng(seed))).at_least(min_quality)
+    if not len(planned) and planner.of_one_object and len(Things.of(GraspSpace.of(observation).height_map)) > 1:
+        one = "it takes all that may be grasped for one object: name one by --region, or mark it by a mask"
+        planned = replace(planned, reason=f"{planned.reason}; {one}")
     if top_k is not None and len(planned) > top_k:
         planned = planned.only(np.arange(len(planned)) < top_k)
     quality = getattr(planner, "quality", None)  # heuristics have none
@@ -272,4 +286,6 @@ def load_policy(
 
 def load_quality(model: str | Quality, threads: int | None = None) -> Quality:
     """A network by its name or folder, as a Quality; a function that scores grasps as it is. threads: its CPU's."""
-    return NetworkQuality(load_checkpoint(model), threads=threads) if isinstance(model, str) else model
+    if isinstance(model, str | Path):
+        return NetworkQuality(load_checkpoint(model), threads=threads)
+    return model if isinstance(model, NetworkQuality | CheckedQuality) else CheckedQuality(model)

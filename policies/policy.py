@@ -27,6 +27,7 @@ class Policy(ABC):
     name: ClassVar[str]
     config_type: ClassVar[type]
     needs_quality: ClassVar[bool] = True
+    of_one_object: ClassVar[bool] = False  # it takes all that may be grasped for one object
 
     @abstractmethod
     def __init__(self, config: Any, quality: Quality | None = None) -> None:

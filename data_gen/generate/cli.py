@@ -117,12 +117,12 @@ def summary_table(summaries: "list[UnitSummary]", config: "GenerateConfig") -> s
     sources["all"] = SourceCounts.total(sources.values())
     lines = [
         f"{len(made)} {_units(config)}, {sum(s.images for s in made)} images, {sources['all'].grasps} grasps",
-        f"{'source':16}{'grasps':>10}{'touch nothing':>18}{'positive':>18}",
+        f"{'source':16}{'grasps':>10}{'free of collision':>18}{'positive':>18}",
     ]
     for name, of in sources.items():
         shares = f"{_share(of.collision_free, of.grasps):>18}{_share(of.positives, of.grasps):>18}"
         lines.append(f"{name:16}{of.grasps:>10}{shares}")
-    lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and nothing is touched)")
+    lines.append(f"(positive: {config.metrics[0]} above {config.threshold:g}, and free of collision)")
     if made:
         low, high = min(s.scales[0] for s in made), max(s.scales[1] for s in made)
         factor = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"

@@ -26,6 +26,8 @@ from graspnet.run.storage import Folder, json_checksum, open_folder
 
 __all__ = ["Dataset"]
 
+MODEL_FILES = ("model.json", "model.ckpt*")
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -58,7 +60,7 @@ class Dataset:
         folder = open_folder(url)
         header = read_header(folder)
         if header is None:
-            raise InputError(f"{url}: no dataset.json; is this the --output of `graspnet generate`?")
+            raise InputError(f"{url}: {_why_none(Path(url))}")
         if not header.complete:
             raise InputError(f"{url}: unfinished; `graspnet generate --resume --output {url}` completes it")
         physics = read_physics_header(folder)
@@ -151,3 +153,12 @@ class Dataset:
             raise InputError(f"{self.folder}/{path}: changed since the dataset was made; {REMEDY}")
         files = read_shard_files(self.folder, f"shards/{name}", record)
         return files, check_files(record, files, self._place(index))
+
+
+def _why_none(path: Path) -> str:
+    """What a path is that is no dataset, and what to do."""
+    if path.suffix == ".parquet":
+        return "no such file; expected a table of outcomes (docs/formats.md)"
+    if any(next(path.glob(name), None) for name in MODEL_FILES):
+        return "holds a model, and no dataset"
+    return "no dataset.json; is this the --output of `graspnet generate`?"

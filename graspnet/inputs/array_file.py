@@ -10,7 +10,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -109,3 +109,16 @@ def size_text(image: np.ndarray) -> str:
 def shape_text(array: np.ndarray) -> str:
     """Width x height of an image, else the shape as it is; and what it holds."""
     return f"{size_text(array) if array.ndim == 2 else array.shape} of {array.dtype}"
+
+
+def as_numbers(value: Any, name: str, expected: str) -> np.ndarray:
+    """What a caller gave as an array, be it lists of numbers. InputError: it is none of numbers; `name` is what it was
+    given as, and `expected` says what it should be."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = None
+    if array is None or array.dtype.kind not in "biuf":
+        found = repr(value)[:40] if value is None or isinstance(value, str | Path) else f"a {type(value).__name__}"
+        raise InputError(f"{name} is {found}; expected {expected}")
+    return array

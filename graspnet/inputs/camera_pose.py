@@ -1,6 +1,7 @@
 """Camera poses in files: world_from_camera, the camera's axes being OpenCV's (x right, y down, z forward)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -8,6 +9,7 @@ from jaxtyping import Float64
 
 from graspnet.config import parse_yaml
 from graspnet.errors import InputError
+from graspnet.inputs.array_file import as_numbers
 from graspnet.transforms import is_rigid
 
 __all__ = ["checked_pose", "read_camera_pose"]
@@ -43,12 +45,16 @@ def read_camera_pose(path: Path) -> Float64[np.ndarray, "4 4"]:
         raise InputError(f"{path}: {error}") from None
 
 
-def checked_pose(pose: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
-    """The pose itself. InputError: it is no rigid transform, with the reason where there is a common one."""
-    if is_rigid(pose, tolerance=1e-4):
-        return pose
-    what = f"{KEY} must be a rigid transform: a 4x4 matrix with a proper rotation"
-    raise InputError(f"{what}{_why_not_rigid(pose)}")
+def checked_pose(pose: Any) -> Float64[np.ndarray, "4 4"]:
+    """The pose as an array, from one or from lists. InputError: it is no rigid transform, with the reason where there
+    is a common one."""
+    what = "a rigid transform: a 4x4 matrix with a proper rotation"
+    matrix = np.asarray(as_numbers(pose, KEY, what), dtype=np.float64)
+    if matrix.shape != (4, 4):
+        raise InputError(f"{KEY} has shape {matrix.shape}; expected {what}")
+    if is_rigid(matrix, tolerance=1e-4):
+        return matrix
+    raise InputError(f"{KEY} must be {what}{_why_not_rigid(matrix)}")
 
 
 def _from_tf(text: str, path: Path) -> Float64[np.ndarray, "4 4"]:

@@ -45,7 +45,7 @@ def read_depth(path: Path, scale: float | None = None) -> Float32[np.ndarray, "H
     if array.dtype.kind != "f":
         depth[array == np.iinfo(array.dtype).max] = np.nan
     try:
-        return in_metres(depth, scale)
+        return in_metres(depth, 1.0 if scale is None else scale)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -69,7 +69,8 @@ def _numbers_of(path: Path) -> np.ndarray:
 def in_metres(depth: Float[np.ndarray, "H W"], scale: float | None = None) -> Float32[np.ndarray, "H W"]:
     """The depth with NaN where missing: not finite, not positive, or beyond what depth cameras see (0.05 to 10 m).
 
-    `scale` is what the numbers of a file were multiplied by, for the remedy that a message names.
+    `scale` is what the numbers of a file were multiplied by, for the remedy that a message names; None of an array that
+    no option has scaled.
     InputError: nothing was measured, or what was measured is spread outside of that range, as in another unit.
     """
     measured = np.isfinite(depth) & (depth > 0)
@@ -103,15 +104,21 @@ def _far_code(depth: Float[np.ndarray, "H W"], seen: Bool[np.ndarray, "H W"]) ->
 
 def _other_unit(median: float, scale: float | None) -> str:
     """What is said of an image whose median is no depth in metres, with the scale that would make it one."""
-    stored = median / (scale or 1.0)
+    before = 1.0 if scale is None else scale
+    stored = median / before
     limit = f"below {FARTHEST:g}" if median > FARTHEST else f"above {NEAREST:g}"
     text = f"median depth is {median:.4g}; expected metres {limit}."
     for low, high in (WORKING, (NEAREST, FARTHEST)):
-        fitting = [unit for unit in UNITS if unit != (scale or 1.0) and low <= stored * unit <= high]
+        fitting = [unit for unit in UNITS if unit != before and low <= stored * unit <= high]
         if fitting:
-            return " ".join([text, *(f"{UNITS[unit]}? {_option(unit)}" for unit in fitting)])
+            return " ".join([text, *(f"{UNITS[unit]}? {_remedy(unit, scale is None)}" for unit in fitting)])
+    if scale is None:
+        return f"{text} Multiply it by the metres in one of its units"
     return f"{text} --depth-scale must say how many metres one unit of the file is"
 
 
-def _option(unit: float) -> str:
-    return "leave out --depth-scale" if unit == 1.0 else f"--depth-scale {np.format_float_positional(unit, trim='-')}"
+def _remedy(unit: float, of_array: bool) -> str:
+    number = np.format_float_positional(unit, trim="-")
+    if of_array:
+        return f"Multiply by {number}"
+    return "leave out --depth-scale" if unit == 1.0 else f"--depth-scale {number}"

@@ -124,6 +124,9 @@ def weights_checksum(source: str | Path) -> str:
     return checksum
 
 
+ORIGINAL_MODEL = "an original GQ-CNN of TensorFlow; `graspnet import gqcnn` makes a model of it"
+
+
 def _folder_of(source: str | Path) -> Path:
     folder = Path(source)
     if folder.is_dir():
@@ -145,6 +148,8 @@ _KEYS = {
 
 def _read_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
+        if any(path.parent.glob("model.ckpt*")):
+            raise InputError(f"{path.parent}: {ORIGINAL_MODEL}")
         raise InputError(f"{path}: no such file; a model is a folder that `graspnet train --output` made")
     try:
         record = parse_json(path.read_text())

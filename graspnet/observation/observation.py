@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
-from graspnet.inputs.array_file import shape_text, size_text
+from graspnet.inputs.array_file import as_numbers, shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
 from graspnet.inputs.depth_image import FARTHEST, in_metres
 from graspnet.inputs.mask_image import marked_pixels
@@ -104,7 +104,7 @@ class Observation:
         if self.region is not None:
             object.__setattr__(self, "region", _checked_mask(self.region, self.depth, "region"))
         if self.world_from_camera is not None:
-            checked_pose(self.world_from_camera)
+            object.__setattr__(self, "world_from_camera", checked_pose(self.world_from_camera))
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
         if self.failed is not None and not np.isfinite(self.failed).all():
@@ -321,7 +321,10 @@ def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
     return Plane(normal, float(normal @ center), np.asarray(covariance, dtype=np.float64))
 
 
-def _checked_depth(depth: np.ndarray, camera: Camera) -> Float32[np.ndarray, "H W"]:
+def _checked_depth(depth: Any, camera: Camera) -> Float32[np.ndarray, "H W"]:
+    depth = as_numbers(depth, "depth", "an image of metres, (height, width)")
+    if depth.ndim == 3 and depth.shape[2] == 1:
+        depth = depth[:, :, 0]
     if depth.ndim != 2:
         raise InputError(f"depth is {shape_text(depth)}; expected one channel (height, width)")
     if depth.shape != (camera.height, camera.width):
@@ -342,9 +345,10 @@ def _size_hint(depth: np.ndarray, camera: Camera) -> str:
     return ""
 
 
-def _checked_mask(
-    mask: np.ndarray, depth: Float32[np.ndarray, "H W"], name: str = "segmask"
-) -> Bool[np.ndarray, "H W"]:
+def _checked_mask(mask: Any, depth: Float32[np.ndarray, "H W"], name: str = "segmask") -> Bool[np.ndarray, "H W"]:
+    mask = as_numbers(mask, name, "a mask (height, width), True on what may be grasped")
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[:, :, 0]
     if mask.shape != depth.shape:
         raise InputError(f"{name} is {shape_text(mask)}; the depth image is {size_text(depth)}")
     mask = marked_pixels(mask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
@@ -353,8 +357,8 @@ def _checked_mask(
     return mask
 
 
-def _checked_box(workspace: np.ndarray) -> Float64[np.ndarray, "2 3"]:
-    box = np.asarray(workspace, dtype=np.float64)
+def _checked_box(workspace: Any) -> Float64[np.ndarray, "2 3"]:
+    box = np.asarray(as_numbers(workspace, "workspace", "two corners (x, y, z) of a box in metres"), dtype=np.float64)
     if box.shape != (2, 3) or not np.isfinite(box).all() or not (box[0] < box[1]).all():
         raise InputError(
             "workspace must be two corners (x, y, z) of a box in metres, the lowest first; "

@@ -24,11 +24,15 @@ MILLIMETRE = 0.001
 
 @dataclass(frozen=True)
 class Recording:
-    """What a folder says of one depth image: metres in one unit; its camera, where it knows one; and who says so."""
+    """What a folder says of one depth image: metres in one unit; its camera, where it knows one; and who says so.
+
+    unit: the same unit in words.
+    """
 
     depth_scale: float
     camera: Camera | None
     source: str
+    unit: str
 
 
 def recording_of(depth: Path) -> Recording | None:
@@ -42,7 +46,7 @@ def recording_of(depth: Path) -> Recording | None:
     if (folder / BOP).is_file():
         return _of_bop(depth, folder / BOP)
     if (folder / TUM).is_file() and _lists(folder / TUM, depth):
-        return Recording(TUM_UNIT, None, f"{folder / TUM}: a TUM RGB-D sequence, whose depth is in 1/5000 m")
+        return Recording(TUM_UNIT, None, f"{folder / TUM}: a TUM RGB-D sequence", "1/5000 m")
     return None
 
 
@@ -60,7 +64,7 @@ def _of_bop(depth: Path, path: Path) -> Recording:
         raise InputError(f"{path}: depth_scale of {depth.stem} is {entry['depth_scale']}; it must be positive")
     width, height = _size(depth)
     camera = Camera.from_matrix(matrix, width, height)
-    return Recording(unit, camera, f"{path}: a BOP scene: its depth_scale is {1000 * unit:g} mm, its camera cam_K")
+    return Recording(unit, camera, f"{path}: a BOP scene", f"{1000 * unit:g} mm (depth_scale)")
 
 
 def _size(path: Path) -> tuple[int, int]:

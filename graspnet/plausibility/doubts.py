@@ -6,6 +6,7 @@ gets a wrong one of them plans with a high quality beside the object.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graspnet.observation.observation import Observation
 from graspnet.plausibility.mask_check import mask_doubts
@@ -25,6 +26,8 @@ def doubts(observation: Observation, sources: Sources) -> list[str]:
     """
     of_view = list(view_doubts(observation.camera, sources.camera))
     of_scene = [*_table_doubts(observation), *pose_doubts(observation, sources)]
+    for k, look in enumerate(observation.others, start=1):
+        of_scene += pose_doubts(look, replace(sources, camera_pose=f"observation {k}: world_from_camera"))
     of_objects = [*of_scene, *mask_doubts(observation, sources.segmask)]
     of_sizes = [] if of_objects else size_doubts(observation, sources)  # what is no object has no size
     return [*of_view, *of_objects, *of_sizes]

@@ -44,8 +44,9 @@ def train(
     graspnet train --from parallel_jaw --dataset out/mine --output out/tuned examples=200000 optimiser.rate=5e-4
     torchrun --nproc-per-node 2 --no-python graspnet train --dataset out/dataset --output out/model
     """
-    from graspnet.config import config_to_dict, load_config
+    from graspnet.config import config_to_dict, load_config, says
     from graspnet.dataset import Dataset
+    from graspnet.errors import InputError
     from graspnet.run.processes import joined
     from graspnet.run.record import write_run_record
     from graspnet.training import trainer
@@ -54,6 +55,12 @@ def train(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     train_config = load_config(trainer.TrainConfig, "train", config, overrides)
+    if train_config.examples and says("train", config, ["epochs"], overrides):
+        asked = f"epochs={train_config.epochs}"
+        raise InputError(
+            f"{asked}: this config counts examples (examples={train_config.examples}), not epochs; examples=0 {asked} "
+            "trains for epochs"
+        )
     with joined() as processes:
         datasets = [Dataset.open(folder) for folder in folders]
         result = trainer.train(train_config, datasets, output, resume, parent, processes)

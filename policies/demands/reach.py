@@ -4,6 +4,7 @@ An image says nothing about the arm. So a plan takes a function of poses, such a
 whether it has a solution (`examples/09_reach_with_an_arm.py`), and keeps the grasps that it allows.
 """
 
+import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -19,6 +20,7 @@ __all__ = ["load_feasible", "within_reach"]
 
 SWAPPED = np.diag([-1.0, -1.0, 1.0, 1.0])  # half a turn about the approach: the same grasp of a parallel jaw
 GROUP = "graspnet.reach"
+EXPECTED = "expected MODULE:FUNCTION, such as my_arm:reaches of my_arm.py in this folder"
 
 
 def within_reach(observation: Observation, grasps_in_camera: Grasps) -> tuple[Grasps, Bool[np.ndarray, "N"]]:
@@ -49,19 +51,27 @@ def within_reach(observation: Observation, grasps_in_camera: Grasps) -> tuple[Gr
 def load_feasible(name: str) -> Feasible:
     """The function of that name: `package.module:function`, or an installed package's (entry points `graspnet.reach`).
 
-    InputError: there is none, or it cannot be called.
+    Modules are looked for in the current folder, too, as `python -m` does. InputError: there is none, or it cannot be
+    called.
     """
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in entries:
         found = entries[name].load()
     elif ":" in name:
         module, _, attribute = name.partition(":")
+        here = "" not in sys.path
+        sys.path += [""] * here
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(f"--feasible {name}: {error}; expected package.module:function") from None
-    else:
+            raise InputError(f"--feasible {name}: {error}; {EXPECTED}") from None
+        finally:
+            if here:
+                sys.path.remove("")
+    elif entries:
         raise unknown_name("reach", name, entries)
+    else:
+        raise InputError(f"--feasible {name}: {EXPECTED}")
     if not callable(found):
         raise InputError(f"--feasible {name}: a {type(found).__name__}, which cannot be called; expected a function")
     return found  # type: ignore[no-any-return]

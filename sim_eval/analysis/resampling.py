@@ -2,7 +2,8 @@
 
 Examples of one object are not independent, so whole objects are drawn (the cluster bootstrap: Davison & Hinkley 1997,
 section 3.8). A draw gives each object a number of times that it counts, and a figure is computed with these as
-weights. Draw 0 counts every object once: its figures are those of `graspnet.training.metrics`.
+weights. Draw 0 counts every object once: its figures are those of `graspnet.training.metrics`. One object or two say
+nothing about others: their other draws are NaN, so that no figure has an interval.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from scipy.special import ndtr
 
 from graspnet.training.metrics import CALIBRATION_BINS
 
-__all__ = ["Estimate", "Resampling"]
+__all__ = ["FEWEST_CLUSTERS", "Estimate", "Resampling"]
 
 BLOCK = 4_000_000  # numbers in memory at a time
+FEWEST_CLUSTERS = 3  # objects, for an interval over objects
 CONFIDENCE = 0.95
 
 
@@ -79,6 +81,8 @@ class Resampling:
     def counts(self) -> Float64[np.ndarray, "D C"]:
         """How often each object counts, for each draw."""
         once = np.ones((1, self.clusters))
+        if self.clusters < FEWEST_CLUSTERS:
+            return np.concatenate([once, np.full((self.draws, self.clusters), np.nan)])
         rng = np.random.default_rng(self.seed)
         drawn = rng.multinomial(self.clusters, np.full(self.clusters, 1 / max(self.clusters, 1)), size=self.draws)
         return np.concatenate([once, drawn.astype(np.float64)])

@@ -55,6 +55,11 @@ class Term:
         """Whether it is more than chance would give."""
         return self.size.value > 0 and self.size.p_value < CERTAIN
 
+    @property
+    def certainly_negative(self) -> bool:
+        """Whether it is less than nothing, and more so than chance would give: the two sets differ in difficulty."""
+        return self.size.value < 0 and self.size.p_value < CERTAIN
+
     def to_json(self) -> dict[str, object]:
         """Name, meaning, [value, low, high], p-value and advice."""
         p_value = self.size.p_value if np.isfinite(self.size.p_value) else None

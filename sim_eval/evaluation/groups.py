@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped
 
-from graspnet.sim_eval.analysis.resampling import Estimate
+from graspnet.sim_eval.analysis.resampling import FEWEST_CLUSTERS, Estimate
 from graspnet.sim_eval.analysis.statistics import holm_adjusted
 from graspnet.sim_eval.evaluation.judged import Judged
 from graspnet.sim_eval.evaluation.predictions import Predictions
@@ -20,8 +20,8 @@ from graspnet.sim_eval.evaluation.predictions import Predictions
 __all__ = ["KEYS", "SIGNIFICANT", "Group", "judge_groups"]
 
 SIGNIFICANT = 0.05
-FEWEST_EXAMPLES, FEWEST_OBJECTS = 40, 3  # a smaller group is not tested; of fewer objects, figures have no interval
-SMALL_FAMILIES = f"families of fewer than {FEWEST_OBJECTS} objects"
+FEWEST_EXAMPLES = 40  # a smaller group is not tested, nor one of fewer objects than an interval takes
+SMALL_FAMILIES = f"families of fewer than {FEWEST_CLUSTERS} objects"
 SIZES = (0.25, 0.5, 0.75, 1.0)  # openings
 TILTS = tuple(np.deg2rad([10.0, 20.0, 30.0, 45.0]).tolist())
 DISTANCES = (0.5, 0.7, 0.9)  # metres
@@ -94,8 +94,8 @@ def _judge(
     overconfidence = draws.mean(surplus, rows)
     objects = len(np.unique(judged.of.scene[rows]))
     rest = len(np.unique(judged.of.scene[~rows]))
-    enough = int(rows.sum()) >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_OBJECTS
-    estimate = Estimate.of if objects >= FEWEST_OBJECTS else Estimate.without_interval
+    enough = int(rows.sum()) >= FEWEST_EXAMPLES and min(objects, rest) >= FEWEST_CLUSTERS
+    estimate = Estimate.of if objects >= FEWEST_CLUSTERS else Estimate.without_interval
     return Group(
         key=key,
         name=name,
@@ -144,7 +144,7 @@ def _families(of: Predictions) -> Shaped[np.ndarray, "N"]:
     names, number = np.unique(of.family, return_inverse=True)
     pairs = np.unique(np.stack([number, np.unique(of.object, return_inverse=True)[1]], axis=1), axis=0)
     objects = np.bincount(pairs[:, 0], minlength=len(names))
-    return np.where(objects[number] >= FEWEST_OBJECTS, of.family, SMALL_FAMILIES)
+    return np.where(objects[number] >= FEWEST_CLUSTERS, of.family, SMALL_FAMILIES)
 
 
 KEYS: dict[str, Callable[[Predictions], Shaped[np.ndarray, "N"]]] = {

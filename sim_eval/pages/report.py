@@ -200,5 +200,5 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> list[list[str]]:
         if isinstance(value, dict):
             rows += _flat(value, f"{prefix}{key}.")
         else:
-            rows.append([prefix + key, str(value)])
+            rows.append([prefix + key, str(np.array(value).tolist())])  # numbers as Python prints them
     return rows

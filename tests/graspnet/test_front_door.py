@@ -162,15 +162,80 @@ def test_cameras_and_grippers_are_given_by_name_or_file_too(block, tmp_path):
         gn.plan(block, CAMERA, "yumy")
 
 
-def test_the_name_of_a_file_is_no_depth(tmp_path):
-    code = """
-import graspnet as gn
-try:
-    gn.plan("depth.npy", "primesense", "yumi")
-except gn.InputError as error:
-    print(error)
+WRONG = {  # what people hand over, and a part of what they are told
+    "gn.plan('depth.npy', camera, hand)": "a file is read by np.load",
+    "gn.plan(None, camera, hand)": "expected a depth image",
+    "gn.plan(depth.tolist()[:3] + [[1.0]], camera, hand)": "expected a depth image",
+    "gn.plan(depth.astype(object), camera, hand)": "depth is a ndarray; expected an array of numbers",
+    "gn.plan(1000 * depth, camera, hand)": "Millimetres? Multiply by 0.001",
+    "gn.plan(depth, np.eye(3), hand)": "expected a Camera (of a matrix: gn.Camera.from_matrix(K, width, height))",
+    "gn.plan(depth, {'fx': 1}, hand)": "camera is a dict; expected a Camera",
+    "gn.plan(depth, camera, 0.08)": "gripper is a float; expected a gripper such as gn.ParallelJaw(...)",
+    "gn.load_camera({'fx': 1})": "a dict names no preset of configs/cameras/; expected a name or a file",
+    "gn.plan(depth, camera, hand, mask='m.png')": "segmask is 'm.png'; expected a mask (height, width)",
+    "gn.plan(depth, camera, hand, mask=[[1, 0], [0]])": "segmask is a list; expected a mask",
+    "gn.plan(depth, camera, hand, world_from_camera=np.eye(4)[:3])": "world_from_camera has shape (3, 4)",
+    "gn.plan(depth, camera, hand, world_from_camera='x.tf')": "world_from_camera is 'x.tf'; expected a rigid transform",
+    "gn.plan(depth, camera, hand, workspace='here')": "workspace is 'here'; expected two corners",
+    "gn.plan(depth, camera, hand, failed=[['a', 'b', 'c']])": "failed is a list; expected places",
+    "gn.plan(depth, camera, hand, region='cup')": "region is 'cup'; expected a point (u, v), a box",
+    "gn.plan(depth, camera, hand, seed=-1)": "seed is -1; it must be a whole number, 0 or more",
+    "gn.plan(depth, camera, hand, model=7)": "model is a int; expected a model's name or folder, or a function",
+    "gn.plan(depth, camera, hand, model=lambda o, g: 7 * np.ones(len(g)))": "function said 7; expected a quality in",
+    "gn.plan(depth, camera, hand, model=lambda o, g: np.nan * np.ones(len(g)))": "function said nan; expected",
+    "gn.plan(depth, camera, hand, model=lambda o, g: np.ones(3))": "the model's function said (3,); expected a quality",
+    "gn.plan(depth, camera, hand, model=lambda o, g: None)": "what the model's function said is None; expected",
+}
+TRY = """
+import json, sys
+import numpy as np, graspnet as gn
+depth = np.full((240, 320), 0.5, np.float32)
+depth[100:140, 150:170] = 0.46
+camera, hand = gn.Camera(300.0, 300.0, 159.5, 119.5, 320, 240), gn.load_gripper("yumi")
+said = {}
+for text in json.loads(sys.stdin.read()):
+    try:
+        eval(text)
+        said[text] = "nothing"
+    except Exception as error:
+        said[text] = f"{type(error).__name__}: {error}"
+held = np.diag([1.0, -1.0, -1.0, 1.0])
+held[2, 3] = 0.5
+plan = gn.plan(depth[..., None], camera, hand, world_from_camera=held.tolist(), mask=(depth < 0.48).tolist())
+said["what is meant"] = [len(plan) > 1, [grasp.quality for grasp in plan[:2]] == plan.qualities[:2].tolist()]
+print(json.dumps(said))
 """
-    assert "a file is read by np.load" in run(code, tmp_path)  # in a process whose types nobody checks
+
+
+def test_what_cannot_be_an_argument_is_said_in_one_line_and_what_is_meant_is_taken(tmp_path):
+    """In a process whose types nobody checks. One channel, lists for arrays, and slices of a plan are meant."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRY],
+        cwd=tmp_path,
+        input=json.dumps(list(WRONG)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for text, told in WRONG.items():
+        assert said[text].startswith("InputError: "), (text, said[text])
+        assert told in said[text], (text, said[text])
+        assert "\n" not in said[text]
+    assert said["what is meant"] == [True, True]
+
+
+def test_each_look_is_asked_whether_its_pose_fits_its_image(block):
+    held = np.diag([1.0, -1.0, -1.0, 1.0])
+    held[2, 3] = 0.5
+    millimetres = held * [[1], [1], [1000], [1]]
+    millimetres[2, :3] /= 1000
+    first, second = (
+        gn.Observation(block, CAMERA, gn.load_gripper("yumi"), world_from_camera=p) for p in (held, millimetres)
+    )
+    with pytest.raises(gn.InputError, match=r"observation 1: world_from_camera.*in millimetres"):
+        gn.plan([first, second])
 
 
 def test_grasps_are_ranked_by_a_function_of_ones_own(block):

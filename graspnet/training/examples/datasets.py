@@ -260,8 +260,10 @@ def _examples_of(
 def _every_fifth_held_out(examples: ExampleSet, datasets: Datasets) -> tuple[ExampleSet, ExampleSet]:
     """Images to train on and to look at, where no object is left for validation; said aloud."""
     if len(examples) < 2:
-        folder = datasets.members[0].folder
-        raise InputError(f"{folder}: it has one image and no validation objects; generate more of both")
+        raise InputError(
+            f"{datasets.names[0]}: it has one image and no validation objects; a training takes two images at least, "
+            "and objects of its own for validation"
+        )
     places = np.arange(len(examples))
     held_out = examples.only(places[::5])
     click.echo(

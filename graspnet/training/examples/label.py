@@ -38,7 +38,10 @@ class LabelConfig:
     def __post_init__(self) -> None:
         for metric in self.metrics if self.soft else ():
             if metric not in PROBABILITIES:
-                raise InputError(f"soft labels need a probability; {metric!r} is none: label.soft=false")
+                raise InputError(
+                    f"soft labels need a probability, and {metric!r} is none of {', '.join(PROBABILITIES)}; for a "
+                    "metric of another kind label.soft=false"
+                )
         if len(set(self.metrics)) < len(self.metrics):
             raise InputError(f"mean_with is {list(self.mean_with)}; name each metric once, and {self.metric!r} is one")
         if self.threshold < 0:

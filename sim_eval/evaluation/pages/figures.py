@@ -37,7 +37,7 @@ def reliability_figure(judged: Judged) -> "Figure":
             held = Estimate.of(judged.resampling.mean(judged.target, rows))
             points.append((float(judged.quality[rows].mean()), held, int(rows.sum())))
     x, y = [point[0] for point in points], [point[1].value for point in points]
-    reach = np.array([[max(e.value - e.low, 0.0), max(e.high - e.value, 0.0)] for _, e, _ in points]).T
+    reach = np.maximum(np.array([[e.value - e.low, e.high - e.value] for _, e, _ in points]).T, 0.0)
     left.errorbar(x, y, yerr=reach, marker="o", markersize=4, capsize=2, linewidth=1, color=PLAIN)
     for at, held, count in points:
         left.annotate(str(count), (at, held.value), (4, -10), textcoords="offset points", fontsize=7, color="gray")

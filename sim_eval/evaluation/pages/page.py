@@ -9,7 +9,7 @@ from graspnet.report.page import Section, details_html, figure_html, paragraph, 
 from graspnet.report.words import counted, folder_name, listed, percent
 from graspnet.run.progress import track
 from graspnet.run.record import package_versions
-from graspnet.sim_eval.analysis.resampling import Estimate
+from graspnet.sim_eval.analysis.resampling import FEWEST_CLUSTERS, Estimate
 from graspnet.sim_eval.evaluation.groups import KEYS, Group
 from graspnet.sim_eval.evaluation.judged import Figures
 from graspnet.sim_eval.evaluation.pages.figures import (
@@ -27,6 +27,7 @@ __all__ = ["opening_sentences", "write_page"]
 
 MISTAKES = 2 * COLUMNS  # of either kind
 FEW_OBJECTS = 20  # with fewer, intervals are too narrow
+NO_INTERVAL = f"no interval: of fewer than {FEWEST_CLUSTERS} nothing tells how others would do"
 WHOSE = {
     "test": "new to the network; everything below is of these",
     "dev": "new to the network too; these fit the temperature alone",
@@ -115,6 +116,12 @@ def _worse_sentences(found: Evaluated) -> list[str]:
 
 
 def _largest_term(found: Evaluated) -> str:
+    easier = [term for term in found.terms if term.name.startswith("variance") and term.certainly_negative]
+    if easier:
+        return (
+            f"The new {_noun(found)}s are easier than those that it was trained on (“{easier[0].name}” is "
+            f"{_cell(easier[0].size, 4)}), so the parts of its error say little: evaluate on more of them."
+        )
     certain = [term for term in found.terms if term.certain and not term.name.startswith(("label", "hidden", "noise"))]
     if not certain:
         return ""
@@ -332,10 +339,14 @@ def _signed(estimate: Estimate) -> str:
 
 
 def _fixed(estimate: Estimate, digits: int = 3) -> str:
+    if not np.isfinite(estimate.low):
+        return NO_INTERVAL
     return f"95 % interval: {estimate.low:.{digits}f} to {estimate.high:.{digits}f}".replace("-", "−")
 
 
 def _percents(estimate: Estimate) -> str:
+    if not np.isfinite(estimate.low):
+        return NO_INTERVAL
     return f"95 % interval: {percent(estimate.low)} to {percent(estimate.high)}"
 
 

@@ -38,7 +38,7 @@ def test_a_bop_scene_says_unit_and_camera_of_each_image(tmp_path, depth):
     assert (found.camera.fx, found.camera.cx, found.camera.width, found.camera.height) == (525.0, 319.5, 640, 480)
     done = CliRunner().invoke(main, ["plan", "--depth", str(path), "--output", str(tmp_path / "plan.json")])
     assert done.exit_code == 0, done.output
-    assert "a BOP scene: its depth_scale is 0.1 mm" in done.output
+    assert "a BOP scene: its depth is in 0.1 mm (depth_scale)" in done.output
     best = json.loads((tmp_path / "plan.json").read_text())["grasps"][0]
     assert best["image"]["depth"] == pytest.approx(0.68, abs=0.03)
 

@@ -46,6 +46,21 @@ def test_real_images_are_beyond_doubt(shared_data):
                 assert doubts(Observation(depth, camera, load_gripper("yumi"), segmask), SOURCES) == []
 
 
+def test_real_masks_that_are_inverted_or_a_photograph_are_not_believed(shared_data):
+    """An arm in view, which an inverted mask marks, does not hide that it leaves out the thing on the table."""
+    real = shared_data / "real_depth"
+    camera = load_camera(real / "calib" / "primesense" / "primesense.intr")
+    depth = read_depth(real / "single_primesense" / "depth_0.npy")
+    mask = read_mask(real / "single_primesense" / "segmask_0.png")
+    seen = Observation(depth, camera, load_gripper("yumi"), ~mask)
+    with pytest.raises(InputError, match=r"m\.png: the mask marks the image's border and the table, .* inverted\?"):
+        doubts(seen, SOURCES)
+    photograph = read_mask(real / "single_primesense" / "color_0.png")
+    (sentence,) = doubts(replace(seen, segmask=photograph), SOURCES)
+    assert "of what the mask marks is the table" in sentence
+    assert "is it a picture, and no mask?" in sentence
+
+
 def test_the_real_pose_whose_world_lies_below_the_table_is_said(shared_data):
     from graspnet.inputs.camera_pose import read_camera_pose
 
@@ -89,6 +104,12 @@ def test_what_lies_too_near_or_too_far_for_an_arm_is_said(box_scene):
     assert "10 times too small? Then multiply --depth-scale by 10" in near[0]
     (far,) = doubts(replace(scene, depth=scene.depth * np.float32(10)), SOURCES)
     assert "10 times too large? Then divide --depth-scale by 10" in far
+
+
+def test_a_table_too_near_is_said_also_where_nothing_is_found_on_it(box_scene):
+    empty = replace(box_scene(LEFT, masked=False), region=None)
+    empty = replace(empty, depth=np.full_like(empty.depth, 0.07))
+    assert "d.npy: what is seen is 0.07 m away" in doubts(empty, SOURCES)[0]
 
 
 def test_objects_too_small_or_too_large_for_the_hand_are_said(box_scene):

@@ -1,5 +1,6 @@
 """Facts about an arm's reach: what a user's function of poses lets into a plan, and how the hand is turned for it."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -98,11 +99,20 @@ def test_a_function_is_found_by_its_module():
     assert load_feasible("numpy.linalg:det") is np.linalg.det
 
 
+def test_a_function_is_found_in_a_file_beside_you_and_the_path_stays_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "an_arm_of_mine.py").write_text("def reaches(poses):\n    return poses[:, 2, 3] > 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    before = list(sys.path)
+    assert load_feasible("an_arm_of_mine:reaches")(np.eye(4)[None]).tolist() == [False]
+    assert sys.path == before
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("numpy:no_such", "no_such"), ("no_such_module:f", "No module named"), ("arm", "unknown reach 'arm'"),
-        ("numpy:pi", "cannot be called"), (":f", "expected package.module:function"),
+        ("numpy:no_such", "no_such"), ("no_such_module:f", "No module named"), ("arm", "arm: expected MODULE:FUNCTION"),
+        ("numpy:pi", "cannot be called"), (":f", "expected MODULE:FUNCTION"),
     ],
 )  # fmt: skip
 def test_a_function_that_is_not_there_is_named(name, message):

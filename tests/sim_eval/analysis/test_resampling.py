@@ -62,6 +62,20 @@ def test_the_p_value_of_a_difference_is_that_of_a_z_test():
     assert estimate.p_value == pytest.approx(2 * stats.norm.sf(abs(z)), rel=0.25)
 
 
+def test_one_object_or_two_have_figures_and_no_intervals(examples):
+    _, quality, target, positive = examples
+    every = np.ones(len(quality), dtype=bool)
+    for objects, known in ((1, False), (2, False), (3, True)):
+        resampling = Resampling(np.arange(len(quality)) % objects, draws=50, seed=0)
+        figures = [resampling.mean(target), resampling.calibration_error(quality, target, every)]
+        figures += resampling.ranking(quality, positive, every)
+        for draws in figures:
+            found, difference = Estimate.of(draws), Estimate.of_difference(draws)
+            assert found.value == draws[0]
+            assert found.defined
+            assert np.isfinite([found.low, found.high, difference.p_value]).tolist() == [known] * 3
+
+
 def test_one_class_has_no_ranking_and_nothing_has_no_mean():
     resampling = Resampling(np.array(["a", "a", "b"]), draws=4, seed=0)
     precision, area = resampling.ranking(np.array([0.1, 0.5, 0.9]), np.zeros(3, dtype=bool), np.ones(3, dtype=bool))
