@@ -60,6 +60,21 @@ def test_the_plan_and_its_picture_are_written(scene, tmp_path):
     assert Image.open(tmp_path / "plan.png").size[0] > 600
 
 
+def test_a_model_for_a_policy_that_ranks_without_one_is_refused(scene):
+    result = plan(scene | {"--policy": "principal_axis", "--model": "nobody"})
+    assert result.exit_code == 2
+    assert "--model nobody: the policy principal_axis ranks grasps without one; leave it out" in result.stderr
+
+
+def test_a_heuristic_for_one_object_says_so_where_there_are_two_and_it_grasps_between_them(scene, box_scene, tmp_path):
+    two = box_scene(((0.03, 0.03, 0.05), (-0.05, 0.0), 0.0), ((0.03, 0.03, 0.05), (0.05, 0.0), 0.0))
+    np.save(tmp_path / "depth.npy", two.depth)
+    del scene["--segmask"]
+    result = plan(scene | {"--policy": "principal_axis"})
+    assert result.exit_code == 3
+    assert "it takes all that may be grasped for one object: name one by --region" in result.stderr
+
+
 def test_a_dash_prints_the_plan_and_nothing_else_on_standard_output(scene):
     result = plan(scene | {"--output": "-"}, "grasps=2")
     assert result.exit_code == 0

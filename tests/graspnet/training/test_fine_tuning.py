@@ -145,6 +145,28 @@ def outcome_table(dataset, folder):
     return folder / "outcomes.parquet"
 
 
+@pytest.mark.parametrize(
+    ("dataset", "overrides", "told"),
+    [
+        ("TABLE", ["epochs=1"], "epochs=1: this config counts examples (examples=20000), not epochs"),
+        ("TABLE", ["label.metric=robust_epsilonn"], "'robust_epsilonn' is none of robust_force_closure, "),
+        ("none.parquet", [], "none.parquet: no such file; expected a table of outcomes"),
+        ("MODEL", [], "holds a model, and no dataset"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_one_line(dataset, overrides, told, few, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.ckpt.index").write_bytes(b"")
+    paths = {"TABLE": str(outcome_table(few, tmp_path)), "MODEL": str(tmp_path / "model")}
+    given = ["train", "--config", "outcomes", "--from", "parallel_jaw", "--dataset", paths.get(dataset, dataset)]
+    done = CliRunner().invoke(main, [*given, "--output", str(tmp_path / "tuned"), *overrides])
+    assert done.exit_code == 2, done.output
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    with pytest.raises(InputError, match="an original GQ-CNN of TensorFlow; `graspnet import gqcnn`"):
+        load_checkpoint(tmp_path / "model")
+
+
 def test_a_robots_outcomes_tune_a_model_that_ships(few, tmp_path):
     table = outcome_table(few, tmp_path)
     given = ["train", "--config", "outcomes", "--from", "parallel_jaw", "--dataset", str(table)]
