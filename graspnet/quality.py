@@ -20,6 +20,7 @@ __all__ = ["NETWORK_BATCH", "CheckedQuality", "NetworkQuality", "Quality"]
 # Crops for one call of a network: with 128, gqcnn_2.0's feature maps pass the 32 MB above which malloc asks the system
 # for fresh pages each time, and those cost more than the convolution.
 NETWORK_BATCH = 32
+ROUNDING = 1e-6  # of 32 bits
 EXPECTED = "a quality in [0, 1] for each grasp, shape (N,)"
 
 
@@ -56,10 +57,10 @@ class CheckedQuality:
         if said.shape != (len(grasps_in_camera),):
             found = f"of {len(grasps_in_camera)} grasps the model's function said {said.shape}"
             raise InputError(f"{found}; expected {EXPECTED}")
-        wrong = said[~((said >= 0) & (said <= 1))]
+        wrong = said[~((said >= -ROUNDING) & (said <= 1 + ROUNDING))]
         if len(wrong):
-            raise InputError(f"the model's function said {wrong[0]:g}; expected {EXPECTED}")
-        return said.astype(np.float64)
+            raise InputError(f"the model's function said {float(wrong[0])!r}; expected {EXPECTED}")
+        return np.clip(said.astype(np.float64), 0.0, 1.0)
 
 
 class NetworkQuality:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -177,19 +178,10 @@ def _observed(
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
-    places = None if failed is None else _places(failed)
+    places: Any = failed
     return Observation(
         depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=places, feasible=feasible
     )
-
-
-def _places(failed: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "K 3"]:
-    """InputError: an array of another shape."""
-    expected = "places in the camera's frame, (K, 3) in metres"
-    places = np.asarray(as_numbers(failed, "failed", expected), dtype=np.float64)
-    if places.ndim != 2 or places.shape[1] != 3:
-        raise InputError(f"failed has the shape {places.shape}; expected (K, 3): one place for each grasp that failed")
-    return places
 
 
 def plan_observation(
@@ -206,12 +198,14 @@ def plan_observation(
     Where a network ranks, the plan warns of what is outside of the network's range. Whatever the policy: no
     grasp is kept whose fingers leave the image, whose tips reach into the table, or that closes on nothing.
     """
-    if not 0 <= min_quality <= 1:
-        raise InputError(f"min_quality is {min_quality}; it must lie in [0, 1], as qualities do")
-    if top_k is not None and top_k < 1:
-        raise InputError(f"top_k is {top_k}; it must be at least 1 (grasps)")
+    if not isinstance(min_quality, Real) or not 0 <= min_quality <= 1:
+        raise InputError(f"min_quality is {min_quality!r}; it must lie in [0, 1], as qualities do")
+    if top_k is not None and (not isinstance(top_k, int | np.integer) or top_k < 1):
+        raise InputError(f"top_k is {top_k!r}; it must be at least 1 (grasps)")
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed is {seed!r}; it must be a whole number, 0 or more")
+    if not isinstance(policy, str) and not hasattr(policy, "plan"):
+        raise InputError(f"policy is a {type(policy).__name__}; expected its name, or a Policy that was made before")
     doubtful = doubts(observation, sources or Sources())
     observation, factor = scaled_to_table(observation)
     scaled = [SCALED.format(factor)] if abs(factor - 1) > LARGE_SCALE else []
@@ -234,7 +228,8 @@ def plan_observation(
 
 def _model_name(policy: str | Policy, planner: Policy, model: str | Quality) -> str:
     """The model that a plan is made with; nothing where it has no name, or nobody named the policy that uses it."""
-    return model if isinstance(policy, str) and planner.needs_quality and isinstance(model, str) else ""
+    named = isinstance(policy, str) and planner.needs_quality and isinstance(model, str | Path)
+    return str(model) if named else ""
 
 
 def _possible(planned: GraspPlan) -> GraspPlan:
@@ -285,7 +280,10 @@ def load_policy(
 
 
 def load_quality(model: str | Quality, threads: int | None = None) -> Quality:
-    """A network by its name or folder, as a Quality; a function that scores grasps as it is. threads: its CPU's."""
+    """A network by its name or folder, as a Quality, or a function that scores grasps, whose answers are checked.
+
+    threads: the network's on the CPU. InputError: no model of that name, or what is neither.
+    """
     if isinstance(model, str | Path):
         return NetworkQuality(load_checkpoint(model), threads=threads)
     return model if isinstance(model, NetworkQuality | CheckedQuality) else CheckedQuality(model)

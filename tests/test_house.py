@@ -103,6 +103,9 @@ def presets() -> list[Path]:
     return sorted((ROOT / "configs").rglob("*.yaml"))
 
 
+OTHER_SETTINGS = {"fast": "cross_entropy"}  # presets of a policy beside the one of its own name
+
+
 def load_preset(room: str, source: str) -> object:
     """What the commands do with a preset's name or a file of that room."""
     if room == "cameras":
@@ -110,7 +113,8 @@ def load_preset(room: str, source: str) -> object:
     if room == "grippers":
         return load_gripper(source)
     if room == "policy":
-        return load_config(policy_class(Path(source).stem).config_type, room, source)
+        name = Path(source).stem
+        return load_config(policy_class(OTHER_SETTINGS.get(name, name)).config_type, room, source)
     module, _, name = CONFIGS[room].partition(":")
     config = load_config(getattr(importlib.import_module(module), name), room, source)
     if room == "generate":

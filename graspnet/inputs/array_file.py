@@ -19,7 +19,7 @@ from graspnet.errors import InputError
 from graspnet.inputs.exr_file import EXR, read_exr
 from graspnet.inputs.other_file import what_it_is_instead
 
-__all__ = ["read_array_or_image", "shape_text", "size_text"]
+__all__ = ["as_numbers", "one_channel", "read_array_or_image", "shape_text", "size_text"]
 
 NPY, NPZ, EMPTY_NPZ = b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"
 PGM = (b"P2", b"P5")  # as text, and binary
@@ -111,12 +111,17 @@ def shape_text(array: np.ndarray) -> str:
     return f"{size_text(array) if array.ndim == 2 else array.shape} of {array.dtype}"
 
 
+def one_channel(array: np.ndarray) -> np.ndarray:
+    """An image (H, W, 1) as (H, W); any other as it is."""
+    return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
 def as_numbers(value: Any, name: str, expected: str) -> np.ndarray:
     """What a caller gave as an array, be it lists of numbers. InputError: it is none of numbers; `name` is what it was
     given as, and `expected` says what it should be."""
     try:
         array = np.asarray(value)
-    except ValueError:  # rows of different lengths
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths; a tensor that asks for gradients
         array = None
     if array is None or array.dtype.kind not in "biuf":
         found = repr(value)[:40] if value is None or isinstance(value, str | Path) else f"a {type(value).__name__}"

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from PIL import Image
 
 from graspnet.errors import InputError
-from graspnet.inputs.array_file import read_array_or_image, shape_text
+from graspnet.inputs.array_file import one_channel, read_array_or_image, shape_text
 
 __all__ = ["FARTHEST", "NEAREST", "in_metres", "read_depth"]
 
@@ -55,9 +55,7 @@ def _numbers_of(path: Path) -> np.ndarray:
     image = read_array_or_image(path)
     if isinstance(image, Image.Image) and image.mode == "P":
         raise InputError(f"{path}: this is a picture of depth in colours (a palette); give the depth itself")
-    array = np.asarray(image)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
+    array = one_channel(np.asarray(image))
     if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
         text = f"{shape_text(array)}, a picture in colours; expected one channel (height, width)"
         raise InputError(f"{path}: depth is {text} of numbers")

@@ -124,6 +124,7 @@ def weights_checksum(source: str | Path) -> str:
     return checksum
 
 
+ORIGINAL_FILES = "model.ckpt*"
 ORIGINAL_MODEL = "an original GQ-CNN of TensorFlow; `graspnet import gqcnn` makes a model of it"
 
 
@@ -148,7 +149,7 @@ _KEYS = {
 
 def _read_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        if any(path.parent.glob("model.ckpt*")):
+        if any(path.parent.glob(ORIGINAL_FILES)):
             raise InputError(f"{path.parent}: {ORIGINAL_MODEL}")
         raise InputError(f"{path}: no such file; a model is a folder that `graspnet train --output` made")
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
-from graspnet.inputs.array_file import as_numbers, shape_text, size_text
+from graspnet.inputs.array_file import as_numbers, one_channel, shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
 from graspnet.inputs.depth_image import FARTHEST, in_metres
 from graspnet.inputs.mask_image import marked_pixels
@@ -92,7 +93,7 @@ class Observation:
     workspace: Float64[np.ndarray, "2 3"] | None = None
     max_height: float | None = None
     reach: float = REACH
-    failed: Float64[np.ndarray, "K 3"] | None = None
+    failed: Float[np.ndarray, "..."] | None = None  # (K, 3) once it is made
     region: Bool[np.ndarray, "H W"] | None = None
     feasible: Feasible | None = None
     others: tuple["Observation", ...] = ()
@@ -107,14 +108,12 @@ class Observation:
             object.__setattr__(self, "world_from_camera", checked_pose(self.world_from_camera))
         if self.workspace is not None:
             object.__setattr__(self, "workspace", _checked_box(self.workspace))
-        if self.failed is not None and not np.isfinite(self.failed).all():
-            raise InputError(
-                "failed holds what is no finite number; expected places in the camera's frame, (K, 3) in m"
-            )
+        if self.failed is not None:
+            object.__setattr__(self, "failed", _checked_places(self.failed))
         if not 0.5 <= self.reach < np.inf:
             raise InputError(f"reach is {self.reach}; it must be at least 0.5 (of the gripper's span)")
-        if self.max_height is not None and not 0 < self.max_height < np.inf:
-            raise InputError(f"max_height is {self.max_height}; it must be positive (metres above the table)")
+        if self.max_height is not None and not (isinstance(self.max_height, Real) and 0 < self.max_height < np.inf):
+            raise InputError(f"max_height is {self.max_height!r}; it must be positive (metres above the table)")
         if self.max_height is not None and self.max_height > FARTHEST:
             found = f"max_height is {self.max_height:g} m above the table"
             raise InputError(f"{found}; expected metres. Millimetres? {self.max_height / 1000:g}")
@@ -322,9 +321,7 @@ def _least_squares_plane(points: Float64[np.ndarray, "P 3"]) -> Plane:
 
 
 def _checked_depth(depth: Any, camera: Camera) -> Float32[np.ndarray, "H W"]:
-    depth = as_numbers(depth, "depth", "an image of metres, (height, width)")
-    if depth.ndim == 3 and depth.shape[2] == 1:
-        depth = depth[:, :, 0]
+    depth = one_channel(as_numbers(depth, "depth", "an image of metres, (height, width)"))
     if depth.ndim != 2:
         raise InputError(f"depth is {shape_text(depth)}; expected one channel (height, width)")
     if depth.shape != (camera.height, camera.width):
@@ -346,15 +343,23 @@ def _size_hint(depth: np.ndarray, camera: Camera) -> str:
 
 
 def _checked_mask(mask: Any, depth: Float32[np.ndarray, "H W"], name: str = "segmask") -> Bool[np.ndarray, "H W"]:
-    mask = as_numbers(mask, name, "a mask (height, width), True on what may be grasped")
-    if mask.ndim == 3 and mask.shape[2] == 1:
-        mask = mask[:, :, 0]
+    mask = one_channel(as_numbers(mask, name, "a mask (height, width), True on what may be grasped"))
     if mask.shape != depth.shape:
         raise InputError(f"{name} is {shape_text(mask)}; the depth image is {size_text(depth)}")
     mask = marked_pixels(mask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
     if not mask.any():
         raise InputError(f"{name} is empty: no pixel is marked{' as an object' if name == 'segmask' else ''}")
     return mask
+
+
+def _checked_places(failed: Any) -> Float64[np.ndarray, "K 3"]:
+    expected = "(K, 3): a place in the camera's frame, metres, for each grasp that failed"
+    places = np.asarray(as_numbers(failed, "failed", expected), dtype=np.float64)
+    if places.ndim != 2 or places.shape[1] != 3:
+        raise InputError(f"failed has the shape {places.shape}; expected {expected}")
+    if not np.isfinite(places).all():
+        raise InputError(f"failed holds what is no finite number; expected {expected}")
+    return places
 
 
 def _checked_box(workspace: Any) -> Float64[np.ndarray, "2 3"]:

@@ -31,13 +31,16 @@ def mask_doubts(observation: Observation, name: str) -> Iterator[str]:
     if table is not None:
         raised = measured & (table.height(np.nan_to_num(observation.points)) > MIN_HEIGHT)
         things = raised & ~_reaching_border(raised)  # an arm or a wall is none of the things on the table
-        inside, outside = int((things & mask).sum()), int((things & ~mask).sum())
-        beside = int((measured & ~mask).sum())
-        if outside > max(FEWEST, 0.5 * beside) and inside < 0.5 * mask.sum():
-            text = f"{name}: the mask marks the image's border and the table, and leaves out objects on it"
-            if inside < 0.5 * outside:  # masks are drawn tighter than what rises
-                raise InputError(f"{text}. {REMEDY}")
-            yield f"{text}. {REMEDY}"
+        text = f"{name}: the mask marks the image's border and the table, and leaves out objects on it. {REMEDY}"
+        left_out = False
+        for rises, share in ((raised, 0.1), (things, 0.5)):  # masks are drawn tighter than what rises
+            inside, outside = int((rises & mask).sum()), int((rises & ~mask).sum())
+            if outside > max(FEWEST, 0.5 * int((measured & ~mask).sum())) and inside < 0.5 * mask.sum():
+                left_out = True
+                if inside < share * outside:
+                    raise InputError(text)
+        if left_out:
+            yield text
             return
         of_table = float((measured & mask & ~raised).sum() / max(int((measured & mask).sum()), 1))
         if observation.table is not None and of_table > MOST_TABLE:

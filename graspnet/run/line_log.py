@@ -19,10 +19,15 @@ class LineLog:
     """
 
     def __init__(
-        self, path: Path, identity: dict[str, Any], resume: bool, keep: Callable[[Any], bool] = lambda value: True
+        self,
+        path: Path,
+        identity: dict[str, Any],
+        resume: bool,
+        keep: Callable[[Any], bool] = lambda value: True,
+        check: Callable[[list[Any]], None] = lambda values: None,
     ) -> None:
         """identity: what must be the same in a run that goes on; it may hold numbers that are not finite. keep: which
-        values of an earlier run are kept.
+        values of an earlier run are kept. check: refuses them, before anything is written.
 
         InputError: there is a log and `resume` is False, or it is another run's, or it cannot be read or written.
         """
@@ -32,20 +37,22 @@ class LineLog:
         lines = _whole_lines(path)
         if lines and not resume:
             raise InputError(f"{path}: was begun already; --resume goes on with it, or choose another --output")
-        if lines and (changed := "; ".join(_changes(lines[0], json.loads(json.dumps(identity))))):
+        if lines and json.dumps(lines[0]) != json.dumps(identity):
+            changed = "; ".join(_changes(lines[0], json.loads(json.dumps(identity))))
             raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
         self.before: list[Any] = [value for value in lines[1:] if keep(value)]
+        check(self.before)
         with clear_errors(str(path.parent), "made"):
             path.parent.mkdir(parents=True, exist_ok=True)
         with clear_errors(str(path), "written"):
             temporary = path.with_suffix(TEMPORARY)
-            temporary.write_text("".join([json.dumps(identity) + "\n", *map(_line, self.before)]))
+            temporary.write_text("".join(json.dumps(value) + "\n" for value in [identity, *self.before]))
             temporary.replace(path)
 
     def add(self, value: Any) -> None:
-        """Keep one more. No number in it may be NaN or infinite."""
+        """Keep one more. ValueError: a number in it is not finite."""
         with clear_errors(str(self.path), "written"), self.path.open("a") as file:
-            file.write(_line(value))
+            file.write(json.dumps(value, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -65,10 +72,6 @@ def _whole_lines(path: Path) -> list[Any]:
         except ValueError:
             raise InputError(f"{path}: line {number + 1} is not JSON; delete the file and run again") from None
     return values
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, allow_nan=False) + "\n"
 
 
 def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:

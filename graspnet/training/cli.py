@@ -58,8 +58,8 @@ def train(
     if train_config.examples and says("train", config, ["epochs"], overrides):
         asked = f"epochs={train_config.epochs}"
         raise InputError(
-            f"{asked}: this config counts examples (examples={train_config.examples}), not epochs; examples=0 {asked} "
-            "trains for epochs"
+            f"{asked}: this config counts examples (examples={train_config.examples}), not epochs; give examples=null, "
+            "too, to train for epochs"
         )
     with joined() as processes:
         datasets = [Dataset.open(folder) for folder in folders]

@@ -59,15 +59,15 @@ def load_feasible(name: str) -> Feasible:
         found = entries[name].load()
     elif ":" in name:
         module, _, attribute = name.partition(":")
-        here = "" not in sys.path
-        sys.path += [""] * here
+        added = [""] if "" not in sys.path else []
+        sys.path += added
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
             raise InputError(f"--feasible {name}: {error}; {EXPECTED}") from None
         finally:
-            if here:
-                sys.path.remove("")
+            for entry in added:
+                sys.path.remove(entry)
     elif entries:
         raise unknown_name("reach", name, entries)
     else:

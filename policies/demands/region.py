@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from graspnet.errors import InputError
+from graspnet.inputs.array_file import one_channel
 from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.observation.things import Things
@@ -23,6 +24,7 @@ def within_region(observation: Observation, region: Shaped[np.ndarray, "..."]) -
     region: (u, v), the thing that is seen there; (left, top, right, bottom) in pixels; or a mask (H, W).
     InputError: neither, outside of the image, or nothing that may be grasped there.
     """
+    region = one_channel(region)
     if region.dtype.kind not in "biuf" or region.shape not in ((2,), (4,), observation.depth.shape):
         raise InputError(
             f"region has the shape {region.shape}; a point (2,), a box (4,) or a mask {observation.depth.shape}"

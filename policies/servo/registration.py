@@ -82,9 +82,15 @@ class Relief:
     @property
     def places(self) -> Float64[np.ndarray, "n n 2"]:
         """The middle of each cell, x and y in the frame that `center` is in."""
-        offset = self.pitch * (np.arange(CELLS) - (CELLS - 1) / 2)
-        x, y = np.meshgrid(offset, offset)
-        return np.stack([x, y], axis=-1) + self.center
+        return self.pitch * np.stack(_cells(), axis=-1) + self.center
+
+    @property
+    def centroid(self) -> Float64[np.ndarray, "2"]:
+        """The middle of what rises, in the frame that `center` is in; the relief's own where nothing does."""
+        total = self.heights.sum()
+        if not total > 0:
+            return self.center
+        return np.asarray((self.heights[..., None] * self.places).sum(axis=(0, 1)) / total, dtype=np.float64)
 
     def unknown_where(self, hidden: Bool[np.ndarray, "n n"]) -> "Relief":
         """The same, but nothing is known of some cells, nor of those that the blur has mixed with them."""

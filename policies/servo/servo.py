@@ -8,12 +8,12 @@ smallest range nothing is planned: the last grasp moves on at its last speed.
 The arm may be anywhere: all that counts is where the camera was, beside the hand, when each image was taken. An error
 of the cell's calibration, or a thing that was pushed, is seen and made good; an error between hand and camera is not.
 
-The camera may also stand beside the arm. Then the arm covers a part of its images, and what lies there is not known: a
-thing that is mostly covered moves on as it did until it can be seen again.
+The camera may also stand beside the arm. Then the arm covers a part of its images, and what lies behind is not known: a
+thing that is mostly hidden moves on as it did until it can be seen again.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float64
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.inputs.array_file import shape_text, size_text
+from graspnet.inputs.array_file import as_numbers, shape_text, size_text
 from graspnet.observation.foreground import MIN_HEIGHT
 from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
 from graspnet.policies.constraints import Constraints, FeasibleSampler
@@ -37,11 +37,11 @@ from graspnet.transforms import invert, perpendicular_to, rigid, transform_point
 
 __all__ = ["Servo", "ServoConfig", "Target", "load_servo", "without_arm"]
 
-Status = Literal["searching", "following", "blind", "lost"]
+Status = Literal["searching", "following", "hidden", "blind", "lost"]
 SQUARE = 4.0  # spans of the hand: the side of what is followed
 ELITES = 0.25  # of the grasps nearby: the place that their mean has is the place of the best one, less its luck
 GATE = 16.0  # squared deviations: what moved further than this did not move on, it was pushed
-OVER = 0.02  # m: what rises so far above the thing that is followed is an arm
+OVER = 0.02  # m: what rises so far above all that stood around the thing is the arm, where one is in view
 WHOLE, SOME = 0.95, 0.4  # of the thing in view: enough to plan its grasp anew, and to see where it is
 
 
@@ -61,6 +61,7 @@ class ServoConfig:
     likeness: float = 0.7  # of what is seen and what is followed, at least, 1 at best
     sure_images: int = 4  # so many since it was found or pushed, and the hand may come nearer than the sensor sees
     misses: int = 5  # so many images in a row without it, and it is lost
+    longest_hidden: float = 2.0  # seconds behind the arm, and it is lost
     min_quality: float = MIN_QUALITY
     search: CrossEntropyConfig = field(default_factory=CrossEntropyConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
@@ -72,15 +73,16 @@ class ServoConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.gain <= 1 or not 0 < self.likeness < 1:
             raise InputError(f"gain is {self.gain}, likeness {self.likeness}; expected shares, in (0, 1]")
-        if self.smallest_range < 0:
-            raise InputError(f"smallest_range is {self.smallest_range}; it must not be negative (metres)")
+        if self.smallest_range < 0 or self.longest_hidden < 0:
+            found = f"smallest_range is {self.smallest_range} m, longest_hidden {self.longest_hidden} s"
+            raise InputError(f"{found}; they must not be negative")
 
 
 @dataclass(frozen=True)
 class Target:
     """Where the hand is to go.
 
-    status: `following` it sees the thing; `blind` it is nearer than the sensor sees, or the arm hides the thing;
+    status: `following` it sees the thing; `hidden` the arm is in the way; `blind` it is nearer than the sensor sees;
     `searching` nothing to grasp has been found yet; `lost` it has not seen the thing for some images: stop, or go back
     and look. world_from_grasp: the grasp at `time`, in the arm's world, None while searching. velocity: of the thing,
     metres a second. width: opening, metres. quality: what the network thinks of it now. sure: the thing was seen often
@@ -108,11 +110,13 @@ class Target:
 class _Followed:
     """A grasp on a thing, both as they were in the image in which the thing was first seen, and its motion since.
 
-    They are in the thing's frame: the arm's world, moved to where the thing was.
+    They are in the thing's frame: the arm's world, moved to where the thing was. top: how high rises what stood around
+    it, metres above the table.
     """
 
     world_from_thing: Float64[np.ndarray, "4 4"]
     relief: Relief
+    top: float
     grasp: Float64[np.ndarray, "4 4"]
     width: float
     quality: float
@@ -148,16 +152,15 @@ class _Seen:
         time: float,
         arm: Bool[np.ndarray, "H W"] | None,
     ) -> "_Seen":
-        """What an image shows of the thing that is followed. arm: pixels known to be the arm's, without depth."""
-        expected, top = followed.filter.at(time), float(followed.relief.heights.max())
-        over = np.nan_to_num(table.height(observation.points), nan=0.0) > top + OVER
-        seen = without_arm(observation, over) if over.any() else observation
-        relief = _relief(seen, table, followed.world_from_thing, np.array([expected.x, expected.y]))
-        covered = over if arm is None else over | arm
-        if not covered.any():
-            return _Seen(seen, relief, 1.0)
-        hidden = _hidden(relief.places, top, followed.world_from_thing, seen, table, covered)
-        relief = relief.unknown_where(hidden)
+        """What an image shows of the thing that is followed. arm: pixels known to be the arm's; None: none are."""
+        expected = followed.filter.at(time)
+        center = np.array([expected.x, expected.y])
+        if arm is None:
+            return _Seen(observation, _relief(observation, table, followed.world_from_thing, center), 1.0)
+        arm = arm | (np.nan_to_num(table.height(observation.points), nan=0.0) > followed.top + OVER)
+        seen = replace(observation, depth=np.where(arm, np.float32(np.nan), observation.depth))
+        relief = _relief(seen, table, followed.world_from_thing, center)
+        relief = relief.unknown_where(_behind_arm(relief.places, followed, seen, table, arm))
         return _Seen(seen, relief, visible_share(followed.relief, relief, expected))
 
 
@@ -190,38 +193,44 @@ class Servo:
         """The next image is the first of another pick."""
         self._followed, self._time = None, -np.inf
 
-    def see(self, observation: Observation, time: float, arm: Bool[np.ndarray, "H W"] | None = None) -> Target:
+    def see(self, observation: Observation, time: float, arm: Any = None) -> Target:
         """Take in an image, and say where the grasp was when it was taken (`Target.at` says where it will be).
 
         observation: with `world_from_camera`, where the arm says that the camera was. The table is found in the image.
-        time: when the image was taken, seconds. arm: pixels that show the arm or its hand; what they hide is not known.
-        What rises 2 cm above the thing is taken for an arm without being told. InputError: no pose; an image that is
-        not later than the last one; a mask of another size.
+        time: when the image was taken, seconds. arm: of a camera beside the arm, a mask (H, W) of pixels that show the
+        arm or its hand; what they hide is not known. What rises 2 cm above all that stood around the thing is then
+        taken for the arm, too. InputError: no pose; an image that is not later than the last one; a mask of another
+        size.
         """
-        if arm is not None:
-            observation = without_arm(observation, arm)
         if observation.world_from_camera is None:
             raise InputError("an image of a servo needs world_from_camera: where the arm held the camera (4x4, metres)")
         if not time > self._time:
             raise InputError(f"an image of time {time:g} s came after one of {self._time:g} s; they must come in order")
         self._time = time
+        covered = None if arm is None else _checked_arm(observation, arm)
         if self._followed is None:
-            return self._search(observation, time)
-        return self._follow(self._followed, observation, time, arm)
+            return self._search(observation, time, covered)
+        return self._follow(self._followed, observation, time, covered)
 
-    def _search(self, observation: Observation, time: float) -> Target:
+    def _search(self, observation: Observation, time: float, arm: Bool[np.ndarray, "H W"] | None) -> Target:
         """Plan the whole image, and begin to follow the best grasp."""
         assert observation.world_from_camera is not None
+        if arm is not None:
+            if not (np.isfinite(observation.depth) & ~arm).any():
+                return Target("searching", time, reason="the arm hides all that the camera sees")
+            observation = without_arm(observation, arm)
         seen = replace(observation, world_from_camera=None)
         plan = plan_observation(seen, self.policy, min_quality=self.config.min_quality, seed=self._seed)
         if not len(plan) or seen.table is None:
             return Target("searching", time, reason=plan.reason or "no table was found in the image")
         grasp = observation.world_from_camera @ plan.best.camera_from_grasp
         here = rigid(np.eye(3), np.append(grasp[:2, 3], 0.0))
-        relief = _relief(observation, seen.table, here, np.zeros(2))
+        around = _around(observation, seen.table, here, np.zeros(2))
+        relief = Relief.of(around, np.zeros(2), SQUARE * observation.gripper.span)
+        top = float(np.percentile(around[:, 2], 99)) if len(around) else 0.0
         begun = PoseFilter.begun(time, self.config.filter)
         in_thing = invert(here) @ grasp
-        self._followed = _Followed(here, relief, in_thing, plan.best.width, float(plan.qualities[0]), begun)
+        self._followed = _Followed(here, relief, top, in_thing, plan.best.width, float(plan.qualities[0]), begun)
         return self._followed.target("following", time, self.config.sure_images)
 
     def _follow(
@@ -233,12 +242,13 @@ class Servo:
         in_camera = transform_points(invert(observation.world_from_camera), expected.world_from_grasp[None, :3, 3])[0]
         if in_camera[2] < self.config.smallest_range:
             return expected
-        table = fit_plane(observation.points[np.isfinite(observation.depth)])
+        measured = np.isfinite(observation.depth) if arm is None else np.isfinite(observation.depth) & ~arm
+        table = fit_plane(observation.points[measured])
         if table is None:
-            return self._not_seen(followed, expected)
+            return self._not_seen(followed, expected) if arm is None else self._hidden(followed, expected)
         seen = _Seen.of(followed, observation, table, time, arm)
         if seen.share < SOME:
-            return expected
+            return self._hidden(followed, expected)
         moved = self._moved(followed, seen.relief, time)
         if moved is None:
             return self._not_seen(followed, expected)
@@ -248,6 +258,13 @@ class Servo:
             return replace(expected, status="lost", reason="nothing can be grasped there any more")
         return again.target("following", time, self.config.sure_images)
 
+    def _hidden(self, followed: _Followed, expected: Target) -> Target:
+        """What to say of an image in which the arm hides the thing: it moves on as it did, for some time."""
+        if expected.time - followed.filter.time > self.config.longest_hidden:
+            self._followed = None
+            return replace(expected, status="lost", reason="the arm has hidden it for too long")
+        return replace(expected, status="hidden")
+
     def _not_seen(self, followed: _Followed, expected: Target) -> Target:
         """What to say of an image without the thing: it is still followed, or lost by now."""
         self._followed = self._missed(followed)
@@ -256,7 +273,7 @@ class Servo:
     def _moved(self, followed: _Followed, seen: Relief, time: float) -> _Followed | None:
         """The thing where it is now; None where it is not seen."""
         expected = followed.filter.at(time)
-        drift = _center_of(seen) - _center_of(followed.relief) - seen.center
+        drift = seen.centroid - followed.relief.centroid - seen.center
         starts = (expected, replace(expected, x=expected.x + drift[0], y=expected.y + drift[1]))
         motion, alike = max(
             (motion_between(followed.relief, seen, start) for start in starts), key=lambda each: each[1]
@@ -336,56 +353,62 @@ def _relief(
     center: Float64[np.ndarray, "2"],
 ) -> Relief:
     """How high what an image shows rises above its table, in a square of the thing's frame."""
+    around = _around(observation, table, world_from_thing, center)
+    return Relief.of(around, center, SQUARE * observation.gripper.span)
+
+
+def _around(
+    observation: Observation,
+    table: Plane,
+    world_from_thing: Float64[np.ndarray, "4 4"],
+    center: Float64[np.ndarray, "2"],
+) -> Float64[np.ndarray, "P 3"]:
+    """What an image shows above its table in a square of the thing's frame: x and y there, height above the table."""
     assert observation.world_from_camera is not None
     points = observation.points[_raised(observation, table)]
     places = transform_points(invert(world_from_thing) @ observation.world_from_camera, points)
     places = np.column_stack([places[:, :2], table.height(points)])
-    return Relief.of(places, center, SQUARE * observation.gripper.span)
+    return places[(np.abs(places[:, :2] - center) < SQUARE / 2 * observation.gripper.span).all(axis=1)]
 
 
 def without_arm(observation: Observation, arm: Bool[np.ndarray, "H W"]) -> Observation:
-    """The same, with no depth where the arm is. InputError: a mask of another size."""
-    if arm.shape != observation.depth.shape:
-        raise InputError(f"arm is {shape_text(arm)}; the depth image is {size_text(observation.depth)}")
+    """The same, with no depth where the arm is. InputError: nothing else was measured."""
     return replace(observation, depth=np.where(arm, np.float32(np.nan), observation.depth))
 
 
-def _hidden(
+def _checked_arm(observation: Observation, arm: Any) -> Bool[np.ndarray, "H W"]:
+    """The mask as booleans. InputError: it is none of this image."""
+    mask = as_numbers(arm, "arm", "a mask (height, width), True where the arm is seen")
+    if mask.shape != observation.depth.shape:
+        raise InputError(f"arm is {shape_text(mask)}; the depth image is {size_text(observation.depth)}")
+    return np.asarray(mask > 0)
+
+
+def _behind_arm(
     places: Float64[np.ndarray, "n n 2"],
-    top: float,
-    world_from_thing: Float64[np.ndarray, "4 4"],
+    followed: _Followed,
     observation: Observation,
     table: Plane,
-    covered: Bool[np.ndarray, "H W"],
+    arm: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "n n"]:
-    """Which places of a thing's frame are out of view or covered, on the table itself or at the height of the thing."""
+    """Which places of a thing's frame are out of view or behind the arm, on the table or as high as the thing is."""
     assert observation.world_from_camera is not None
-    thing_from_camera = invert(world_from_thing) @ observation.world_from_camera
+    thing_from_camera = invert(followed.world_from_thing) @ observation.world_from_camera
     equations = np.vstack([thing_from_camera[:2, :3], -table.normal])  # of a point in the camera's frame
-    hidden, size = np.zeros(places.shape[:2], dtype=bool), np.array(covered.shape[::-1])
-    for height in (0.0, top):
+    hidden, size = np.zeros(places.shape[:2], dtype=bool), np.array(arm.shape[::-1])
+    for height in (0.0, followed.top):
         wanted = np.dstack([places - thing_from_camera[:2, 3], np.full(hidden.shape, height - table.offset)])
         points = wanted @ np.linalg.inv(equations).T
         at = np.rint(observation.camera.project(np.maximum(points, [-np.inf, -np.inf, 1e-6])))
         inside = (points[..., 2] > 1e-6) & (at >= 0).all(axis=-1) & (at < size).all(axis=-1)
         u, v = np.where(inside[..., None], at, 0).astype(int).transpose(2, 0, 1)
-        hidden |= ~inside | covered[v, u]
+        hidden |= ~inside | arm[v, u]
     return hidden
 
 
 def _raised(observation: Observation, table: Plane) -> Bool[np.ndarray, "H W"]:
     """Pixels above the table."""
     return np.asarray(np.nan_to_num(table.height(observation.points), nan=-1.0) > MIN_HEIGHT)
-
-
-def _center_of(relief: Relief) -> Float64[np.ndarray, "2"]:
-    """The centre of what rises in a relief, in the world; the relief's own where nothing does."""
-    total = relief.heights.sum()
-    if not total > 0:
-        return relief.center
-    offset = np.arange(len(relief.heights)) - (len(relief.heights) - 1) / 2
-    place = np.array([(relief.heights.sum(axis=0) * offset).sum(), (relief.heights.sum(axis=1) * offset).sum()])
-    return np.asarray(relief.center + relief.pitch * place / total, dtype=np.float64)
 
 
 def _window(observation: Observation, table: Plane, place_in_world: Float64[np.ndarray, "3"]) -> Observation | None:

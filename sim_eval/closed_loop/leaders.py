@@ -100,16 +100,15 @@ class Servoing(Leader):
 
     name = "servo"
 
-    def __init__(self, first: Target, servo: Servo, waits: float, beside: bool = False) -> None:
-        """waits: so near the hand comes before the camera has seen anything. beside: the camera stands beside the arm,
-        and may see again what the hand hides now."""
+    def __init__(self, first: Target, servo: Servo, waits: float) -> None:
+        """waits: so near the hand comes before the camera has seen anything."""
         super().__init__(first)
-        self._servo, self._waits, self._unseen, self._beside = servo, waits, 0, beside
+        self._servo, self._waits, self._unseen = servo, waits, 0
         self._servo.forget()
 
     def looks(self, standoff: float, still: bool) -> bool:
-        """See Leader: as long as there is something to see."""
-        return self._beside or self.target.status != "blind"
+        """See Leader: until it is too near."""
+        return self.target.status != "blind"
 
     def take(self, look: Look, time: float) -> None:
         """See Leader. Where nothing is found, what was known stays the aim."""
@@ -121,7 +120,7 @@ class Servoing(Leader):
     @property
     def least_standoff(self) -> float:
         """See Leader: until it is sure of what it follows, or has looked for long enough."""
-        follows = self.target.status == "blind" or (self.target.status == "following" and self.target.sure)
+        follows = self.target.status == "blind" or (self.target.status in ("following", "hidden") and self.target.sure)
         return 0.0 if follows or self._unseen >= UNSEEN else self._waits
 
     @property

@@ -113,7 +113,7 @@ def _leader(
         return OpenLoop(first)
     if name == SecondLook.name:
         return SecondLook(first, policy, seed, rig.second_look - rig.behind)
-    leader = Servoing(first, servo, rig.second_look - rig.behind, beside is not None)
+    leader = Servoing(first, servo, rig.second_look - rig.behind)
     if beside is not None:  # it has looked already
         leader.take(beside.first(), -rig.delay)
     return leader

@@ -47,14 +47,17 @@ class RecordLog:
     def __init__(self, folder: Path, run: dict[str, Any], resume: bool, count: int) -> None:
         """run: what identifies the run, JSON-ready. count: how many records there will be, numbered from 0; more than
         there were extends the run. InputError: as of a LineLog, or some have numbers beyond `count`."""
-        self._log = LineLog(folder / FILE, run, resume, keep=lambda line: not line.get("problem"))  # it may be mended
-        records = [from_json(EpisodeRecord, line, str(self._log.path)) for line in self._log.before]
-        self.done = {record.index: record for record in records}
-        if self.done and max(self.done) >= count:
-            raise InputError(
-                f"{self._log.path}: holds number {max(self.done)} already, and {count} were asked for; a run can be "
-                f"extended, not cut: --trials {max(self.done) + 1} or more, or another --output"
-            )
+        path, self.done = folder / FILE, dict[int, EpisodeRecord]()
+
+        def check(lines: list[Any]) -> None:
+            self.done = {r.index: r for r in (from_json(EpisodeRecord, line, str(path)) for line in lines)}
+            if self.done and max(self.done) >= count:
+                raise InputError(
+                    f"{path}: holds number {max(self.done)} already, and {count} were asked for; a run can be "
+                    f"extended, not cut: --trials {max(self.done) + 1} or more, or another --output"
+                )
+
+        self._log = LineLog(path, run, resume, lambda line: not line.get("problem"), check)  # it may have been mended
 
     def add(self, record: EpisodeRecord) -> None:
         """Append one record; it is on the disk when this returns."""

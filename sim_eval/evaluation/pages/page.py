@@ -27,7 +27,7 @@ __all__ = ["opening_sentences", "write_page"]
 
 MISTAKES = 2 * COLUMNS  # of either kind
 FEW_OBJECTS = 20  # with fewer, intervals are too narrow
-NO_INTERVAL = f"no interval: of fewer than {FEWEST_CLUSTERS} nothing tells how others would do"
+NO_INTERVAL = f"no interval: fewer than {FEWEST_CLUSTERS} objects do not tell how others would do"
 WHOSE = {
     "test": "new to the network; everything below is of these",
     "dev": "new to the network too; these fit the temperature alone",
@@ -84,7 +84,7 @@ def _calibration(found: Evaluated) -> str:
     figures = found.figures[found.reported]
     off = figures.overconfidence
     way = "higher" if off.value > 0 else "lower"
-    surely = off.low > 0 or off.high < 0
+    surely = off.low > 0 or off.high < 0 or not np.isfinite(off.low)
     text = (
         f"Its qualities are {abs(off.value):.3f} {way} than the labels on average ({_fixed(off)}"
         f"{'' if surely else ', so perhaps neither'}); in groups of equal quality they are "

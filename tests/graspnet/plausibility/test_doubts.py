@@ -78,6 +78,13 @@ def test_a_mask_of_everything_but_the_objects_is_refused_as_inverted(box_scene):
         doubts(replace(scene, segmask=~scene.segmask), SOURCES)
 
 
+def test_an_inverted_mask_of_an_object_at_the_border_is_refused(box_scene):
+    scene = box_scene(((0.1, 0.1, 0.05), (0.42, 0.0), 0.0))
+    assert scene.segmask[:, -1].any()
+    with pytest.raises(InputError, match=r"m\.png: the mask marks the image's border and the table, .* inverted\?"):
+        doubts(replace(scene, segmask=~scene.segmask), SOURCES)
+
+
 def test_a_mask_of_everything_but_one_of_two_objects_is_said(box_scene):
     scene = box_scene(LEFT, RIGHT)
     (sentence,) = doubts(replace(scene, segmask=~half(scene.segmask, "left")), SOURCES)

@@ -5,7 +5,7 @@ import pytest
 from graspnet.errors import InputError
 from graspnet.run.line_log import LineLog
 
-WHOSE = {"seed": 1, "sizes": (1, 2)}
+WHOSE = {"seed": 1, "sizes": (1, 2), "limits": [float("inf"), float("nan")]}
 
 
 def test_what_was_added_is_there_after_a_stop_but_for_a_line_that_was_cut_off(tmp_path):

@@ -148,7 +148,7 @@ def outcome_table(dataset, folder):
 @pytest.mark.parametrize(
     ("dataset", "overrides", "told"),
     [
-        ("TABLE", ["epochs=1"], "epochs=1: this config counts examples (examples=20000), not epochs"),
+        ("TABLE", ["epochs=1"], "(examples=20000), not epochs; give examples=null, too"),
         ("TABLE", ["label.metric=robust_epsilonn"], "'robust_epsilonn' is none of robust_force_closure, "),
         ("none.parquet", [], "none.parquet: no such file; expected a table of outcomes"),
         ("MODEL", [], "holds a model, and no dataset"),

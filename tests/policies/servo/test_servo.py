@@ -14,6 +14,7 @@ from tests.box_scenes import looking_down, render
 
 CAMERA = Camera(240.0, 240.0, 159.5, 119.5, 320, 240)
 BOX = (0.06, 0.03, 0.03)
+NOWHERE = np.zeros((240, 320), dtype=bool)  # where the arm of a cell is that is not in view
 
 
 def seen(height: float, x: float, y: float, yaw: float = 0.3, arm_off: float = 0.0, empty: bool = False) -> Observation:
@@ -91,42 +92,61 @@ def with_arm(image: Observation, columns: slice, height: float) -> tuple[Observa
     return replace(image, depth=depth.astype(np.float32)), arm
 
 
-BEHIND, BESIDE = slice(100, 230), slice(175, 230)  # columns of the image: over all of the box, and over its right end
+BEHIND, LEFT, RIGHT = slice(100, 230), slice(0, 160), slice(160, 320)  # columns: over all of the box, or over a half
 
 
-def test_a_camera_beside_the_arm_follows_a_thing_that_the_arm_hides_in_part(servo):
-    """Half of the box is seen, and moves on: its place is known to 3 mm, be the arm marked or as high as arms are."""
-    for k in range(4):
-        servo.see(seen(0.45, 0.0, 0.0), 0.1 * k)
-    image, arm = with_arm(seen(0.45, 0.004, 0.0), BESIDE, 0.04)
-    marked = servo.see(image, 0.4, arm)
-    image, _ = with_arm(seen(0.45, 0.008, 0.0), BESIDE, 0.2)
-    found = servo.see(image, 0.5)
-    before = marked.world_from_grasp
-    assert marked.status == found.status == "following"
-    np.testing.assert_allclose(found.world_from_grasp[:2, 3] - before[:2, 3], [0.004, 0.0], atol=0.003)
-
-
-def test_what_the_arm_hides_moves_on_and_is_followed_again(servo):
-    """40 mm/s; for 0.6 s, longer than until something is lost, the arm is over it."""
+@pytest.mark.parametrize(("columns", "side"), [(LEFT, 1.0), (RIGHT, -1.0)])
+@pytest.mark.parametrize("height", [0.04, 0.2])
+def test_a_thing_that_the_arm_hides_in_part_is_followed_by_what_is_left(servo, columns, side, height):
+    """An arm over half of the table is marked, or known by its height; a box on a belt turns round beneath it."""
     for k in range(8):
-        target = servo.see(seen(0.45, -0.04 + 0.004 * k, 0.0), 0.1 * k)
+        target = servo.see(seen(0.45, side * (-0.014 + 0.004 * k), 0.0), 0.1 * k, NOWHERE)
+    offset = target.world_from_grasp[:2, 3] - [side * (-0.014 + 0.028), 0.0]
+    for k in range(8, 11):
+        image, arm = with_arm(seen(0.45, side * (0.02 - 0.006 * (k - 7)), 0.0), columns, height)
+        target = servo.see(image, 0.1 * k, arm if height < 0.1 else NOWHERE)
+        assert target.status == "following"
+    place = target.world_from_grasp[:2, 3] - offset
+    np.testing.assert_allclose(place, [side * (0.02 - 0.018), 0.0], atol=0.004)
+
+
+def test_what_the_arm_hides_moves_on_and_is_followed_again_or_lost_in_the_end(servo):
+    """40 mm/s; for 0.6 s, longer than until something is lost that is not there, the arm is over it."""
+    for k in range(8):
+        target = servo.see(seen(0.45, -0.04 + 0.004 * k, 0.0), 0.1 * k, NOWHERE)
     offset = target.world_from_grasp[0, 3] - (-0.04 + 0.028)
     for k in range(8, 14):
         image, arm = with_arm(seen(0.45, -0.04 + 0.004 * k, 0.0), BEHIND, 0.1)
         hidden = servo.see(image, 0.1 * k, arm)
-        assert hidden.status == "blind"
+        assert hidden.status == "hidden"
         assert hidden.world_from_grasp[0, 3] - offset == pytest.approx(-0.04 + 0.004 * k, abs=0.008)
-    again = servo.see(seen(0.45, -0.04 + 0.004 * 14, 0.0), 1.4)
+    again = servo.see(seen(0.45, -0.04 + 0.004 * 14, 0.0), 1.4, NOWHERE)
     assert again.status == "following"
     assert again.world_from_grasp[0, 3] - offset == pytest.approx(0.016, abs=0.005)
+    everything = np.ones_like(NOWHERE)
+    assert servo.see(image, 3.3, everything).status == "hidden"
+    assert servo.see(image, 3.5, everything).status == "lost"
+    assert servo.see(image, 3.6, everything).reason == "the arm hides all that the camera sees"
 
 
-def test_a_mask_of_the_arm_must_fit_the_image_and_may_be_empty(servo):
-    image = seen(0.4, 0.0, 0.0)
+@pytest.mark.parametrize("size", [(0.01, 0.01, 0.07), (0.03, 0.01, 0.06), (0.06, 0.03, 0.03)])
+def test_a_thing_in_full_view_is_never_taken_for_an_arm(servo, size):
+    """A standing pin's relief is blurred, and lower than the pin."""
+    for k in range(4):
+        depth, _ = render([(size, (0.0, 0.0), 0.3)], CAMERA, looking_down(0.45))
+        depth = depth + 0.0005 * np.random.default_rng(k).standard_normal(depth.shape).astype(np.float32)
+        image = Observation(depth, CAMERA, gn.load_gripper("yumi"), world_from_camera=looking_down(0.45))
+        assert servo.see(image, 0.1 * k, NOWHERE).status == "following"
+
+
+@pytest.mark.parametrize("as_what", [bool, np.uint8, np.float64, list])
+def test_a_mask_of_the_arm_is_taken_as_people_have_it_and_must_fit_the_image(servo, as_what):
+    image, arm = with_arm(seen(0.4, 0.0, 0.0), BEHIND, 0.1)
+    servo.see(seen(0.4, 0.0, 0.0), 0.0)
+    given = arm.tolist() if as_what is list else (255 * arm).astype(as_what)
+    assert servo.see(image, 0.1, given).status == "hidden"
     with pytest.raises(InputError, match=r"arm is 10x10.*; the depth image is 320x240"):
-        servo.see(image, 0.0, np.zeros((10, 10), dtype=bool))
-    assert servo.see(image, 0.1, np.zeros(image.depth.shape, dtype=bool)).status == "following"
+        servo.see(image, 0.2, np.zeros((10, 10), dtype=bool))
 
 
 def test_what_is_taken_away_is_lost_and_then_searched_for(servo):

@@ -191,13 +191,16 @@ def test_a_servo_that_is_not_sure_keeps_the_hand_where_it_sees_and_one_that_find
     assert not leader(unsure).holds
 
 
-@pytest.mark.parametrize(("beside", "looks"), [(False, False), (True, True)])
-def test_a_camera_beside_the_arm_looks_on_while_it_sees_nothing(beside, looks):
-    """The one on the hand has come too near; the other one may see the thing again."""
-    blind = Scripted(Target("blind", 0.0, grasp(), width=0.04))
-    led = Servoing(Target("searching", 0.0, grasp(), width=0.05), blind, 0.2, beside)
-    led.take(Camera().look(HandAt(np.eye(4), np.eye(4), 0.05, 0.0)), 0.0)
-    assert led.looks(0.1, False) is looks
+def test_a_leader_looks_on_where_the_arm_hides_the_thing_and_not_where_it_is_too_near():
+    statuses = ("hidden", "following", "blind")
+    led = Servoing(
+        Target("searching", 0.0, grasp(), width=0.05),
+        Scripted(*(Target(status, 0.0, grasp(), width=0.04, sure=True) for status in statuses)), 0.2,
+    )  # fmt: skip
+    for status in statuses:
+        led.take(Camera().look(HandAt(np.eye(4), np.eye(4), 0.05, 0.0)), 0.0)
+        assert led.looks(0.1, False) is (status != "blind")
+        assert led.least_standoff == 0.0
 
 
 def test_the_camera_sees_the_place_between_the_pads():

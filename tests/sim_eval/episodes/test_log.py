@@ -73,13 +73,13 @@ def test_trials_of_another_run_are_not_mixed_in(tmp_path):
 
 def test_a_run_can_be_extended_and_not_cut(tmp_path):
     log = _log(tmp_path, resume=False, count=3)
-    for index in (0, 2):
-        log.add(_record(index))
-    assert sorted(_log(tmp_path, resume=True, count=8).done) == [0, 2]
+    for record in (_record(0), EpisodeRecord(1, problem="cup.obj: no end"), _record(2)):
+        log.add(record)
     before = (tmp_path / "records.jsonl").read_bytes()
     with pytest.raises(InputError, match=r"holds number 2 already, and 2 were asked for.*--trials 3 or more"):
         _log(tmp_path, resume=True, count=2)
-    assert (tmp_path / "records.jsonl").read_bytes() == before
+    assert (tmp_path / "records.jsonl").read_bytes() == before  # nor is a record with a problem lost
+    assert sorted(_log(tmp_path, resume=True, count=8).done) == [0, 2]
 
 
 def test_a_damaged_line_is_named(tmp_path):

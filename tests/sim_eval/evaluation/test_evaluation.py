@@ -164,7 +164,7 @@ def test_the_command_writes_a_page_the_figures_and_a_record(dataset, tmp_path):
     assert 0 < test["roc_auc"][0] <= 1
     assert test["objects"] < 3
     assert test["roc_auc"][1:] == [None, None]  # of one or two objects nothing tells how others would do
-    assert "no interval: of fewer than 3" in done.output
+    assert "no interval: fewer than 3 objects" in done.output
     names = [term["name"] for term in found["error"]]
     assert names == ["label", "hidden", "bias and variance", "noise", "mismatch: sensor ideal"]
     way = found["sweeps"][0]["ways"][0]
