@@ -1,1 +1,1 @@
-"""Picks in which the hand is led by what its own camera sees on the way."""
+"""Picks in which the hand is led by what a camera on it, or beside the arm, sees on the way."""
