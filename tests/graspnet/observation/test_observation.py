@@ -95,7 +95,8 @@ camera = Camera(fx=20.0, fy=20.0, cx=9.5, cy=7.5, width=20, height=16)
 metres = np.full((16, 20), 0.7)
 whole = np.ones((16, 20), bool)
 for depth, mask in (
-    (metres[:, :, None], None), (metres[0], None), ((1000 * metres).astype(np.uint16), None), (metres, whole[1:])
+    (metres[:, :, None], None), (np.dstack([metres, metres]), None), (metres[0], None),
+    ((1000 * metres).astype(np.uint16), None), (metres, whole[1:]),
 ):
     try:
         Observation(depth, camera, load_gripper("yumi"), mask)
@@ -112,7 +113,8 @@ for marked in (mask, np.where(mask, 0.93, 0.02)):  # and as probabilities
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert lines == [
-        "depth is (16, 20, 1) of float64; expected one channel (height, width)",
+        "accepted",  # one channel is one channel
+        "depth is (16, 20, 2) of float64; expected one channel (height, width)",
         "depth is (20,) of float64; expected one channel (height, width)",
         "depth is uint16; expected float metres. Millimetres? Multiply by 0.001",
         "segmask is 20x15 of bool; the depth image is 20x16",
