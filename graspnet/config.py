@@ -461,4 +461,4 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
-    return value
+    return float(value) if isinstance(value, float) else value  # NumPy's 64 bits are a float, too, and print otherwise

@@ -106,8 +106,7 @@ def plan(
         image: Any = depth
         seen = _observed(image, camera, gripper, mask, world_from_camera, workspace, max_height, failed, feasible)
     if region is not None:
-        wanted = as_numbers(region, "region", "a point (u, v), a box (left, top, right, bottom) or a mask")
-        seen = within_region(seen, wanted)
+        seen = within_region(seen, region)
     return plan_observation(seen, policy, model, min_quality, seed, top_k=top_k)
 
 
@@ -178,9 +177,8 @@ def _observed(
     if depth.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what 32 bits cannot hold becomes infinite: not measured
             depth = depth.astype(np.float32)
-    places: Any = failed
     return Observation(
-        depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=places, feasible=feasible
+        depth, camera, gripper, mask, world_from_camera, workspace, max_height, failed=failed, feasible=feasible
     )
 
 

@@ -11,6 +11,7 @@ from graspnet.camera import Camera
 from graspnet.data_gen.objects.meshes import Solid
 from graspnet.data_gen.objects.raycasting import raycasting_scene
 from graspnet.data_gen.objects.stable_poses import stable_poses
+from graspnet.data_gen.physics.hand import hand_meshes
 from graspnet.data_gen.physics.outcome import PickFrame
 from graspnet.data_gen.physics.pick import HandWorld
 from graspnet.data_gen.scenes.scenes import Bin
@@ -161,8 +162,7 @@ def _meshes(
     frame: PickFrame, world: HandWorld, eye_in_world: Float64[np.ndarray, "3"]
 ) -> list[tuple[trimesh.Trimesh, Colour]]:
     """Pose the objects, the bin's walls, the left finger, the right finger and the palm in the world, in that order."""
-    low, high = world.gripper.boxes(np.array([max(frame.opening, 0.0)]))
-    boxes = [trimesh.creation.box(bounds=np.stack([low[0, i], high[0, i]])) for i in range(3)]
+    boxes = hand_meshes(world.gripper, max(frame.opening, 0.0))
     posed = [(solid.mesh, pose) for solid, pose in zip(world.solids, frame.world_from_objects, strict=True)]
     walls = _walls_as_seen(world.bin, eye_in_world) if world.bin else []
     posed += [(wall, np.eye(4)) for wall in walls]

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import trimesh
 from jaxtyping import Float64
 
 from graspnet.data_gen.physics.bodies import HAND, OBJECT
@@ -19,7 +20,16 @@ from graspnet.grippers.parallel_jaw import ParallelJaw
 from graspnet.physics_engine import load_mujoco
 from graspnet.transforms import transform_points
 
-__all__ = ["CARRIAGE", "JAWS", "PARTS", "HandDriveConfig", "add_hand", "carriage_feedforward", "lowest_corner"]
+__all__ = [
+    "CARRIAGE",
+    "JAWS",
+    "PARTS",
+    "HandDriveConfig",
+    "add_hand",
+    "carriage_feedforward",
+    "hand_meshes",
+    "lowest_corner",
+]
 
 CARRIAGE = ("carriage_x", "carriage_y", "carriage_z")  # joints and actuators, along the world's axes
 JAWS = ("jaw_left", "jaw_right")  # joints and actuators; each position is half the opening; left is at -y
@@ -88,6 +98,12 @@ def _corners(gripper: ParallelJaw, width: float) -> Float64[np.ndarray, "24 3"]:
     low, high = gripper.boxes(np.array([width]))
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)
     return np.where(corners[None], high[0][:, None], low[0][:, None]).reshape(-1, 3)
+
+
+def hand_meshes(gripper: ParallelJaw, width: float) -> list[trimesh.Trimesh]:
+    """Make the left finger, the right finger and the palm of a hand that is open to `width`, in its grasp frame."""
+    corners = zip(*(each[0] for each in gripper.boxes(np.array([width]))), strict=True)
+    return [trimesh.creation.box(bounds=np.stack(bounds)) for bounds in corners]
 
 
 @dataclass(frozen=True)

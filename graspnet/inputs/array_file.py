@@ -19,7 +19,7 @@ from graspnet.errors import InputError
 from graspnet.inputs.exr_file import EXR, read_exr
 from graspnet.inputs.other_file import what_it_is_instead
 
-__all__ = ["as_numbers", "one_channel", "read_array_or_image", "shape_text", "size_text"]
+__all__ = ["as_numbers", "mask_of", "one_channel", "read_array_or_image", "shape_text", "size_text"]
 
 NPY, NPZ, EMPTY_NPZ = b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"
 PGM = (b"P2", b"P5")  # as text, and binary
@@ -114,6 +114,14 @@ def shape_text(array: np.ndarray) -> str:
 def one_channel(array: np.ndarray) -> np.ndarray:
     """An image (H, W, 1) as (H, W); any other as it is."""
     return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def mask_of(value: Any, depth: np.ndarray, name: str, marks: str) -> np.ndarray:
+    """What a caller gave as a mask of a depth image, as numbers. marks: where it is True. InputError: another size."""
+    mask = one_channel(as_numbers(value, name, f"a mask (height, width), True {marks}"))
+    if mask.shape != depth.shape:
+        raise InputError(f"{name} is {shape_text(mask)}; the depth image is {size_text(depth)}")
+    return mask
 
 
 def as_numbers(value: Any, name: str, expected: str) -> np.ndarray:

@@ -35,6 +35,8 @@ METRIC_CROP = MetricCropConfig()
 LARGEST = 1e6  # temperature, bias or threshold; a larger one makes all qualities alike
 LARGEST_FILE = 1_000_000_000  # bytes of weights; the largest network, of 18 million values, has 72 million
 WEIGHTS, RECORD = "model.safetensors", "model.json"
+ORIGINAL_FILES = "model.ckpt*"
+ORIGINAL_MODEL = "an original GQ-CNN of TensorFlow; `graspnet import gqcnn` makes a model of it"
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,6 @@ def weights_checksum(source: str | Path) -> str:
     """The SHA-256 of the weights of a model that `load_checkpoint` takes, as it would verify it. InputError: as it."""
     checksum: str = _read_record(_folder_of(source) / RECORD)["weights"]
     return checksum
-
-
-ORIGINAL_FILES = "model.ckpt*"
-ORIGINAL_MODEL = "an original GQ-CNN of TensorFlow; `graspnet import gqcnn` makes a model of it"
 
 
 def _folder_of(source: str | Path) -> Path:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from graspnet.camera import Camera
 from graspnet.errors import InputError
 from graspnet.grippers.gripper import Gripper
-from graspnet.inputs.array_file import as_numbers, one_channel, shape_text, size_text
+from graspnet.inputs.array_file import as_numbers, mask_of, one_channel, shape_text, size_text
 from graspnet.inputs.camera_pose import checked_pose
 from graspnet.inputs.depth_image import FARTHEST, in_metres
 from graspnet.inputs.mask_image import marked_pixels
@@ -343,13 +343,11 @@ def _size_hint(depth: np.ndarray, camera: Camera) -> str:
 
 
 def _checked_mask(mask: Any, depth: Float32[np.ndarray, "H W"], name: str = "segmask") -> Bool[np.ndarray, "H W"]:
-    mask = one_channel(as_numbers(mask, name, "a mask (height, width), True on what may be grasped"))
-    if mask.shape != depth.shape:
-        raise InputError(f"{name} is {shape_text(mask)}; the depth image is {size_text(depth)}")
-    mask = marked_pixels(mask)  # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
-    if not mask.any():
+    # outside of pytest nothing stops 8 bits, whose ~ is no complement, or fractions
+    marked = marked_pixels(mask_of(mask, depth, name, "on what may be grasped"))
+    if not marked.any():
         raise InputError(f"{name} is empty: no pixel is marked{' as an object' if name == 'segmask' else ''}")
-    return mask
+    return marked
 
 
 def _checked_places(failed: Any) -> Float64[np.ndarray, "K 3"]:

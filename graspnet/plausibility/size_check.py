@@ -22,15 +22,16 @@ HINT = "Are the depth's unit and the focal length right?"
 
 def size_doubts(observation: Observation, sources: Sources) -> Iterator[str]:
     """What is odd about how far away, how large or how small everything would be."""
-    graspable = observation.object_mask
-    where, what = (graspable, "what may be grasped") if graspable.any() else (None, "what is seen")
-    distance, span = float(np.nanmedian(observation.depth[where])), observation.gripper.span
+    looked_at, what = observation.object_mask, "what may be grasped"
+    if not looked_at.any():
+        looked_at, what = np.isfinite(observation.depth), "what is seen"
+    distance, span = float(np.median(observation.depth[looked_at])), observation.gripper.span
     low, high = DISTANCES
     if not low <= distance <= high:
         factor, change = ("large", "divide") if distance > high else ("small", "multiply")
         remedy = f"10 times too {factor}? Then {change} --depth-scale by 10 (it is 1 where it is not given)"
         yield f"{sources.depth}: {what} is {distance:.3g} m away, expected {low:g} to {high:g} m. {remedy}"
-    extents = _extents(observation) if graspable.any() else np.zeros((0, 2))
+    extents = _extents(observation)
     if not len(extents):
         return
     narrowest, largest = float(extents[:, 0].min()), float(extents[:, 1].max())

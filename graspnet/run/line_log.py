@@ -37,8 +37,8 @@ class LineLog:
         lines = _whole_lines(path)
         if lines and not resume:
             raise InputError(f"{path}: was begun already; --resume goes on with it, or choose another --output")
-        if lines and json.dumps(lines[0]) != json.dumps(identity):
-            changed = "; ".join(_changes(lines[0], json.loads(json.dumps(identity))))
+        changed = "; ".join(_changes(lines[0], json.loads(json.dumps(identity)))) if lines else ""
+        if changed:
             raise InputError(f"{path}: was begun as another run ({changed}); choose another --output")
         self.before: list[Any] = [value for value in lines[1:] if keep(value)]
         check(self.before)
@@ -83,7 +83,7 @@ def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
         for k, (one, other) in enumerate(zip(old, new, strict=True)):
             name = one.get("name", k) if isinstance(one, dict) else k
             yield from _changes(one, other, f"{path} {name}")
-    elif old != new:
+    elif old != new and json.dumps(old) != json.dumps(new):  # NaN is NaN
         yield f"{path} was {_shown(old)}, is {_shown(new)}"
 
 

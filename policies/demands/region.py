@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from graspnet.errors import InputError
-from graspnet.inputs.array_file import one_channel
+from graspnet.inputs.array_file import as_numbers, one_channel
 from graspnet.inputs.mask_image import read_mask
 from graspnet.observation.observation import Observation
 from graspnet.observation.things import Things
@@ -18,14 +19,14 @@ __all__ = ["read_region", "thing_numbers", "within_region"]
 FORMATS = "expected u,v (a point on the thing), left,top,right,bottom (a box), both in pixels, or a mask image"
 
 
-def within_region(observation: Observation, region: Shaped[np.ndarray, "..."]) -> Observation:
+def within_region(observation: Observation, region: Any) -> Observation:
     """The same observation, of which only what lies in the region may be grasped; all else stays in the way.
 
     region: (u, v), the thing that is seen there; (left, top, right, bottom) in pixels; or a mask (H, W).
     InputError: neither, outside of the image, or nothing that may be grasped there.
     """
-    region = one_channel(region)
-    if region.dtype.kind not in "biuf" or region.shape not in ((2,), (4,), observation.depth.shape):
+    region = one_channel(as_numbers(region, "region", "a point (u, v), a box (left, top, right, bottom) or a mask"))
+    if region.shape not in ((2,), (4,), observation.depth.shape):
         raise InputError(
             f"region has the shape {region.shape}; a point (2,), a box (4,) or a mask {observation.depth.shape}"
         )

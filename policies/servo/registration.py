@@ -8,6 +8,7 @@ their heights differ least: Lucas & Kanade, IJCAI 1981, in the inverse compositi
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -136,6 +137,7 @@ def visible_share(model: Relief, seen: Relief, expected: PlanarMotion) -> float:
     return float((known * model.heights**2).sum()) / total if total > 0 else 1.0
 
 
+@lru_cache(maxsize=1)
 def _cells() -> tuple[Float64[np.ndarray, "n n"], Float64[np.ndarray, "n n"]]:
     """The x and y of all cells, counted in cells from the middle."""
     offset = np.arange(CELLS) - (CELLS - 1) / 2

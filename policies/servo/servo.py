@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float64
 from graspnet.config import load_config
 from graspnet.errors import InputError
 from graspnet.grasps.grasps import Grasps
-from graspnet.inputs.array_file import as_numbers, shape_text, size_text
+from graspnet.inputs.array_file import mask_of
 from graspnet.observation.foreground import MIN_HEIGHT
 from graspnet.observation.observation import REACH, Observation, Plane, fit_plane
 from graspnet.policies.constraints import Constraints, FeasibleSampler
@@ -158,7 +158,7 @@ class _Seen:
         if arm is None:
             return _Seen(observation, _relief(observation, table, followed.world_from_thing, center), 1.0)
         arm = arm | (np.nan_to_num(table.height(observation.points), nan=0.0) > followed.top + OVER)
-        seen = replace(observation, depth=np.where(arm, np.float32(np.nan), observation.depth))
+        seen = without_arm(observation, arm)
         relief = _relief(seen, table, followed.world_from_thing, center)
         relief = relief.unknown_where(_behind_arm(relief.places, followed, seen, table, arm))
         return _Seen(seen, relief, visible_share(followed.relief, relief, expected))
@@ -207,7 +207,7 @@ class Servo:
         if not time > self._time:
             raise InputError(f"an image of time {time:g} s came after one of {self._time:g} s; they must come in order")
         self._time = time
-        covered = None if arm is None else _checked_arm(observation, arm)
+        covered = None if arm is None else mask_of(arm, observation.depth, "arm", "where the arm is seen") > 0
         if self._followed is None:
             return self._search(observation, time, covered)
         return self._follow(self._followed, observation, time, covered)
@@ -374,14 +374,6 @@ def _around(
 def without_arm(observation: Observation, arm: Bool[np.ndarray, "H W"]) -> Observation:
     """The same, with no depth where the arm is. InputError: nothing else was measured."""
     return replace(observation, depth=np.where(arm, np.float32(np.nan), observation.depth))
-
-
-def _checked_arm(observation: Observation, arm: Any) -> Bool[np.ndarray, "H W"]:
-    """The mask as booleans. InputError: it is none of this image."""
-    mask = as_numbers(arm, "arm", "a mask (height, width), True where the arm is seen")
-    if mask.shape != observation.depth.shape:
-        raise InputError(f"arm is {shape_text(mask)}; the depth image is {size_text(observation.depth)}")
-    return np.asarray(mask > 0)
 
 
 def _behind_arm(

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_dilation
 
 from graspnet.camera import Camera
 from graspnet.data_gen.objects.meshes import Solid
+from graspnet.data_gen.physics.hand import hand_meshes
 from graspnet.data_gen.scenes.rendering import Renderer
 from graspnet.data_gen.scenes.scenes import Scene
 from graspnet.grippers.parallel_jaw import ParallelJaw
@@ -117,8 +118,6 @@ class BesideArm(RigCamera):
 @lru_cache(maxsize=8)
 def _hand(gripper: ParallelJaw, width: float) -> Solid:
     """The fingers and the palm of an open hand, in its grasp frame."""
-    low, high = (corners[0] for corners in gripper.boxes(np.array([width])))
-    boxes = [trimesh.creation.box(bounds=np.stack(bounds)) for bounds in zip(low, high, strict=True)]
-    mesh = trimesh.util.concatenate(boxes)
+    mesh = trimesh.util.concatenate(hand_meshes(gripper, width))
     assert isinstance(mesh, trimesh.Trimesh)
     return Solid(gripper.name, mesh)

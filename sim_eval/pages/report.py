@@ -200,12 +200,5 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> list[list[str]]:
         if isinstance(value, dict):
             rows += _flat(value, f"{prefix}{key}.")
         else:
-            rows.append([prefix + key, str(_plain(value))])
+            rows.append([prefix + key, str(value)])
     return rows
-
-
-def _plain(value: Any) -> Any:
-    """The same with Python's own numbers, which print as numbers do."""
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value.item() if isinstance(value, np.generic) else value

@@ -18,6 +18,8 @@ def test_what_was_added_is_there_after_a_stop_but_for_a_line_that_was_cut_off(tm
     assert resumed.before == [{"a": 1}, [2, 3]]
     resumed.add(4)
     assert LineLog(path, WHOSE, resume=True).before == [{"a": 1}, [2, 3], 4]
+    same = dict(reversed(WHOSE.items())) | {"seed": 1.0}  # neither their order nor 1.0 for 1 makes it another run
+    assert LineLog(path, same, resume=True).before == [{"a": 1}, [2, 3], 4]
 
 
 def test_a_log_that_is_there_is_not_overwritten_nor_mixed_with_another(tmp_path):

@@ -32,6 +32,16 @@ def open_loop(pose: np.ndarray) -> OpenLoop:
     return OpenLoop(Target("searching", 0.0, pose, width=0.05, quality=0.5))
 
 
+class NoCamera(RigCamera):
+    """An open loop takes no picture."""
+
+    def __init__(self) -> None:
+        """Nothing is needed."""
+
+    def look(self, hand: HandAt) -> Look:
+        raise AssertionError("an open loop takes no picture")
+
+
 class Camera(RigCamera):
     """Always the same picture; it remembers where the hand was."""
 
@@ -43,8 +53,8 @@ class Camera(RigCamera):
         return Look(Observation(np.full((240, 320), 0.3, dtype=np.float32), RIG.camera, HAND))
 
 
-def approached(leader: Leader, motion: Motion = STILL, camera: Camera | None = None) -> Approach:
-    return Approach(leader, RIG, motion, camera or Camera(), STEP)
+def approached(leader: Leader, motion: Motion = STILL, camera: RigCamera | None = None) -> Approach:
+    return Approach(leader, RIG, motion, camera or NoCamera(), STEP)
 
 
 def world() -> PickWorld:
